@@ -1,0 +1,78 @@
+#include "base/parallel.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(_OPENMP) && !defined(NACRE_STD_THREADS)
+#include <omp.h>
+#endif
+
+namespace nacre {
+namespace {
+
+int default_threads() {
+  if (const char* s = std::getenv("NACRE_THREADS"))
+    if (const int n = std::atoi(s); n >= 1 && n <= 1024) return n;
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+std::atomic<int>& thread_count() {
+  static std::atomic<int> n = default_threads();
+  return n;
+}
+
+thread_local bool inside = false;
+
+}  // namespace
+
+int num_threads() { return thread_count().load(std::memory_order_relaxed); }
+
+void set_num_threads(int n) {
+  thread_count() = std::max(1, n);
+#if defined(_OPENMP) && !defined(NACRE_STD_THREADS)
+  omp_set_num_threads(std::max(1, n));
+#endif
+}
+
+void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+  if (n <= 0) return;
+  const int64_t pieces = std::min<int64_t>(
+      num_threads(), (n + std::max<int64_t>(1, grain) - 1) / std::max<int64_t>(1, grain));
+  if (pieces <= 1 || inside) {
+    body(0, n);
+    return;
+  }
+  std::exception_ptr error;
+  std::mutex mutex;
+  const auto run = [&](int64_t i) {
+    inside = true;
+    try {
+      body(n * i / pieces, n * (i + 1) / pieces);
+    } catch (...) {
+      std::lock_guard lock(mutex);
+      if (!error) error = std::current_exception();
+    }
+    inside = false;
+  };
+#if defined(_OPENMP) && !defined(NACRE_STD_THREADS)
+#pragma omp parallel for num_threads(static_cast <int>(pieces)) schedule(static, 1)
+  for (int64_t i = 0; i < pieces; ++i) run(i);
+#else
+  std::vector<std::thread> threads;
+  for (int64_t i = 1; i < pieces; ++i) threads.emplace_back(run, i);
+  run(0);
+  for (auto& t : threads) t.join();
+#endif
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace nacre
