@@ -1,0 +1,33 @@
+# tests/<area>/*_test.cpp             -> build/test_<area>
+# tests/<area>/*_slow_test.cpp        -> build/test_<area>_slow          label slow
+# tests/<area>/*_concurrency_test.cpp -> build/test_<area>_concurrency   label concurrency
+find_package(GTest REQUIRED)
+
+function(nacre_test name label)
+  add_executable(${name} ${ARGN})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${name} PRIVATE NACRE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                                             NACRE_BUILD_DIR="${PROJECT_BINARY_DIR}")
+  target_link_libraries(${name} PRIVATE nacre_lib nacre_build GTest::gtest GTest::gtest_main)
+  add_test(NAME ${name} COMMAND $<TARGET_FILE:${name}> WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT 900
+                                          ENVIRONMENT "OMP_WAIT_POLICY=passive")
+  set_property(GLOBAL APPEND PROPERTY nacre_${label}_tests ${name})
+endfunction()
+
+file(GLOB entries CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*)
+foreach(folder ${entries})
+  file(GLOB files CONFIGURE_DEPENDS ${folder}/*_test.cpp)
+  get_filename_component(area ${folder} NAME)
+  foreach(kind slow concurrency)
+    set(special ${files})
+    list(FILTER special INCLUDE REGEX "_${kind}_test.cpp$")
+    list(FILTER files EXCLUDE REGEX "_${kind}_test.cpp$")
+    if(special)
+      nacre_test(test_${area}_${kind} ${kind} ${special})
+    endif()
+  endforeach()
+  if(files)
+    nacre_test(test_${area} fast ${files})
+  endif()
+endforeach()
