@@ -1,0 +1,167 @@
+#include "backends/cpu/copy.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/parallel.h"
+
+namespace nacre::cpu {
+namespace {
+
+struct Dim {
+  int64_t size, from, to;  // strides in elements
+};
+
+// The view as few loops as possible: unit dimensions dropped, adjacent ones that continue each
+// other merged.
+std::vector<Dim> collapse(const Shape& shape, const Shape& strides) {
+  const Shape dense = contiguous_strides(shape);
+  std::vector<Dim> dims;
+  for (int64_t i = 0; i < shape.rank(); ++i) {
+    if (shape[i] == 1) continue;
+    const Dim d{shape[i], strides[i], dense[i]};
+    if (!dims.empty() && dims.back().from == d.from * d.size)
+      dims.back() = {dims.back().size * d.size, d.from, d.to};
+    else
+      dims.push_back(d);
+  }
+  if (dims.empty()) dims.push_back({1, 1, 1});
+  return dims;
+}
+
+// A tile of a matrix whose source runs along the rows: reads and writes stay within few cache
+// lines.
+template <typename T>
+void transpose(const T* from, int64_t from_row, int64_t from_col, T* to, int64_t to_row,
+               int64_t rows, int64_t cols) {
+  constexpr int64_t tile = 64 / sizeof(T) < 8 ? 8 : 64 / sizeof(T);
+  for (int64_t r0 = 0; r0 < rows; r0 += tile)
+    for (int64_t c0 = 0; c0 < cols; c0 += tile) {
+      const int64_t r1 = std::min(rows, r0 + tile), c1 = std::min(cols, c0 + tile);
+      for (int64_t r = r0; r < r1; ++r)
+        for (int64_t c = c0; c < c1; ++c) to[r * to_row + c] = from[r * from_row + c * from_col];
+    }
+}
+
+template <typename T>
+void row(const T* from, int64_t stride, T* to, int64_t n) {
+  if (stride == 1)
+    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
+  else if (stride == 0)
+    std::fill_n(to, n, *from);
+  else
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i * stride];
+}
+
+template <typename T>
+void copy_typed(const std::vector<Dim>& dims, const T* from, T* to) {
+  const int64_t rank = static_cast<int64_t>(dims.size());
+  const Dim inner = dims[rank - 1];
+  constexpr int64_t grain = 1 << 14;
+  if (rank == 1) {
+    parallel_for(inner.size, grain, [&](int64_t b, int64_t e) {
+      row(from + b * inner.from, inner.from, to + b, e - b);
+    });
+    return;
+  }
+  // The dimension with the shortest source stride, if it is not the innermost: a transposition.
+  int64_t pair = rank - 2;
+  if (inner.from != 1 && inner.from != 0)
+    for (int64_t i = rank - 2; i >= 0; --i)
+      if (dims[i].from == 1) pair = i;
+  const Dim second = dims[pair];
+  const bool transposed = second.from == 1 && inner.from != 0 && inner.from != 1;
+  std::vector<Dim> outer;
+  int64_t count = 1;
+  for (int64_t i = 0; i < rank - 1; ++i)
+    if (i != pair) {
+      outer.push_back(dims[i]);
+      count *= dims[i].size;
+    }
+  // One unit of work: a block of rows of one (second, inner) matrix.
+  const int64_t block = transposed ? 16 : std::max<int64_t>(1, 4096 / inner.size);
+  const int64_t blocks = (second.size + block - 1) / block;
+  const int64_t unit = std::max<int64_t>(1, std::min(block, second.size) * inner.size);
+  parallel_for(count * blocks, std::max<int64_t>(1, grain / unit), [&](int64_t b, int64_t e) {
+    for (int64_t w = b; w < e; ++w) {
+      int64_t rest = w / blocks, source = 0, target = 0;
+      for (size_t i = outer.size(); i-- > 0;) {
+        const int64_t at = rest % outer[i].size;
+        rest /= outer[i].size;
+        source += at * outer[i].from;
+        target += at * outer[i].to;
+      }
+      const int64_t r0 = w % blocks * block, r1 = std::min(second.size, r0 + block);
+      const T* f = from + source + r0 * second.from;
+      T* t = to + target + r0 * second.to;
+      if (transposed)
+        transpose(f, second.from, inner.from, t, second.to, r1 - r0, inner.size);
+      else
+        for (int64_t r = r0; r < r1; ++r, f += second.from, t += second.to)
+          row(f, inner.from, t, inner.size);
+    }
+  });
+}
+
+// Both conversions of f16 work on the bits: the multiplications by powers of two move subnormal
+// numbers in and out of range exactly.
+inline float from_f16(uint16_t h) {
+  const uint32_t magnitude = uint32_t{h} & 0x7fffu, sign = (uint32_t{h} & 0x8000u) << 16;
+  const uint32_t special = magnitude >= 0x7c00u ? 0x7f800000u : 0;
+  const float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) | special | sign);
+}
+
+inline float from_bf16(uint16_t h) { return std::bit_cast<float>(uint32_t{h} << 16); }
+
+inline uint16_t to_bf16(float v) {
+  const uint32_t u = std::bit_cast<uint32_t>(v);
+  const uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+  return static_cast<uint16_t>((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40 : rounded);
+}
+
+constexpr int64_t kConvertGrain = 1 << 14;
+
+}  // namespace
+
+void copy_dense(const Shape& shape, const Shape& strides, size_t element_bytes, const void* from,
+                void* to) {
+  if (shape.numel() == 0) return;
+  const auto dims = collapse(shape, strides);
+  const auto as = [&](auto zero) {
+    using T = decltype(zero);
+    copy_typed(dims, static_cast<const T*>(from), static_cast<T*>(to));
+  };
+  switch (element_bytes) {
+    case 1:
+      return as(uint8_t{});
+    case 2:
+      return as(uint16_t{});
+    case 4:
+      return as(uint32_t{});
+    default:
+      return as(uint64_t{});
+  }
+}
+
+void widen(DType from, const void* src, float* dst, int64_t n) {
+  const auto* s = static_cast<const uint16_t*>(src);
+  parallel_for(n, kConvertGrain, [&](int64_t b, int64_t e) {
+    if (from == DType::bf16)
+      for (int64_t i = b; i < e; ++i) dst[i] = from_bf16(s[i]);
+    else
+      for (int64_t i = b; i < e; ++i) dst[i] = from_f16(s[i]);
+  });
+}
+
+void narrow(DType to, const float* src, void* dst, int64_t n) {
+  auto* d = static_cast<uint16_t*>(dst);
+  parallel_for(n, kConvertGrain, [&](int64_t b, int64_t e) {
+    if (to == DType::bf16)
+      for (int64_t i = b; i < e; ++i) d[i] = to_bf16(src[i]);
+    else
+      for (int64_t i = b; i < e; ++i) d[i] = f32_to_f16(src[i]);
+  });
+}
+
+}  // namespace nacre::cpu

@@ -1,0 +1,345 @@
+#include "backends/cpu/dnnl.h"
+
+#include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
+
+#include <algorithm>
+#include <atomic>
+#include <vector>
+
+#include "base/parallel.h"
+#include "nacre/error.h"
+
+namespace nacre::cpu::dnnl {
+namespace {
+
+void check(dnnl_status_t status, const char* what) {
+  if (status == dnnl_out_of_memory)
+    fail(Error::Kind::memory, {"oneDNN ran out of memory in ", what});
+  if (status != dnnl_success)
+    fail(Error::Kind::internal, {"oneDNN failed in ", what, " with status ", int(status)});
+}
+
+dnnl_engine_t engine() {
+  static const dnnl_engine_t e = [] {
+    dnnl_engine_t made = nullptr;
+    check(dnnl_engine_create(&made, dnnl_cpu, 0), "engine_create");
+    return made;
+  }();
+  return e;
+}
+
+// A stream holds no state on the CPU, but the library does not promise that it may be shared.
+dnnl_stream_t stream() {
+  struct Holder {
+    dnnl_stream_t s = nullptr;
+    Holder() { check(dnnl_stream_create(&s, engine(), dnnl_stream_default_flags), "stream"); }
+    ~Holder() { dnnl_stream_destroy(s); }
+  };
+  thread_local const Holder holder;
+  return holder.s;
+}
+
+// The library asks OpenMP how many threads to use, per calling thread; its scratch sizes depend on
+// the answer at creation, so a run must give the same one.
+void use_threads(int n) {
+  if (omp_get_max_threads() != n) omp_set_num_threads(n);
+}
+
+dnnl_data_type_t type_of(DType t) { return t == DType::bf16 ? dnnl_bf16 : dnnl_f32; }
+
+// False if the library refuses the strides (negative, overlapping or interleaved ones).
+bool describe(const Tensor& t, dnnl_memory_desc_t& md) {
+  dnnl_dims_t dims, strides;
+  if (t.shape.rank() > DNNL_MAX_NDIMS) return false;
+  std::copy(t.shape.begin(), t.shape.end(), dims);
+  std::copy(t.strides.begin(), t.strides.end(), strides);
+  return dnnl_memory_desc_init_by_strides(&md, static_cast<int>(t.shape.rank()), dims,
+                                          type_of(t.dtype), strides) == dnnl_success;
+}
+
+dnnl_memory_desc_t plain(const Tensor& t) {
+  dnnl_memory_desc_t md;
+  if (!describe(t, md))
+    fail(Error::Kind::internal, {"oneDNN refuses a dense tensor of shape ", t.shape});
+  return md;
+}
+
+dnnl_memory_desc_t any(const Tensor& t) {
+  dnnl_memory_desc_t md;
+  dnnl_dims_t dims;
+  std::copy(t.shape.begin(), t.shape.end(), dims);
+  check(dnnl_memory_desc_init_by_tag(&md, static_cast<int>(t.shape.rank()), dims, type_of(t.dtype),
+                                     dnnl_format_tag_any),
+        "memory_desc_init_by_tag");
+  return md;
+}
+
+size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+struct Descriptor {
+  dnnl_primitive_desc_t pd = nullptr;
+  ~Descriptor() {
+    if (pd) dnnl_primitive_desc_destroy(pd);
+  }
+  bool create(const void* op, const_dnnl_primitive_desc_t hint) {
+    dnnl_primitive_attr_t attr = nullptr;
+    check(dnnl_primitive_attr_create(&attr), "attr_create");
+    dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    const auto status = dnnl_primitive_desc_create(&pd, op, attr, engine(), hint);
+    dnnl_primitive_attr_destroy(attr);
+    return status == dnnl_success;
+  }
+  std::string name() const {
+    const char* s = nullptr;
+    check(dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &s), "query");
+    return s;
+  }
+  const dnnl_memory_desc_t& md(dnnl_query_t what) const {
+    return *dnnl_primitive_desc_query_md(pd, what, 0);
+  }
+  size_t scratchpad() const {
+    return dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
+  }
+};
+
+struct Memory {
+  dnnl_memory_t m = nullptr;
+  explicit Memory(const dnnl_memory_desc_t& md) {
+    check(dnnl_memory_create(&m, &md, engine(), DNNL_MEMORY_NONE), "memory_create");
+  }
+  Memory(Memory&& o) noexcept : m(o.m) { o.m = nullptr; }
+  Memory(const Memory&) = delete;
+  ~Memory() {
+    if (m) dnnl_memory_destroy(m);
+  }
+  void point(void* p) const { check(dnnl_memory_set_data_handle(m, p), "set_data_handle"); }
+};
+
+}  // namespace
+
+struct Program::Impl {
+  // One operand of the primitive, and the way between it and the caller's layout.
+  struct Side {
+    int arg = 0;
+    dnnl_memory_desc_t user, own;
+    dnnl_primitive_t reorder = nullptr;
+    size_t offset = 0;  // of the copy in scratch, if there is a reorder
+  };
+  // The memory objects of one run. They hold pointers, so concurrent runs need a set each; the last
+  // one used is kept.
+  struct Args {
+    std::vector<Memory> user, own;
+    std::vector<Memory> scratchpad;
+  };
+
+  Side sides[3];
+  dnnl_primitive_t primitive = nullptr;
+  std::string name;
+  dnnl_memory_desc_t scratchpad;
+  size_t scratch = 0;
+  int threads = num_threads();
+  mutable std::atomic<Args*> spare = nullptr;
+
+  ~Impl() {
+    delete spare.load();
+    for (auto& s : sides)
+      if (s.reorder) dnnl_primitive_destroy(s.reorder);
+    if (primitive) dnnl_primitive_destroy(primitive);
+  }
+
+  std::unique_ptr<Args> take() const {
+    if (Args* kept = spare.exchange(nullptr, std::memory_order_acquire))
+      return std::unique_ptr<Args>(kept);
+    auto args = std::make_unique<Args>();
+    for (const auto& s : sides) {
+      args->user.emplace_back(s.user);
+      if (s.reorder) args->own.emplace_back(s.own);
+    }
+    args->scratchpad.emplace_back(scratchpad);
+    return args;
+  }
+  void give(std::unique_ptr<Args> args) const {
+    delete spare.exchange(args.release(), std::memory_order_release);
+  }
+
+  // `to_library`: the reorder runs before the primitive.
+  void set_side(int i, int arg, const dnnl_memory_desc_t& user, const dnnl_memory_desc_t& own,
+                bool to_library) {
+    Side& s = sides[i];
+    s.arg = arg;
+    s.user = user;
+    s.own = own;
+    if (dnnl_memory_desc_equal(&user, &own)) return;
+    Descriptor d;
+    check(dnnl_reorder_primitive_desc_create(&d.pd, to_library ? &user : &own, engine(),
+                                             to_library ? &own : &user, engine(), nullptr),
+          "reorder_primitive_desc_create");
+    check(dnnl_primitive_create(&s.reorder, d.pd), "primitive_create (reorder)");
+    s.offset = scratch;
+    scratch += aligned(dnnl_memory_desc_get_size(&own));
+  }
+
+  void finish(const Descriptor& d) {
+    name = d.name();
+    check(dnnl_primitive_create(&primitive, d.pd), "primitive_create");
+    scratchpad = d.md(dnnl_query_scratchpad_md);
+    scratch += aligned(d.scratchpad());
+  }
+};
+
+Program::Program(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Program::~Program() = default;
+size_t Program::scratch_bytes() const { return impl_->scratch; }
+const std::string& Program::implementation() const { return impl_->name; }
+
+void Program::run(const void* a, const void* b, void* c, void* scratch) const {
+  const Impl& p = *impl_;
+  use_threads(p.threads);
+  auto args = p.take();
+  char* base = static_cast<char*>(scratch);
+  void* const pointers[3] = {const_cast<void*>(a), const_cast<void*>(b), c};
+  const dnnl_stream_t s = stream();
+  dnnl_exec_arg_t list[4];
+  size_t own = 0;
+  for (int i = 0; i < 3; ++i) {
+    const auto& side = p.sides[i];
+    args->user[i].point(pointers[i]);
+    dnnl_memory_t m = args->user[i].m;
+    if (side.reorder) {
+      const Memory& copy = args->own[own++];
+      copy.point(base + side.offset);
+      m = copy.m;
+      if (i < 2) {
+        const dnnl_exec_arg_t r[] = {{DNNL_ARG_FROM, args->user[i].m}, {DNNL_ARG_TO, copy.m}};
+        check(dnnl_primitive_execute(side.reorder, s, 2, r), "execute (reorder)");
+      }
+    }
+    list[i] = {side.arg, m};
+  }
+  const size_t pad = dnnl_memory_desc_get_size(&p.scratchpad);
+  args->scratchpad[0].point(pad ? base + p.scratch - aligned(pad) : nullptr);
+  list[3] = {DNNL_ARG_SCRATCHPAD, args->scratchpad[0].m};
+  check(dnnl_primitive_execute(p.primitive, s, pad ? 4 : 3, list), "execute");
+  if (p.sides[2].reorder) {
+    const dnnl_exec_arg_t r[] = {{DNNL_ARG_FROM, args->own.back().m},
+                                 {DNNL_ARG_TO, args->user[2].m}};
+    check(dnnl_primitive_execute(p.sides[2].reorder, s, 2, r), "execute (reorder)");
+  }
+  p.give(std::move(args));
+}
+
+std::unique_ptr<Program> matmul(const Tensor& a, const Tensor& b, const Tensor& c) {
+  use_threads(num_threads());
+  dnnl_memory_desc_t ma, mb, mc;
+  if (!describe(a, ma) || !describe(b, mb) || !describe(c, mc)) return nullptr;
+  dnnl_matmul_desc_t op;
+  if (dnnl_matmul_desc_init(&op, &ma, &mb, nullptr, &mc) != dnnl_success) return nullptr;
+  Descriptor d;
+  if (!d.create(&op, nullptr) || d.name().starts_with("ref")) return nullptr;
+  auto impl = std::make_unique<Program::Impl>();
+  impl->set_side(0, DNNL_ARG_SRC, ma, ma, true);
+  impl->set_side(1, DNNL_ARG_WEIGHTS, mb, mb, true);
+  impl->set_side(2, DNNL_ARG_DST, mc, mc, false);
+  impl->finish(d);
+  return std::make_unique<Program>(std::move(impl));
+}
+
+namespace {
+
+// The same shape with a dimension of size 1 inserted, since the library wants rank 2 or 3.
+Shape with(Shape s, int64_t pos, int64_t value) {
+  s.insert(pos, value);
+  return s;
+}
+
+Convolution lift(Convolution c) {
+  if (c.stride.size() > 1) return c;
+  c.input = with(c.input, 2, 1);
+  c.output = with(c.output, 2, 1);
+  c.weight = with(c.weight, 2, 1);
+  c.stride = with(c.stride, 0, 1);
+  c.dilation = with(c.dilation, 0, 1);
+  c.pad_low = with(c.pad_low, 0, 0);
+  return c;
+}
+
+}  // namespace
+
+std::unique_ptr<Program> convolution(const Convolution& original) {
+  use_threads(num_threads());
+  const Convolution c = lift(original);
+  const int64_t rank = c.stride.rank();
+  Shape weight = c.weight;
+  if (c.groups > 1) {
+    weight[0] /= c.groups;
+    weight.insert(0, c.groups);
+  }
+  const auto tensor = [&](const Shape& s) { return Tensor{s, contiguous_strides(s), c.dtype}; };
+  const Tensor x = tensor(c.input), w = tensor(weight), y = tensor(c.output);
+  dnnl_dims_t stride, dilation, low, high;
+  for (int64_t i = 0; i < rank; ++i) {
+    stride[i] = c.stride[i];
+    dilation[i] = c.dilation[i] - 1;
+    low[i] = c.pad_low[i];
+    // What the library needs to arrive at the given output size; it takes no negative padding.
+    high[i] = std::max<int64_t>(0, (c.output[2 + i] - 1) * stride[i] +
+                                       (c.weight[2 + i] - 1) * c.dilation[i] + 1 - c.input[2 + i] -
+                                       low[i]);
+  }
+  const auto xa = any(x), wa = any(w), ya = any(y);
+  dnnl_convolution_desc_t op;
+  Descriptor forward, backward;
+  if (dnnl_dilated_convolution_forward_desc_init(&op, dnnl_forward_training,
+                                                 dnnl_convolution_direct, &xa, &wa, nullptr, &ya,
+                                                 stride, dilation, low, high) != dnnl_success ||
+      !forward.create(&op, nullptr))
+    return nullptr;
+  const bool to_input = c.pass == Pass::input_grad;
+  if (c.pass != Pass::forward) {
+    const auto status =
+        to_input ? dnnl_dilated_convolution_backward_data_desc_init(
+                       &op, dnnl_convolution_direct, &xa, &wa, &ya, stride, dilation, low, high)
+                 : dnnl_dilated_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct,
+                                                                       &xa, &wa, nullptr, &ya,
+                                                                       stride, dilation, low, high);
+    if (status != dnnl_success || !backward.create(&op, forward.pd)) return nullptr;
+  }
+  const Descriptor& d = c.pass == Pass::forward ? forward : backward;
+  if (d.name().starts_with("ref")) return nullptr;
+  auto impl = std::make_unique<Program::Impl>();
+  switch (c.pass) {
+    case Pass::forward:
+      impl->set_side(0, DNNL_ARG_SRC, plain(x), d.md(dnnl_query_src_md), true);
+      impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
+      impl->set_side(2, DNNL_ARG_DST, plain(y), d.md(dnnl_query_dst_md), false);
+      break;
+    case Pass::input_grad:
+      impl->set_side(0, DNNL_ARG_DIFF_DST, plain(y), d.md(dnnl_query_diff_dst_md), true);
+      impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
+      impl->set_side(2, DNNL_ARG_DIFF_SRC, plain(x), d.md(dnnl_query_diff_src_md), false);
+      break;
+    case Pass::weight_grad:
+      impl->set_side(0, DNNL_ARG_SRC, plain(x), d.md(dnnl_query_src_md), true);
+      impl->set_side(1, DNNL_ARG_DIFF_DST, plain(y), d.md(dnnl_query_diff_dst_md), true);
+      impl->set_side(2, DNNL_ARG_DIFF_WEIGHTS, plain(w), d.md(dnnl_query_diff_weights_md), false);
+      break;
+  }
+  impl->finish(d);
+  return std::make_unique<Program>(std::move(impl));
+}
+
+bool native(DType t) {
+  if (t == DType::f32) return true;
+  const int isa = dnnl_get_effective_cpu_isa();
+  return t == DType::bf16 && (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
+void sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,
+           const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
+  if (!omp_in_parallel()) use_threads(num_threads());
+  check(dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.f, a, lda, b, ldb, beta, c, ldc),
+        "sgemm");
+}
+
+}  // namespace nacre::cpu::dnnl

@@ -1,0 +1,64 @@
+// The one place that knows oneDNN (C API of 2.x). Everything else sees prepared programs.
+//
+// A Program is one primitive with the reorders between the caller's plain layouts and those that
+// the library chose. It never holds an implementation that the library calls "ref": those are up to
+// 2,000 times slower, so the makers return null instead and the caller runs its own kernel.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "nacre/dtype.h"
+#include "nacre/shape.h"
+
+namespace nacre::cpu::dnnl {
+
+class Program {
+ public:
+  struct Impl;
+  explicit Program(std::unique_ptr<Impl> impl);
+  ~Program();
+  /// c = f(a, b). Re-entrant; `scratch` has scratch_bytes() bytes, 64-byte aligned.
+  void run(const void* a, const void* b, void* c, void* scratch) const;
+  size_t scratch_bytes() const;
+  /// The library's own name, for example "brgconv:avx512_core".
+  const std::string& implementation() const;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A plain (strided) tensor. Strides in elements.
+struct Tensor {
+  Shape shape, strides;
+  DType dtype = DType::f32;
+};
+
+/// c = a b over the last two dimensions; leading dimensions are equal or 1. All ranks are equal, no
+/// dimension is 0. Null if the library has no fast implementation.
+std::unique_ptr<Program> matmul(const Tensor& a, const Tensor& b, const Tensor& c);
+
+enum class Pass { forward, input_grad, weight_grad };
+
+/// A convolution of rank 1, 2 or 3 over contiguous [N, C, *S] with weights [O, C/groups, *K].
+struct Convolution {
+  Pass pass = Pass::forward;
+  DType dtype = DType::f32;
+  Shape input, weight, output;
+  Ints stride, dilation, pad_low;
+  int64_t groups = 1;
+};
+
+/// forward: (x, w) -> y; input_grad: (dy, w) -> dx; weight_grad: (x, dy) -> dw. Null if the library
+/// has no fast implementation.
+std::unique_ptr<Program> convolution(const Convolution& c);
+
+/// True if the library computes this type natively here (bf16 depends on the processor).
+bool native(DType t);
+
+/// C = A B + beta C, row-major; `ta` means that A is stored transposed. Uses one thread inside a
+/// parallel region, else num_threads().
+void sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,
+           const float* b, int64_t ldb, float beta, float* c, int64_t ldc);
+
+}  // namespace nacre::cpu::dnnl

@@ -1,0 +1,180 @@
+#include <thread>
+
+#include "kernels/helpers.h"
+#include "nacre/error.h"
+
+namespace nacre::cpu::test {
+namespace {
+
+struct Case {
+  Shape x, w, y;
+  ConvAttrs attrs;
+  std::string text() const {
+    return cat({"x ", x, " w ", w, " y ", y, " stride ", attrs.stride.list(), " dilation ",
+                attrs.dilation.list(), " pad ", attrs.pad_low.list(), " groups ", attrs.groups});
+  }
+};
+
+Case random_case(Random& r, int64_t rank, int64_t most_channels) {
+  for (;;) {
+    Case c;
+    c.attrs.groups = draw(r, 0, 2) ? 1 : draw(r, 1, 4);
+    const int64_t in = draw(r, 1, most_channels), out = draw(r, 1, most_channels);
+    c.x = {draw(r, 1, 3), c.attrs.groups * in};
+    c.w = {c.attrs.groups * out, in};
+    c.y = {c.x[0], c.w[0]};
+    bool valid = true;
+    for (int64_t i = 0; i < rank; ++i) {
+      const int64_t size = draw(r, 1, rank == 3 ? 8 : 13), k = draw(r, 1, 5);
+      const int64_t stride = draw(r, 1, 3), dilation = draw(r, 0, 2) ? 1 : draw(r, 1, 3);
+      const int64_t low = draw(r, 0, 3), high = draw(r, 0, 3);
+      const int64_t room = size + low + high - (k - 1) * dilation - 1;
+      valid = valid && room >= 0;
+      c.x.push_back(size);
+      c.w.push_back(k);
+      c.y.push_back(room / stride + 1);
+      c.attrs.stride.push_back(stride);
+      c.attrs.dilation.push_back(dilation);
+      c.attrs.pad_low.push_back(low);
+    }
+    if (valid) return c;
+  }
+}
+
+// Calls f(x, w, y) with the flat positions of every product of the convolution.
+template <typename F>
+void each_product(const Case& c, F f) {
+  const int64_t rank = c.x.rank() - 2;
+  const int64_t group_in = c.w[1], group_out = c.w[0] / c.attrs.groups;
+  const Shape xs = contiguous_strides(c.x);
+  const int64_t taps = c.w.slice(2, c.w.rank()).numel();
+  const int64_t plane = c.y.slice(2, c.y.rank()).numel();
+  for (int64_t y = 0; y < c.y.numel(); ++y) {
+    const int64_t n = y / plane / c.y[1], o = y / plane % c.y[1];
+    for (int64_t ci = 0; ci < group_in; ++ci)
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        int64_t x = n * xs[0] + (o / group_out * group_in + ci) * xs[1];
+        int64_t rest = y % plane, k = tap;
+        bool inside = true;
+        for (int64_t d = rank; d-- > 0;) {
+          const int64_t at = rest % c.y[2 + d] * c.attrs.stride[d] - c.attrs.pad_low[d] +
+                             k % c.w[2 + d] * c.attrs.dilation[d];
+          inside = inside && at >= 0 && at < c.x[2 + d];
+          x += at * xs[2 + d];
+          rest /= c.y[2 + d];
+          k /= c.w[2 + d];
+        }
+        if (inside) f(x, (o * group_in + ci) * taps + tap, y);
+      }
+  }
+}
+
+void check_case(Random& r, DType t, const Case& c) {
+  const Data x = random(r, t, c.x), w = random(r, t, c.w), dy = random(r, t, c.y);
+  std::vector<double> y(static_cast<size_t>(c.y.numel())), dx(static_cast<size_t>(c.x.numel())),
+      dw(static_cast<size_t>(c.w.numel()));
+  const auto xv = x.values(), wv = w.values(), dyv = dy.values();
+  each_product(c, [&](int64_t xi, int64_t wi, int64_t yi) {
+    const auto a = static_cast<size_t>(xi), b = static_cast<size_t>(wi),
+               o = static_cast<size_t>(yi);
+    y[o] += xv[a] * wv[b];
+    dx[a] += dyv[o] * wv[b];
+    dw[b] += dyv[o] * xv[a];
+  });
+  const auto check = [&](auto make, const Data& a, const Data& b, const Shape& shape,
+                         const std::vector<double>& want, const char* what) {
+    std::vector<Data> out;
+    out.push_back(empty(t, shape));
+    const auto kernel = make(operands({&a, &b}), outputs(out), c.attrs);
+    ASSERT_NE(kernel, nullptr) << what << " " << c.text();
+    EXPECT_EQ(kernel->description().find("ref"), std::string::npos) << kernel->description();
+    run(*kernel, {&a, &b}, out);
+    const double products = static_cast<double>(c.y.numel()) * static_cast<double>(c.w.numel()) /
+                            static_cast<double>(c.w[0]) /
+                            static_cast<double>(std::max<int64_t>(1, shape.numel()));
+    const double tolerance =
+        4 * epsilon(t) + (16 * std::sqrt(products) + products) * std::min(epsilon(t), 0x1p-24);
+    expect_near(out[0], want, tolerance,
+                cat({what, " ", name_of(t), " ", kernel->description(), " ", c.text()}));
+  };
+  check(make_conv, x, w, c.y, y, "conv");
+  check(make_conv_input_grad, dy, w, c.x, dx, "conv_input_grad");
+  check(make_conv_weight_grad, x, dy, c.w, dw, "conv_weight_grad");
+}
+
+TEST(Conv, RandomCasesAgreeWithLoops) {
+  Random r(11);
+  for (int trial = 0; trial < 150; ++trial)
+    check_case(r, DType::f32, random_case(r, 1 + trial % 3, trial % 5 ? 7 : 19));
+}
+
+TEST(Conv, RandomCasesInDoublePrecision) {
+  Random r(12);
+  for (int trial = 0; trial < 90; ++trial)
+    check_case(r, DType::f64, random_case(r, 1 + trial % 3, 5));
+}
+
+TEST(Conv, RandomCasesInHalfPrecision) {
+  Random r(13);
+  for (int trial = 0; trial < 20; ++trial) {
+    check_case(r, DType::bf16, random_case(r, 2, 17));
+    check_case(r, DType::f16, random_case(r, 2, 5));
+  }
+}
+
+TEST(Conv, CommonLayers) {
+  Random r(14);
+  const auto layer = [&](Shape x, Shape w, int64_t stride, int64_t pad, int64_t groups) {
+    Case c{x, w, {x[0], w[0]}, {}};
+    c.attrs.groups = groups;
+    for (int64_t i = 0; i < 2; ++i) {
+      c.y.push_back((x[2 + i] + 2 * pad - w[2 + i]) / stride + 1);
+      c.attrs.stride.push_back(stride);
+      c.attrs.dilation.push_back(1);
+      c.attrs.pad_low.push_back(pad);
+    }
+    check_case(r, DType::f32, c);
+  };
+  layer({2, 1, 28, 28}, {6, 1, 5, 5}, 1, 2, 1);     // LeNet
+  layer({2, 6, 14, 14}, {16, 6, 5, 5}, 1, 0, 1);    // LeNet
+  layer({1, 3, 32, 32}, {32, 3, 7, 7}, 2, 3, 1);    // ResNet's first
+  layer({1, 32, 14, 14}, {32, 32, 3, 3}, 1, 1, 1);  // dense
+  layer({1, 48, 8, 8}, {16, 48, 1, 1}, 1, 0, 1);    // pointwise
+  layer({1, 24, 14, 14}, {24, 1, 3, 3}, 2, 1, 24);  // depthwise
+  layer({1, 12, 9, 9}, {24, 1, 3, 3}, 1, 1, 12);    // depthwise with multiplier
+}
+
+TEST(Conv, EmptyBatchGivesEmptyOutputAndZeroGradient) {
+  Random r(15);
+  Case c{{0, 3, 8, 8}, {4, 3, 3, 3}, {0, 4, 6, 6}, {{1, 1}, {1, 1}, {0, 0}, 1}};
+  check_case(r, DType::f32, c);
+  check_case(r, DType::f64, c);
+}
+
+TEST(Conv, OneKernelServesManyThreads) {
+  Random r(16);
+  for (const int64_t channels : {16, 5}) {
+    const Data x = random(r, DType::f32, {2, channels, 12, 12});
+    const Data w = random(r, DType::f32, {channels, channels, 3, 3});
+    const ConvAttrs attrs{{1, 1}, {1, 1}, {1, 1}, 1};
+    std::vector<Data> first;
+    first.push_back(empty(DType::f32, {2, channels, 12, 12}));
+    const auto kernel = make_conv(operands({&x, &w}), outputs(first), attrs);
+    run(*kernel, {&x, &w}, first);
+    const auto want = first[0].values();
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+      threads.emplace_back([&] {
+        for (int round = 0; round < 5; ++round) {
+          std::vector<Data> y;
+          y.push_back(empty(DType::f32, {2, channels, 12, 12}));
+          run(*kernel, {&x, &w}, y);
+          expect_near(y[0], want, 0, "concurrent");
+        }
+      });
+    for (auto& thread : threads) thread.join();
+  }
+}
+
+}  // namespace
+}  // namespace nacre::cpu::test

@@ -1,0 +1,129 @@
+#include <thread>
+
+#include "kernels/helpers.h"
+#include "nacre/error.h"
+#include "nacre/shape.h"
+
+namespace nacre::cpu::test {
+namespace {
+
+std::vector<double> product(const Data& a, const Data& b, const Shape& out) {
+  const int64_t m = out[-2], n = out[-1], k = a.op.shape[-1];
+  std::vector<double> c(static_cast<size_t>(out.numel()));
+  const auto offset = [&](const Data& x, int64_t batch) {
+    int64_t at = 0, size = 1;
+    for (int64_t d = 3; d <= out.rank(); ++d) {
+      const int64_t i = batch % out[-d];
+      batch /= out[-d];
+      if (d > x.op.shape.rank()) continue;
+      if (x.op.shape[-d] != 1) at += i * size;
+      size *= x.op.shape[-d];
+    }
+    return at * x.op.shape[-1] * x.op.shape[-2];
+  };
+  for (int64_t i = 0; i < out.numel(); ++i) {
+    const int64_t batch = i / (m * n), row = i / n % m, col = i % n;
+    const int64_t ao = offset(a, batch), bo = offset(b, batch);
+    double sum = 0;
+    for (int64_t p = 0; p < k; ++p) sum += a[ao + row * k + p] * b[bo + p * n + col];
+    c[static_cast<size_t>(i)] = sum;
+  }
+  return c;
+}
+
+void check_product(Random& r, DType t, const Shape& a_shape, const Shape& b_shape, bool views) {
+  const Data a = views ? random_view(r, t, a_shape) : random(r, t, a_shape);
+  const Data b = views ? random_view(r, t, b_shape) : random(r, t, b_shape);
+  Shape out =
+      broadcast_shapes(a_shape.slice(0, a_shape.rank() - 2), b_shape.slice(0, b_shape.rank() - 2));
+  out.push_back(a_shape[-2]);
+  out.push_back(b_shape[-1]);
+  std::vector<Data> c;
+  c.push_back(empty(t, out));
+  const auto kernel = make_matmul(operands({&a, &b}), outputs(c));
+  ASSERT_NE(kernel, nullptr);
+  EXPECT_EQ(kernel->description().find("ref"), std::string::npos) << kernel->description();
+  run(*kernel, {&a, &b}, c);
+  const double k = static_cast<double>(a_shape[-1]);
+  const double tolerance =
+      is_float(t) ? 4 * epsilon(t) + 8 * std::sqrt(k + 1) * std::min(epsilon(t), 0x1p-24) : 0;
+  expect_near(c[0], product(a, b, out), tolerance,
+              cat({name_of(t), " ", a_shape, " (", a.op.strides.list(), ") by ", b_shape, " (",
+                   b.op.strides.list(), "), ", kernel->description()}));
+}
+
+class MatmulTest : public testing::TestWithParam<DType> {};
+
+TEST_P(MatmulTest, RandomShapesAndStridesAgreeWithLoops) {
+  Random r(1);
+  for (int trial = 0; trial < 120; ++trial) {
+    const auto dim = [&] {
+      return draw(r, 0, 9) == 0 ? 0 : draw(r, 0, 2) == 0 ? 1 : draw(r, 1, trial % 4 ? 20 : 70);
+    };
+    const int64_t m = dim(), k = dim(), n = dim();
+    Shape a, b;
+    const int64_t batch = draw(r, 0, 3);
+    for (int64_t i = 0; i < batch; ++i) {
+      const int64_t size = draw(r, 1, 3), which = draw(r, 0, 3);
+      if (which != 1 && !(i < 1 && which == 3))
+        a.push_back(size);
+      else if (!a.empty())
+        a.push_back(1);
+      if (which != 2)
+        b.push_back(size);
+      else if (!b.empty())
+        b.push_back(1);
+    }
+    a.push_back(m);
+    a.push_back(k);
+    b.push_back(k);
+    b.push_back(n);
+    check_product(r, GetParam(), a, b, trial % 2);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, MatmulTest,
+                         testing::Values(DType::f32, DType::f64, DType::bf16, DType::f16,
+                                         DType::i32, DType::i64),
+                         [](const auto& i) { return std::string(name_of(i.param)); });
+
+TEST(Matmul, TransposedOperandsOfLinearLayersNeedNoCopy) {
+  Random r(2);
+  Data a = random(r, DType::f32, {40, 24}), b = random(r, DType::f32, {32, 40});
+  std::swap(a.op.shape[0], a.op.shape[1]);
+  std::swap(a.op.strides[0], a.op.strides[1]);
+  std::swap(b.op.shape[0], b.op.shape[1]);
+  std::swap(b.op.strides[0], b.op.strides[1]);
+  std::vector<Data> c;
+  c.push_back(empty(DType::f32, {24, 32}));
+  const auto kernel = make_matmul(operands({&a, &b}), outputs(c));
+  EXPECT_TRUE(kernel->description().starts_with("dnnl:")) << kernel->description();
+  run(*kernel, {&a, &b}, c);
+  expect_near(c[0], product(a, b, {24, 32}), 1e-5, "transposed");
+}
+
+TEST(Matmul, OneKernelServesManyThreads) {
+  Random r(3);
+  for (const DType t : {DType::f32, DType::f64}) {
+    const Data a = random(r, t, {3, 50, 60}), b = random(r, t, {3, 60, 70});
+    std::vector<Data> first;
+    first.push_back(empty(t, {3, 50, 70}));
+    const auto kernel = make_matmul(operands({&a, &b}), outputs(first));
+    run(*kernel, {&a, &b}, first);
+    const auto want = first[0].values();
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+      threads.emplace_back([&] {
+        for (int round = 0; round < 5; ++round) {
+          std::vector<Data> c;
+          c.push_back(empty(t, {3, 50, 70}));
+          run(*kernel, {&a, &b}, c);
+          expect_near(c[0], want, 0, "concurrent");
+        }
+      });
+    for (auto& thread : threads) thread.join();
+  }
+}
+
+}  // namespace
+}  // namespace nacre::cpu::test
