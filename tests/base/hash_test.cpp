@@ -59,7 +59,7 @@ TEST(Hash, HexIsHighThenLow) {
 
 TEST(Gzip, RoundTripAndCap) {
   std::string text;
-  for (int i = 0; i < 100000; ++i) text += std::to_string(i * i % 977);
+  for (int64_t i = 0; i < 100000; ++i) text += std::to_string(i * i % 977);
   const std::string packed = gzip(text);
   EXPECT_LT(packed.size(), text.size());
   EXPECT_EQ(gunzip(packed, text.size(), "test"), text);
