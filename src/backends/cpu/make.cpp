@@ -5,11 +5,10 @@
 #include <vector>
 
 #include "backends/cpu/copy.h"
+#include "backends/cpu/types.h"
 
 namespace nacre::cpu {
 namespace {
-
-bool is_half(DType t) { return t == DType::bf16 || t == DType::f16; }
 
 constexpr size_t kMaxOperands = 8;
 

@@ -35,4 +35,46 @@ std::unique_ptr<Kernel> make_conv_input_grad(Operands in, Operands out, const Co
 /// x, dy -> dw.
 std::unique_ptr<Kernel> make_conv_weight_grad(Operands in, Operands out, const ConvAttrs& a);
 
+struct PoolAttrs {
+  Ints kernel, stride, dilation, pad_low;  ///< one entry for each spatial dimension
+  bool include_pad = false;                ///< avg_pool: padding counts in the divisor
+};
+/// x [N, C, *S] -> values [N, C, *S'], indices i64 into the flattened input plane. A window's first
+/// maximum wins; NaN is larger than all; a window of padding alone gives -infinity and index -1.
+std::unique_ptr<Kernel> make_max_pool(Operands in, Operands out, const PoolAttrs& a);
+std::unique_ptr<Kernel> make_avg_pool(Operands in, Operands out, const PoolAttrs& a);
+/// dy -> dx.
+std::unique_ptr<Kernel> make_avg_pool_grad(Operands in, Operands out, const PoolAttrs& a);
+
+/// x -> values, indices i64. Stable; NaN sorts as the largest.
+std::unique_ptr<Kernel> make_sort(Operands in, Operands out, int64_t dim, bool descending);
+/// The k = out.shape[dim] largest or smallest, in order; of equal ones the first.
+std::unique_ptr<Kernel> make_topk(Operands in, Operands out, int64_t dim, bool largest);
+/// x -> i64 index of the first extreme; the first NaN if there is one. `dim` is absent from or 1 in
+/// the output.
+std::unique_ptr<Kernel> make_arg(Operands in, Operands out, int64_t dim, bool largest);
+/// Running sum or product along dim; f32 accumulates in double.
+std::unique_ptr<Kernel> make_cumulative(Operands in, Operands out, int64_t dim, bool product);
+
+/// x, index of any rank -> x.shape[:dim] + index.shape + x.shape[dim+1:].
+std::unique_ptr<Kernel> make_index_select(Operands in, Operands out, int64_t dim);
+/// x, index, src -> x with src[.., j, ..] added at index[j], in the order of j.
+std::unique_ptr<Kernel> make_index_add(Operands in, Operands out, int64_t dim);
+/// x, index of the same rank -> x[.., index[..], ..] of index's shape.
+std::unique_ptr<Kernel> make_gather(Operands in, Operands out, int64_t dim);
+/// x, index, src -> x with src combined in at the indexed places, in row-major order of index;
+/// reduce is "set", "add", "mul", "max" or "min".
+std::unique_ptr<Kernel> make_scatter(Operands in, Operands out, int64_t dim,
+                                     const std::string& reduce);
+
+std::unique_ptr<Kernel> make_concat(Operands in, Operands out, int64_t dim);
+/// One entry of low for each dimension, negative to crop; mode "constant" (value is input 1, else
+/// 0), "reflect", "replicate" or "circular".
+std::unique_ptr<Kernel> make_pad(Operands in, Operands out, const Ints& low,
+                                 const std::string& mode);
+std::unique_ptr<Kernel> make_flip(Operands in, Operands out, const Ints& dims);
+std::unique_ptr<Kernel> make_roll(Operands in, Operands out, const Ints& shifts, const Ints& dims);
+/// Any strides -> dense.
+std::unique_ptr<Kernel> make_contiguous(Operands in, Operands out);
+
 }  // namespace nacre::cpu

@@ -5,6 +5,7 @@
 #include "backends/cpu/dnnl.h"
 #include "backends/cpu/im2col.h"
 #include "backends/cpu/make.h"
+#include "backends/cpu/types.h"
 
 namespace nacre::cpu {
 namespace {
@@ -61,8 +62,6 @@ std::unique_ptr<Kernel> prepare(ConvPass pass, const Operand& x, const Operand& 
   }
   return make_im2col(t, pass, ConvGeometry(x.shape, w.shape, y.shape, a));
 }
-
-bool is_half(DType t) { return t == DType::bf16 || t == DType::f16; }
 
 template <typename F>
 std::unique_ptr<Kernel> with_half(Operands in, Operands out, F make) {
