@@ -210,7 +210,7 @@ inline double epsilon(DType t) {
     case DType::f64:
       return 0x1p-53;
     case DType::bf16:
-      return 0x1p-9;
+      return 0x1p-8;
     case DType::f16:
       return 0x1p-11;
     default:
