@@ -1,7 +1,8 @@
 // What the compiler asks of a backend, and what a backend fills in.
 //
-// A backend provides one prepare function per op it implements. It is asked once per (op, attributes, types, shapes,
-// strides); the Kernel it returns is kept and run many times, from any thread.
+// A backend provides one prepare function per op it implements. It is asked once per (op,
+// attributes, types, shapes, strides); the Kernel it returns is kept and run many times, from any
+// thread.
 #pragma once
 
 #include <memory>
@@ -23,7 +24,8 @@ struct Operand {
   Shape strides;
   int64_t numel() const { return shape.numel(); }
   size_t bytes() const { return static_cast<size_t>(numel()) * size_of(dtype); }
-  /// True if the elements lie in row-major order without gaps (strides of dimensions of size 1 do not matter).
+  /// True if the elements lie in row-major order without gaps (strides of dimensions of size 1 do
+  /// not matter).
   bool contiguous() const;
 };
 
@@ -32,8 +34,10 @@ struct KernelQuery {
   const OpDef& op;
   const void* attrs;  ///< the op's attribute struct, or null
   std::span<const Operand> in, out;
+  uint64_t attrs_hash = 0;
 
-  // Attributes by the name that the op gave them. Throw Error(internal) if there is no such attribute.
+  // Attributes by the name that the op gave them. Throw Error(internal) if there is no such
+  // attribute.
   int64_t integer(std::string_view name) const;
   double number(std::string_view name) const;
   bool flag(std::string_view name) const;
@@ -49,7 +53,8 @@ struct KernelQuery {
 class Kernel {
  public:
   virtual ~Kernel() = default;
-  /// in and out point to the first element of each operand. Throws Error on bad data (an index out of range).
+  /// in and out point to the first element of each operand. Throws Error on bad data (an index out
+  /// of range).
   virtual void run(const void* const* in, void* const* out, void* scratch) const = 0;
   /// Bytes of scratch, 64-byte aligned, that run() wants.
   virtual size_t scratch_bytes() const { return 0; }
@@ -65,7 +70,8 @@ class Kernel {
 /// Returns null if the question is not one for this backend (type, layout, rank).
 using PrepareFn = std::unique_ptr<Kernel> (*)(const KernelQuery&);
 
-/// One entry of a backend's table, made by the build from src/backends/<backend>/kernels/<file>.cpp.
+/// One entry of a backend's table, made by the build from
+/// src/backends/<backend>/kernels/<file>.cpp.
 struct KernelEntry {
   std::string_view op;
   PrepareFn prepare;

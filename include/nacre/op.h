@@ -1,0 +1,390 @@
+// How an op is defined: one struct that holds all that is known of it. See docs/add-an-op.md.
+//
+//   struct ScaleAttrs { double by = 1; void fields(FieldVisitor& v) { v("by", by); } };
+//   OP(scale) = {
+//       .name = "scale",
+//       .attrs = attr_type<ScaleAttrs>(),
+//       .infer = infer_same<0>,
+//       .ref = [](Ref& r) { for (int64_t i = 0; i < r.out().n; ++i) r.out().d[i] = r.in(0).d[i] *
+//       r.attrs<ScaleAttrs>().by; }, .vjp = [](Vjp& v) { v.dx(0) = scale(v.dy(),
+//       v.attrs<ScaleAttrs>().by); }, .samples = [](Samples& s) { s.add({s.uniform({3, 4}, -1, 1)},
+//       [](const Tensors& x) { return Tensors{scale(x[0], 3)}; }, "{0} * 3"); },
+//   };
+//   Tensor scale(In x, double by) { return make(op_scale, ScaleAttrs{by}, {x}); }
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "nacre/random.h"
+#include "nacre/tensor.h"
+
+namespace nacre {
+
+class Graph;
+class Json;
+
+// ---- attributes
+// ------------------------------------------------------------------------------------------------------
+
+/// Visits the named fields of an attribute struct. Printing, hashing, comparing, saving and loading
+/// are visitors.
+class FieldVisitor {
+ public:
+  virtual ~FieldVisitor() = default;
+  virtual void operator()(const char* name, bool& v) = 0;
+  virtual void operator()(const char* name, int64_t& v) = 0;
+  virtual void operator()(const char* name, double& v) = 0;
+  virtual void operator()(const char* name, std::string& v) = 0;
+  virtual void operator()(const char* name, Ints& v) = 0;
+  virtual void operator()(const char* name, DType& v) = 0;
+  virtual void operator()(const char* name, std::shared_ptr<const Graph>& v) = 0;
+};
+
+/// What nacre knows of an attribute struct: how to make, copy and visit one.
+struct AttrType {
+  void* (*make)();
+  void (*destroy)(void*);
+  void (*visit)(void*, FieldVisitor&);
+};
+
+template <typename A>
+inline constexpr AttrType attr_type_of = {
+    [] { return static_cast<void*>(new A()); },
+    [](void* a) { delete static_cast<A*>(a); },
+    [](void* a, FieldVisitor& v) { static_cast<A*>(a)->fields(v); },
+};
+template <typename A>
+constexpr const AttrType* attr_type() {
+  return &attr_type_of<A>;
+}
+
+/// Shared, immutable attributes of a node.
+class Attrs {
+ public:
+  Attrs() = default;
+  Attrs(const AttrType* type, void* value);
+  Attrs(const Attrs& o);
+  Attrs(Attrs&& o) noexcept : box_(o.box_) { o.box_ = nullptr; }
+  Attrs& operator=(Attrs o) noexcept {
+    std::swap(box_, o.box_);
+    return *this;
+  }
+  ~Attrs();
+  const void* get() const { return box_ ? box_->value : nullptr; }
+  uint64_t hash() const { return box_ ? box_->hash : 0; }
+  explicit operator bool() const { return box_ != nullptr; }
+
+ private:
+  struct Box {
+    std::atomic<uint32_t> refs{1};
+    const AttrType* type;
+    void* value;
+    uint64_t hash;
+  };
+  Box* box_ = nullptr;
+};
+
+// ---- the parts of a definition
+// -------------------------------------------------------------------------------------------
+
+struct OpDef;
+
+/// The shape rule's view of a node in the making: reads types and shapes of inputs, adds outputs.
+class Infer {
+ public:
+  Infer(const OpDef& op, const void* attrs, std::span<const Tensor> in)
+      : op(op), attrs_(attrs), in_(in) {}
+  const OpDef& op;
+  size_t inputs() const { return in_.size(); }
+  DType dtype(size_t i) const { return in_[i].dtype(); }
+  const Shape& shape(size_t i) const { return in_[i].shape(); }
+  int64_t rank(size_t i) const { return shape(i).rank(); }
+  template <typename A>
+  const A& attrs() const {
+    return *static_cast<const A*>(attrs_);
+  }
+  void out(DType dtype, Shape shape) { outs.emplace_back(dtype, std::move(shape)); }
+  /// Throws an Error "[op] <text> (inputs ...)" that names shapes, layer and user line.
+  [[noreturn]] void fail(std::initializer_list<Piece> text) const;
+  void check(bool ok, std::initializer_list<Piece> text) const {
+    if (!ok) fail(text);
+  }
+  void check_float(size_t i) const;
+  void check_index(size_t i) const;  ///< i32 or i64
+  void check_rank(size_t i, int64_t rank) const;
+  void check_same_dtype() const;
+  std::vector<std::pair<DType, Shape>> outs;
+
+ private:
+  const void* attrs_;
+  std::span<const Tensor> in_;
+};
+
+/// One operand of a reference kernel: floats of any width as double, everything else as int64,
+/// row-major.
+struct RefTensor {
+  DType dtype = DType::f32;
+  Shape shape;
+  int64_t n = 0;
+  std::vector<double> dv;
+  std::vector<int64_t> iv;
+  double* d = nullptr;   ///< set if the type is floating
+  int64_t* i = nullptr;  ///< set otherwise
+  bool floating() const { return is_float(dtype); }
+};
+
+/// A reference kernel's view: inputs filled, outputs allocated and zero.
+class Ref {
+ public:
+  Ref(const OpDef& op, const void* attrs, std::vector<RefTensor> in, std::vector<RefTensor> out)
+      : op(op), in_(std::move(in)), out_(std::move(out)), attrs_(attrs) {}
+  const OpDef& op;
+  size_t inputs() const { return in_.size(); }
+  size_t outputs() const { return out_.size(); }
+  const RefTensor& in(size_t k = 0) const { return in_[k]; }
+  RefTensor& out(size_t k = 0) { return out_[k]; }
+  template <typename A>
+  const A& attrs() const {
+    return *static_cast<const A*>(attrs_);
+  }
+  /// Calls f(x, y) with x = values of in(k) and y = values of out(j), both double* or both
+  /// int64_t*.
+  template <typename F>
+  void typed(F f, size_t k = 0, size_t j = 0) {
+    if (out_[j].floating())
+      f(static_cast<const double*>(in_[k].d), out_[j].d);
+    else
+      f(static_cast<const int64_t*>(in_[k].i), out_[j].i);
+  }
+  [[noreturn]] void fail(Error::Kind kind, std::initializer_list<Piece> text) const;
+
+ private:
+  std::vector<RefTensor> in_, out_;
+  const void* attrs_;
+};
+
+/// The gradient rule's view of a node: reads inputs, outputs and output gradients, sets input
+/// gradients, all as graphs.
+class Vjp {
+ public:
+  Vjp(const Tensor& any_output, std::span<const Tensor> in, std::vector<Tensor> dy,
+      const std::vector<bool>& wants);
+  const Tensor& x(size_t i) const { return in_[i]; }
+  size_t inputs() const { return in_.size(); }
+  Tensor y(size_t k = 0) const { return Tensor(node_, static_cast<uint32_t>(k)); }
+  /// Gradient of output k; zeros if nothing depends on it.
+  Tensor dy(size_t k = 0) const;
+  bool has_dy(size_t k) const { return dy_[k].defined(); }
+  /// Gradient of input i, to be set. Left undefined it means zero. Elementwise ops may leave it in
+  /// the broadcast shape.
+  Tensor& dx(size_t i) { return dx_[i]; }
+  bool wants(size_t i) const { return wants_[i]; }
+  template <typename A>
+  const A& attrs() const {
+    return *static_cast<const A*>(attrs_);
+  }
+
+ private:
+  Node* node_;
+  std::span<const Tensor> in_;
+  std::vector<Tensor> dy_, dx_;
+  const std::vector<bool>& wants_;
+  const void* attrs_;
+  friend Tensors run_vjp(const OpDef& op, Vjp& v);
+};
+
+/// Runs a gradient rule and takes its results.
+Tensors run_vjp(const OpDef& op, Vjp& v);
+
+/// Result of a view op: where the elements of the output lie in the memory of input 0 (strides and
+/// offset in elements).
+struct View {
+  Shape strides;
+  int64_t offset = 0;
+};
+
+// ---- samples
+// -----------------------------------------------------------------------------------------------------------------
+
+/// How the values of one input of a sample are made.
+struct SampleInput {
+  enum class Kind { uniform, integers, boolean, values, key } kind = Kind::uniform;
+  Shape shape;
+  double low = -1, high = 1;  ///< integers: low..high-1
+  std::vector<double> values;
+  DType dtype = DType::f32;  ///< f32 stands for "the floating type under test"
+  bool differentiable = true;
+};
+
+struct Sample {
+  std::vector<SampleInput> inputs;
+  std::function<Tensors(const Tensors&)> call;
+  /// The same in Python with torch: inputs are {0}, {1}, ...; several outputs as a tuple. Empty:
+  /// see `oracle`.
+  std::string torch;
+  /// Where no torch expression exists: the other oracle, in words.
+  std::string oracle;
+  bool check_grad = true;
+  /// Relative tolerance against torch and between float types, in units of eps * c; 1 unless a
+  /// reason is given.
+  double slack = 1;
+};
+
+/// Collects the samples of an op.
+class Samples {
+ public:
+  SampleInput uniform(Shape shape, double low = -1, double high = 1) const {
+    return {SampleInput::Kind::uniform, std::move(shape), low, high, {}, DType::f32, true};
+  }
+  /// Values of the floating type under test, given one by one: special cases.
+  SampleInput at(std::vector<double> values, Shape shape) const {
+    return {SampleInput::Kind::values, std::move(shape), 0, 0, std::move(values), DType::f32, true};
+  }
+  SampleInput at(std::vector<double> values) const {
+    const auto n = static_cast<int64_t>(values.size());
+    return at(std::move(values), {n});
+  }
+  SampleInput integers(Shape shape, int64_t low, int64_t high, DType dtype = DType::i64) const {
+    return {SampleInput::Kind::integers,
+            std::move(shape),
+            static_cast<double>(low),
+            static_cast<double>(high),
+            {},
+            dtype,
+            false};
+  }
+  SampleInput ints_at(std::vector<double> values, Shape shape, DType dtype = DType::i64) const {
+    return {SampleInput::Kind::values, std::move(shape), 0, 0, std::move(values), dtype, false};
+  }
+  SampleInput boolean(Shape shape) const {
+    return {SampleInput::Kind::boolean, std::move(shape), 0, 1, {}, DType::boolean, false};
+  }
+  SampleInput key(uint64_t seed) const {
+    return {SampleInput::Kind::key, {}, static_cast<double>(seed), 0, {}, DType::i64, false};
+  }
+  /// Adds a sample; returns it, to set oracle, slack or check_grad.
+  Sample& add(std::vector<SampleInput> inputs, std::function<Tensors(const Tensors&)> call,
+              std::string torch = {}) {
+    list.push_back({std::move(inputs), std::move(call), std::move(torch), {}, true, 1});
+    return list.back();
+  }
+  /// Adds a call that must throw an Error of kind shape whose text contains `text`.
+  void bad(std::vector<SampleInput> inputs, std::function<Tensors(const Tensors&)> call,
+           std::string text) {
+    bad_list.push_back({{std::move(inputs), std::move(call), {}, {}, false, 1}, std::move(text)});
+  }
+  std::vector<Sample> list;
+  std::vector<std::pair<Sample, std::string>> bad_list;
+};
+
+// ---- the definition
+// ------------------------------------------------------------------------------------------------------------
+
+enum class OpKind : uint8_t {
+  compute,      ///< has a reference kernel
+  elementwise,  ///< a reference of scalars; inputs broadcast to the output; the fuser takes it
+  view,         ///< the output lies in the memory of input 0 where strides allow it
+  composite,    ///< has a decomposition; a backend may claim it whole
+  control,      ///< holds subgraphs, run by the executor
+};
+
+struct OpDef {
+  const char* name;
+  OpKind kind = OpKind::compute;
+  const AttrType* attrs = nullptr;
+  /// Checks inputs and adds the outputs' types and shapes. Throws through Infer::fail.
+  void (*infer)(Infer&) = nullptr;
+  /// Reference kernel: what the op means, the oracle of tests, the fallback of every backend.
+  void (*ref)(Ref&) = nullptr;
+  /// Elementwise references, on doubles and on integers.
+  double (*f1)(double) = nullptr;
+  double (*f2)(double, double) = nullptr;
+  int64_t (*i1)(int64_t) = nullptr;
+  int64_t (*i2)(int64_t, int64_t) = nullptr;
+  /// Strides of a view of an input with these strides; nullopt if it has to be copied first.
+  std::optional<View> (*view)(const void* attrs, const Shape& in, const Shape& strides,
+                              const Shape& out) = nullptr;
+  /// A composite in terms of other ops.
+  Tensors (*decompose)(const void* attrs, const Tensors& in) = nullptr;
+  /// Gradient, built from public ops; null: a composite's gradient is that of its decomposition,
+  /// others have none.
+  void (*vjp)(Vjp&) = nullptr;
+  /// Names in ONNX, separated by commas; "" if it has none.
+  const char* onnx = "";
+  void (*samples)(Samples&) = nullptr;
+  /// False for ops whose values depend on more than inputs and attributes; they are never merged or
+  /// folded.
+  bool pure = true;
+  uint64_t id = hash_name(name);
+
+  static constexpr uint64_t hash_name(const char* s) {
+    uint64_t h = 0xcbf29ce484222325ull;
+    while (*s) h = (h ^ static_cast<unsigned char>(*s++)) * 0x100000001b3ull;
+    return h;
+  }
+};
+
+/// Defines op_<name>. The build collects these into the table of ops.
+#define OP(name)                \
+  extern const OpDef op_##name; \
+  const OpDef op_##name
+
+/// Marks a public declaration: the build copies it, with the comment above it, into nacre/ops.h.
+#define API(...)
+
+// ---- making nodes
+// ------------------------------------------------------------------------------------------------------------------
+
+/// Adds a node to the graph and returns its first output. Throws Error if the shape rule is broken.
+Tensor make(const OpDef& op, Attrs attrs, std::span<const Tensor> in);
+/// As make, returning all outputs.
+Tensors make_all(const OpDef& op, Attrs attrs, std::span<const Tensor> in);
+
+template <typename A>
+Attrs box(A a) {
+  return Attrs(attr_type<A>(), new A(std::move(a)));
+}
+inline Tensor make(const OpDef& op, std::initializer_list<Tensor> in) {
+  return make(op, Attrs(), std::span(in.begin(), in.size()));
+}
+template <typename A>
+Tensor make(const OpDef& op, A attrs, std::initializer_list<Tensor> in) {
+  return make(op, box(std::move(attrs)), std::span(in.begin(), in.size()));
+}
+template <typename A>
+Tensors make_all(const OpDef& op, A attrs, std::initializer_list<Tensor> in) {
+  return make_all(op, box(std::move(attrs)), std::span(in.begin(), in.size()));
+}
+
+// Shape rules that many ops share.
+
+/// Output 0 has the type and shape of input K.
+template <size_t K>
+void infer_same(Infer& in) {
+  in.out(in.dtype(K), in.shape(K));
+}
+/// As infer_same<0>, for floating inputs only.
+void infer_same_float(Infer& in);
+/// All inputs of one type, broadcast together; the result has that type.
+void infer_broadcast(Infer& in);
+/// As infer_broadcast, with a bool result.
+void infer_compare(Infer& in);
+
+// ---- registration
+// ---------------------------------------------------------------------------------------------------------------------
+
+/// The op of that name, built in or registered; null if there is none.
+const OpDef* find_op(std::string_view name);
+/// All ops: built in (sorted by name), then registered.
+std::vector<const OpDef*> all_ops();
+/// Adds an op that is not built in (a plug-in's). Its name must be new. The definition must outlive
+/// the program's use of it.
+void register_op(const OpDef& op);
+/// Loads a shared library and calls its `extern "C" void nacre_register_ops()`.
+void load_plugin(const std::string& path);
+
+}  // namespace nacre

@@ -1,0 +1,35 @@
+// Looking at, and steering, the compiler and the executor.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace nacre {
+
+struct PlanStats {
+  uint64_t compilations = 0;  ///< plans made with the optimising passes
+  uint64_t plain = 0;         ///< plans made without them, for shapes seen once
+  uint64_t hits = 0;          ///< evaluations that found their plan
+  uint64_t nodes = 0;         ///< nodes evaluated
+  size_t cached_plans = 0;
+};
+PlanStats plan_stats();
+void clear_plans();
+
+/// Eager mode: each op runs at once, passes off (also NACRE_EAGER=1). For debugging: an error or a
+/// NaN shows at its line.
+void set_eager(bool on);
+/// Optimising passes on or off (also NACRE_DISABLE_PASSES=all). Default on.
+void set_passes(bool on);
+/// Reference kernels only (also NACRE_BACKEND=ref). The oracle of tests; slow.
+void set_reference_backend(bool on);
+
+/// Hashes of the graph structures seen so far, oldest first. A resumed run that restores them
+/// compiles the same graphs at the same steps as one that was never stopped, which gives the same
+/// bits.
+std::vector<uint64_t> seen_structures();
+void restore_seen_structures(const std::vector<uint64_t>& seen);
+
+}  // namespace nacre

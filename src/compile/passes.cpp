@@ -1,0 +1,92 @@
+// The order of the passes, and the one wrapper through which all of them go.
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "compile/pass_stats.h"
+#include "compile/plan.h"
+#include "graph/node.h"
+
+namespace nacre {
+
+extern const Pass pass_expand, pass_fold, pass_cse;
+
+namespace {
+
+std::vector<PassStats>& stats() {
+  static std::vector<PassStats> s;
+  return s;
+}
+
+bool disabled(const char* name) {
+  const char* list = std::getenv("NACRE_DISABLE_PASSES");
+  if (!list) return false;
+  std::stringstream ss(list);
+  for (std::string item; std::getline(ss, item, ',');)
+    if (item == name || item == "all") return true;
+  return false;
+}
+
+void dump(const Graph& g, const std::string& stem) {
+  const char* folder = std::getenv("NACRE_DUMP");
+  if (!folder) return;
+  std::ofstream(cat({folder, "/", stem, ".json"})) << g.json();
+  std::ofstream(cat({folder, "/", stem, ".dot"})) << g.dot();
+}
+
+/// A pass may change how a graph computes, never what it takes and gives.
+void verify(const Graph& before, const Graph& after, const char* pass) {
+  bool ok = before.outputs().size() == after.outputs().size() &&
+            before.inputs().size() == after.inputs().size();
+  for (size_t i = 0; ok && i < before.outputs().size(); ++i)
+    ok = before.outputs()[i].dtype() == after.outputs()[i].dtype() &&
+         before.outputs()[i].shape() == after.outputs()[i].shape();
+  for (const Node* n : after.nodes()) {
+    if (n->op || n->evaluated) continue;
+    ok = ok && n->placeholder >= 0 && static_cast<size_t>(n->placeholder) < after.inputs().size() &&
+         after.inputs()[static_cast<size_t>(n->placeholder)].node() == n;
+  }
+  if (!ok) fail(Error::Kind::internal, {"pass '", pass, "' changed the meaning of a graph"});
+}
+
+}  // namespace
+
+std::span<const Pass> passes() {
+  static const Pass list[] = {pass_expand, pass_fold, pass_cse};
+  return list;
+}
+
+Graph run_passes(Graph graph, const CompileOptions& options) {
+  static int plan_number = 0;
+  const int number = plan_number++;
+  dump(graph, cat({options.label, "-", number, "-0-recorded"}));
+  int step = 0;
+  for (const Pass& pass : passes()) {
+    ++step;
+    if (pass.optional && (!options.passes || options.reference || disabled(pass.name))) continue;
+    const auto start = std::chrono::steady_clock::now();
+    Graph next = pass.run(graph, options);
+    verify(graph, next, pass.name);
+    const double ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    dump(next, cat({options.label, "-", number, "-", step, "-", pass.name}));
+    auto& all = stats();
+    auto at = all.begin();
+    while (at != all.end() && at->name != pass.name) ++at;
+    if (at == all.end()) at = all.insert(all.end(), PassStats{pass.name, 0, 0, 0, 0});
+    ++at->runs;
+    at->milliseconds += ms;
+    at->nodes_before += graph.nodes().size();
+    at->nodes_after += next.nodes().size();
+    graph = std::move(next);
+  }
+  return graph;
+}
+
+std::vector<PassStats> pass_stats() {
+  std::lock_guard lock(graph_mutex());
+  return stats();
+}
+
+}  // namespace nacre

@@ -1,0 +1,32 @@
+#include "compile/rewrite.h"
+
+namespace nacre {
+
+Graph rewrite(const Graph& graph, const RewriteRule& rule) {
+  Tracing guard;
+  std::unordered_map<const Node*, Tensors> made;
+  const auto mapped = [&](const Tensor& t) {
+    const auto at = made.find(t.node());
+    return at == made.end() ? t : at->second[t.index()];
+  };
+  for (Node* n : graph.nodes()) {
+    if (!n->op || n->evaluated) continue;
+    Tensors in;
+    bool changed = false;
+    for (const Tensor& t : n->inputs) {
+      in.push_back(mapped(t));
+      changed = changed || !same(in.back(), t);
+    }
+    Tensors out = rule(*n, in);
+    if (out.empty() && changed) {
+      Node* c = clone(*n, in);
+      for (uint32_t k = 0; k < c->outputs.size(); ++k) out.emplace_back(c, k);
+    }
+    if (!out.empty()) made.emplace(n, std::move(out));
+  }
+  Tensors outputs;
+  for (const Tensor& t : graph.outputs()) outputs.push_back(mapped(t));
+  return Graph(graph.inputs(), std::move(outputs));
+}
+
+}  // namespace nacre

@@ -1,0 +1,20 @@
+// Building a changed copy of a graph.
+#pragma once
+
+#include <functional>
+#include <unordered_map>
+
+#include "graph/node.h"
+#include "nacre/graph.h"
+
+namespace nacre {
+
+/// What a rule makes of a node whose inputs are already rewritten: one tensor for each output, or
+/// nothing to keep it.
+using RewriteRule = std::function<Tensors(const Node& node, const Tensors& inputs)>;
+
+/// The graph with `rule` applied to every node, inputs first. Nodes that nothing needs any more are
+/// left out.
+Graph rewrite(const Graph& graph, const RewriteRule& rule);
+
+}  // namespace nacre

@@ -1,0 +1,144 @@
+// A node of the graph: an op, its attributes and inputs, and, once evaluated, its values.
+//
+// Kinds of nodes: op nodes; leaves (no op, values); placeholders (no op, no values: the inputs of a
+// Graph).
+#pragma once
+
+#include <atomic>
+#include <mutex>
+
+#include "graph/storage.h"
+#include "nacre/op.h"
+
+namespace nacre {
+
+struct Output {
+  DType dtype = DType::f32;
+  Shape shape;
+  RefPtr<Storage> storage;  ///< set once evaluated
+  Shape strides;            ///< in elements; meaningful once evaluated
+  int64_t offset = 0;       ///< in elements
+  const void* data() const {
+    return static_cast<const char*>(storage->data()) +
+           offset * static_cast<int64_t>(size_of(dtype));
+  }
+};
+
+/// A fixed-size array with room for N entries inside the object.
+template <typename T, size_t N>
+class FixedArray {
+ public:
+  FixedArray() = default;
+  ~FixedArray() { delete[] heap_; }
+  FixedArray(const FixedArray&) = delete;
+  FixedArray& operator=(const FixedArray&) = delete;
+  void allocate(size_t n) {
+    if (n > N) heap_ = new T[n];
+    size_ = static_cast<uint32_t>(n);
+  }
+  void clear() {
+    for (auto& v : *this) v = T();
+    size_ = 0;
+  }
+  T* begin() { return heap_ ? heap_ : inline_; }
+  T* end() { return begin() + size_; }
+  const T* begin() const { return heap_ ? heap_ : inline_; }
+  const T* end() const { return begin() + size_; }
+  size_t size() const { return size_; }
+  T& operator[](size_t i) { return begin()[i]; }
+  const T& operator[](size_t i) const { return begin()[i]; }
+  operator std::span<const T>() const { return {begin(), size_}; }
+
+ private:
+  T* heap_ = nullptr;
+  uint32_t size_ = 0;
+  T inline_[N];
+};
+
+class Node {
+ public:
+  const OpDef* op = nullptr;
+  Attrs attrs;
+  FixedArray<Tensor, 3> inputs;
+  FixedArray<Output, 1> outputs;
+  uint64_t hash = 0;  ///< of op, attributes, types and shapes; not of inputs
+  std::source_location site;
+
+  bool evaluated = false;
+  bool tracked =
+      false;  ///< depends on a leaf made by as_leaf, so its graph outlives its evaluation
+  bool consumed = false;  ///< grad() went through it: the graph may go once evaluated
+  bool leaf_of_grad = false;
+  bool weak = false;               ///< a C++ number whose type gives way
+  int placeholder = -1;            ///< position among a Graph's inputs
+  double number = 0;               ///< value of a weak scalar
+  std::atomic<uint32_t> holds{0};  ///< references that do not count as uses (see Parameter)
+
+  // Scratch of traversals, guarded by graph_mutex().
+  uint64_t mark = 0;
+  uint32_t position = 0, uses = 0;
+
+  void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void release() {
+    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(this);
+  }
+  uint32_t refs() const { return refs_.load(std::memory_order_relaxed); }
+
+  static void* operator new(size_t bytes);
+  static void operator delete(void* p);
+
+ private:
+  static void destroy(Node* n);
+  std::atomic<uint32_t> refs_{0};
+};
+
+/// Guards marks of nodes and the moment when values are stored in nodes.
+std::recursive_mutex& graph_mutex();
+/// A fresh value for Node::mark. Call with the mutex held.
+uint64_t next_mark();
+
+/// The node again on other inputs of the same types and shapes.
+Node* clone(const Node& n, std::span<const Tensor> inputs);
+
+/// A leaf over a storage. Takes over the reference.
+Tensor make_leaf(Storage* storage, DType dtype, const Shape& shape);
+/// Input number `position` of a Graph.
+Tensor make_placeholder(int position, DType dtype, const Shape& shape);
+
+uint64_t mix(uint64_t a, uint64_t b);
+uint64_t hash_of(DType dtype, const Shape& shape);
+
+/// True while nodes made on this thread are part of a plan being compiled: they are never run one
+/// by one, and numbers in them are constants.
+bool tracing();
+class Tracing {
+ public:
+  Tracing();
+  ~Tracing();
+
+ private:
+  bool before_;
+};
+
+/// NACRE_EAGER=1, or set_eager: each op runs at once with the passes off.
+bool eager();
+
+/// Nodes without pending inputs first. Iterative, so that deep graphs do not exhaust the stack.
+/// Evaluated nodes are not entered unless `through_values`.
+std::vector<Node*> topological(std::span<const Tensor> roots, bool through_values = false);
+
+/// Where messages say things happened: " in conv1 (LeNet5) at train.cpp:41"; "" if nothing is
+/// known.
+std::string where();
+/// The path of the module that runs on this thread, for messages and dumps.
+class ModulePath {
+ public:
+  explicit ModulePath(std::string_view name);
+  ~ModulePath();
+  static const std::string& current();
+
+ private:
+  size_t before_;
+};
+
+}  // namespace nacre

@@ -1,0 +1,88 @@
+// Shape rules that many ops share, and the views that definitions have of nodes.
+#include "nacre/op.h"
+
+#include "graph/attrs.h"
+#include "graph/node.h"
+
+namespace nacre {
+
+void Infer::fail(std::initializer_list<Piece> text) const {
+  std::string inputs;
+  for (size_t i = 0; i < in_.size(); ++i)
+    inputs +=
+        cat({i ? ", " : " (", in_.size() == 1 ? "input " : "inputs ", dtype(i), " ", shape(i)});
+  if (in_.size() > 1) {  // "inputs f32 2x3, f32 4x5"
+    inputs.clear();
+    for (size_t i = 0; i < in_.size(); ++i)
+      inputs += cat({i ? ", " : " (inputs ", dtype(i), " ", shape(i)});
+  }
+  if (!inputs.empty()) inputs += ")";
+  nacre::fail(Error::Kind::shape, {"[", op.name, "] ", cat(text), inputs, where()});
+}
+
+void Infer::check_float(size_t i) const {
+  if (!is_float(dtype(i)))
+    fail({"input ", i, " has type ", dtype(i), ", a floating type is needed"});
+}
+void Infer::check_index(size_t i) const {
+  if (dtype(i) != DType::i64 && dtype(i) != DType::i32)
+    fail({"input ", i, " has type ", dtype(i), ", indices are i64 or i32"});
+}
+void Infer::check_rank(size_t i, int64_t r) const {
+  if (rank(i) != r) fail({"input ", i, " has rank ", rank(i), ", expected ", r});
+}
+void Infer::check_same_dtype() const {
+  for (size_t i = 1; i < inputs(); ++i)
+    if (dtype(i) != dtype(0))
+      fail({"input ", i, " has type ", dtype(i), ", input 0 has ", dtype(0)});
+}
+
+void infer_same_float(Infer& in) {
+  in.check_float(0);
+  in.out(in.dtype(0), in.shape(0));
+}
+
+namespace {
+Shape broadcast_all(const Infer& in) {
+  Shape s = in.shape(0);
+  for (size_t i = 1; i < in.inputs(); ++i) {
+    if (in.shape(i) == s) continue;
+    try {
+      s = broadcast_shapes(s, in.shape(i));
+    } catch (const Error& e) {
+      in.fail({e.what()});
+    }
+  }
+  return s;
+}
+}  // namespace
+
+void infer_broadcast(Infer& in) {
+  in.check_same_dtype();
+  in.out(in.dtype(0), broadcast_all(in));
+}
+
+void infer_compare(Infer& in) {
+  in.check_same_dtype();
+  in.out(DType::boolean, broadcast_all(in));
+}
+
+void Ref::fail(Error::Kind kind, std::initializer_list<Piece> text) const {
+  nacre::fail(kind, {"[", op.name, "] ", cat(text)});
+}
+
+Vjp::Vjp(const Tensor& any_output, std::span<const Tensor> in, std::vector<Tensor> dy,
+         const std::vector<bool>& wants)
+    : node_(any_output.node()),
+      in_(in),
+      dy_(std::move(dy)),
+      dx_(in.size()),
+      wants_(wants),
+      attrs_(any_output.node()->attrs.get()) {}
+
+Tensors run_vjp(const OpDef& op, Vjp& v) {
+  op.vjp(v);
+  return std::move(v.dx_);
+}
+
+}  // namespace nacre

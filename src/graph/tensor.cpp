@@ -1,0 +1,349 @@
+#include <cmath>
+#include <cstdlib>
+#include <mutex>
+#include <ostream>
+
+#include "graph/node.h"
+
+namespace nacre {
+
+thread_local std::source_location In::user_site;
+
+std::source_location last_user_site() { return In::user_site; }
+
+namespace {
+
+thread_local bool no_grad = false;
+thread_local bool is_tracing = false;
+thread_local std::string module_path;
+
+[[noreturn]] void undefined() {
+  fail(Error::Kind::shape, {"the tensor is undefined (default constructed)", where()});
+}
+
+int64_t checked_numel(const Shape& shape) {
+  __int128 n = 1;
+  for (int64_t d : shape) {
+    if (d < 0) fail(Error::Kind::shape, {"a shape has a negative dimension: ", shape.list()});
+    n *= d;
+    if (n > (__int128{1} << 48))
+      fail(Error::Kind::memory, {"a shape is too large: ", shape.list()});
+  }
+  return static_cast<int64_t>(n);
+}
+
+Node* new_node(size_t inputs, size_t outputs) {
+  auto* n = new Node;
+  n->inputs.allocate(inputs);
+  n->outputs.allocate(outputs);
+  n->site = last_user_site();
+  return n;
+}
+
+void store_number(void* to, double v, int64_t i, DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      *static_cast<float*>(to) = static_cast<float>(v);
+      return;
+    case DType::f64:
+      *static_cast<double*>(to) = v;
+      return;
+    case DType::bf16:
+      *static_cast<uint16_t*>(to) = f32_to_bf16(static_cast<float>(v));
+      return;
+    case DType::f16:
+      *static_cast<uint16_t*>(to) = f32_to_f16(static_cast<float>(v));
+      return;
+    case DType::i8:
+      *static_cast<int8_t*>(to) = static_cast<int8_t>(i);
+      return;
+    case DType::u8:
+      *static_cast<uint8_t*>(to) = static_cast<uint8_t>(i);
+      return;
+    case DType::i32:
+      *static_cast<int32_t*>(to) = static_cast<int32_t>(i);
+      return;
+    case DType::i64:
+      *static_cast<int64_t*>(to) = i;
+      return;
+    case DType::boolean:
+      *static_cast<bool*>(to) = i != 0;
+      return;
+  }
+}
+
+Tensor number(double v, int64_t i, DType dtype, bool weak) {
+  Storage* s = Storage::allocate(8);
+  store_number(s->data(), v, i, dtype);
+  Tensor t = make_leaf(s, dtype, {});
+  t.node()->weak = weak;
+  t.node()->number = v;
+  return t;
+}
+
+}  // namespace
+
+// ---- nodes
+// ------------------------------------------------------------------------------------------------------------
+
+void* Node::operator new(size_t bytes) { return std::malloc(bytes); }
+void Node::operator delete(void* p) { std::free(p); }
+
+void Node::destroy(Node* n) {
+  // A long chain of nodes is released by a loop, not by recursion.
+  thread_local std::vector<Node*>* pending = nullptr;
+  if (pending) {
+    pending->push_back(n);
+    return;
+  }
+  std::vector<Node*> list;
+  pending = &list;
+  delete n;
+  while (!list.empty()) {
+    Node* next = list.back();
+    list.pop_back();
+    delete next;
+  }
+  pending = nullptr;
+}
+
+std::recursive_mutex& graph_mutex() {
+  static std::recursive_mutex m;
+  return m;
+}
+
+uint64_t next_mark() {
+  static uint64_t mark = 0;
+  return ++mark;
+}
+
+uint64_t mix(uint64_t a, uint64_t b) {
+  uint64_t h = a ^ (b + 0x9e3779b97f4a7c15ull + (a << 6) + (a >> 2));
+  h ^= h >> 32;
+  h *= 0xd6e8feb86659fd93ull;
+  return h ^ (h >> 32);
+}
+
+uint64_t hash_of(DType dtype, const Shape& shape) {
+  uint64_t h = mix(static_cast<uint64_t>(dtype) + 1, shape.size());
+  for (int64_t d : shape) h = mix(h, static_cast<uint64_t>(d));
+  return h;
+}
+
+Tensor make_leaf(Storage* storage, DType dtype, const Shape& shape) {
+  Node* n = new_node(0, 1);
+  Output& o = n->outputs[0];
+  o.dtype = dtype;
+  o.shape = shape;
+  o.strides = contiguous_strides(shape);
+  o.storage = RefPtr<Storage>::adopt(storage);
+  n->evaluated = true;
+  return Tensor(n, 0);
+}
+
+Tensor make_placeholder(int position, DType dtype, const Shape& shape) {
+  Node* n = new_node(0, 1);
+  n->outputs[0].dtype = dtype;
+  n->outputs[0].shape = shape;
+  n->placeholder = position;
+  n->hash = mix(hash_of(dtype, shape), static_cast<uint64_t>(position));
+  return Tensor(n, 0);
+}
+
+bool tracing() { return is_tracing; }
+Tracing::Tracing() : before_(is_tracing) { is_tracing = true; }
+Tracing::~Tracing() { is_tracing = before_; }
+
+NoGrad::NoGrad() : before_(no_grad) { no_grad = true; }
+NoGrad::~NoGrad() { no_grad = before_; }
+
+ModulePath::ModulePath(std::string_view name) : before_(module_path.size()) {
+  if (!name.empty()) {
+    if (!module_path.empty()) module_path += '.';
+    module_path += name;
+  }
+}
+ModulePath::~ModulePath() { module_path.resize(before_); }
+const std::string& ModulePath::current() { return module_path; }
+
+std::string where() {
+  std::string s;
+  if (!module_path.empty()) s += " in layer " + module_path;
+  const auto site = last_user_site();
+  if (site.line()) s += cat({" at ", site.file_name(), ":", site.line()});
+  return s;
+}
+
+std::vector<Node*> topological(std::span<const Tensor> roots, bool through_values) {
+  std::lock_guard lock(graph_mutex());
+  const uint64_t mark = next_mark();
+  std::vector<Node*> order;
+  std::vector<std::pair<Node*, size_t>> stack;
+  for (const Tensor& r : roots) {
+    if (!r.defined() || r.node()->mark == mark) continue;
+    r.node()->mark = mark;
+    stack.emplace_back(r.node(), 0);
+    while (!stack.empty()) {
+      auto& [n, next] = stack.back();
+      if (next < n->inputs.size() && (through_values || !n->evaluated)) {
+        Node* child = n->inputs[next++].node();
+        if (child->mark != mark) {
+          child->mark = mark;
+          stack.emplace_back(child, 0);
+        }
+      } else {
+        order.push_back(n);
+        stack.pop_back();
+      }
+    }
+  }
+  return order;
+}
+
+// ---- handles
+// ------------------------------------------------------------------------------------------------------------
+
+Tensor::Tensor(double v) : Tensor(number(v, static_cast<int64_t>(v), DType::f32, true)) {}
+Tensor::Tensor(int64_t v) : Tensor(number(static_cast<double>(v), v, DType::i64, true)) {}
+Tensor::Tensor(bool v) : Tensor(number(v, v, DType::boolean, true)) {}
+Tensor::Tensor(Node* node, uint32_t index) : node_(node), index_(index) { node_->retain(); }
+Tensor::Tensor(const Tensor& o) : node_(o.node_), index_(o.index_) {
+  if (node_) node_->retain();
+}
+Tensor& Tensor::operator=(const Tensor& o) {
+  if (o.node_) o.node_->retain();
+  if (node_) node_->release();
+  node_ = o.node_;
+  index_ = o.index_;
+  return *this;
+}
+Tensor& Tensor::operator=(Tensor&& o) noexcept {
+  std::swap(node_, o.node_);
+  std::swap(index_, o.index_);
+  return *this;
+}
+Tensor::~Tensor() {
+  if (node_) node_->release();
+}
+
+Tensor Tensor::scalar(double v, DType dtype) {
+  return number(v, static_cast<int64_t>(v), dtype, false);
+}
+
+Tensor Tensor::from_bytes(const void* data, size_t bytes, const Shape& shape, DType dtype) {
+  const size_t want = static_cast<size_t>(checked_numel(shape)) * size_of(dtype);
+  if (bytes != want)
+    fail(Error::Kind::shape,
+         {"a tensor of shape ", shape, " and type ", dtype, " needs ", want / size_of(dtype),
+          " values, got ", bytes / size_of(dtype), where()});
+  Storage* s = Storage::allocate(want);
+  if (want) std::memcpy(s->data(), data, want);
+  return make_leaf(s, dtype, shape);
+}
+
+Tensor Tensor::from(const std::vector<bool>& values, const Shape& shape) {
+  const std::vector<uint8_t> bytes(values.begin(), values.end());
+  return from_bytes(bytes.data(), bytes.size(), shape, DType::boolean);
+}
+
+Tensor Tensor::wrap(std::shared_ptr<const void> owner, const void* data, const Shape& shape,
+                    DType dtype, const Shape& strides) {
+  const int64_t n = checked_numel(shape);
+  if (!strides.empty() && strides.size() != shape.size())
+    fail(Error::Kind::shape, {"strides ", strides.list(), " do not fit shape ", shape.list()});
+  Tensor t = make_leaf(
+      Storage::wrap(std::move(owner), data, static_cast<size_t>(n) * size_of(dtype)), dtype, shape);
+  if (!strides.empty()) t.node()->outputs[0].strides = strides;
+  return t;
+}
+
+const Output& Tensor::out() const {
+  if (!node_) undefined();
+  return node_->outputs[index_];
+}
+
+DType Tensor::dtype() const { return out().dtype; }
+const Shape& Tensor::shape() const { return out().shape; }
+bool Tensor::evaluated() const { return node_ && node_->evaluated; }
+
+void Tensor::check_dtype(DType want) const {
+  if (dtype() != want)
+    fail(Error::Kind::shape, {"the tensor has type ", dtype(), ", asked for ", want, where()});
+}
+
+Tensor Tensor::as_leaf() const {
+  if (!node_) undefined();
+  if (!evaluated()) eval(*this);
+  const Output& o = out();
+  Node* n = new_node(0, 1);
+  n->outputs[0].dtype = o.dtype;
+  n->outputs[0].shape = o.shape;
+  n->outputs[0].strides = o.strides;
+  n->outputs[0].offset = o.offset;
+  n->outputs[0].storage = o.storage;
+  n->evaluated = n->tracked = n->leaf_of_grad = true;
+  return Tensor(n, 0);
+}
+
+Node* clone(const Node& n, std::span<const Tensor> inputs) {
+  Node* c = new_node(inputs.size(), n.outputs.size());
+  c->op = n.op;
+  c->attrs = n.attrs;
+  c->hash = n.hash;
+  c->site = n.site;
+  c->placeholder = n.placeholder;
+  for (size_t i = 0; i < n.outputs.size(); ++i) {
+    c->outputs[i].dtype = n.outputs[i].dtype;
+    c->outputs[i].shape = n.outputs[i].shape;
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) c->inputs[i] = inputs[i];
+  return c;
+}
+
+// ---- making nodes
+// ----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
+  bool tracked = false;
+  for (const Tensor& t : in) {
+    if (!t.defined())
+      fail(Error::Kind::shape, {"[", op.name, "] an input is an undefined tensor", where()});
+    tracked |= t.node()->tracked;
+  }
+  Infer infer(op, attrs.get(), in);
+  op.infer(infer);
+  Node* n = new_node(in.size(), infer.outs.size());
+  uint64_t h = mix(op.id, attrs.hash());
+  for (size_t i = 0; i < infer.outs.size(); ++i) {
+    n->outputs[i].dtype = infer.outs[i].first;
+    n->outputs[i].shape = std::move(infer.outs[i].second);
+    checked_numel(n->outputs[i].shape);
+    h = mix(h, hash_of(n->outputs[i].dtype, n->outputs[i].shape));
+  }
+  n->op = &op;
+  n->attrs = std::move(attrs);
+  n->hash = h;
+  n->tracked = tracked && !no_grad;
+  for (size_t i = 0; i < in.size(); ++i) n->inputs[i] = in[i];
+  return n;
+}
+
+}  // namespace
+
+Tensor make(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
+  Tensor t(make_node(op, std::move(attrs), in), 0);
+  if (eager() && !is_tracing) eval(t);
+  return t;
+}
+
+Tensors make_all(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
+  Node* n = make_node(op, std::move(attrs), in);
+  Tensors out;
+  for (uint32_t i = 0; i < n->outputs.size(); ++i) out.emplace_back(n, i);
+  if (eager() && !is_tracing) eval(out);
+  return out;
+}
+
+}  // namespace nacre

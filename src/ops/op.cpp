@@ -1,0 +1,71 @@
+#include "ops/op.h"
+
+namespace nacre {
+namespace {
+
+Tensor to(const Tensor& t, DType dtype) {
+  if (t.dtype() == dtype) return t;
+  if (t.node()->weak) return Tensor::scalar(t.node()->number, dtype);
+  return cast(t, dtype);
+}
+
+DType common(const Tensor& a, const Tensor& b) {
+  const bool wa = a.node()->weak, wb = b.node()->weak;
+  if (wa == wb) return promote(a.dtype(), b.dtype());
+  const DType weak = wa ? a.dtype() : b.dtype(), strong = wa ? b.dtype() : a.dtype();
+  if (is_float(strong)) return strong;
+  if (is_float(weak)) return DType::f32;
+  return strong == DType::boolean ? weak : strong;
+}
+
+}  // namespace
+
+std::pair<Tensor, Tensor> unify(const Tensor& a, const Tensor& b) {
+  if (!a.defined() || !b.defined())
+    fail(Error::Kind::shape, {"an operand is an undefined tensor", where()});
+  const DType t = common(a, b);
+  return {to(a, t), to(b, t)};
+}
+
+std::pair<Tensor, Tensor> unify_float(const Tensor& a, const Tensor& b) {
+  auto [x, y] = unify(a, b);
+  return {as_float(x), as_float(y)};
+}
+
+Tensor as_float(const Tensor& t) { return is_float(t.dtype()) ? t : to(t, DType::f32); }
+
+int64_t broadcast_index(int64_t k, const Shape& out, const Shape& in) {
+  int64_t i = 0, stride = 1;
+  for (int64_t d = 1; d <= out.rank(); ++d) {
+    const int64_t at = k % out[-d];
+    k /= out[-d];
+    if (d <= in.rank()) {
+      if (in[-d] != 1) i += at * stride;
+      stride *= in[-d];
+    }
+  }
+  return i;
+}
+
+Around around(const Shape& shape, int64_t dim) {
+  Around a;
+  for (int64_t d = 0; d < shape.rank(); ++d)
+    (d < dim ? a.outer : d > dim ? a.inner : a.size) *= shape[d];
+  return a;
+}
+
+Tensor operator+(In a, In b) { return add(a, b); }
+Tensor operator-(In a, In b) { return sub(a, b); }
+Tensor operator*(In a, In b) { return mul(a, b); }
+Tensor operator/(In a, In b) { return div(a, b); }
+Tensor operator-(In a) { return neg(a); }
+Tensor operator<(In a, In b) { return lt(a, b); }
+Tensor operator<=(In a, In b) { return le(a, b); }
+Tensor operator>(In a, In b) { return gt(a, b); }
+Tensor operator>=(In a, In b) { return ge(a, b); }
+Tensor& operator+=(Tensor& a, In b) { return a = add(a, b); }
+Tensor& operator-=(Tensor& a, In b) { return a = sub(a, b); }
+Tensor& operator*=(Tensor& a, In b) { return a = mul(a, b); }
+Tensor& operator/=(Tensor& a, In b) { return a = div(a, b); }
+
+}  // namespace nacre

@@ -1,0 +1,29 @@
+// What op files share.
+#pragma once
+
+#include <cmath>
+#include <utility>
+
+#include "graph/node.h"
+#include "nacre/op.h"
+#include "nacre/ops.h"
+
+namespace nacre {
+
+/// Both operands in their common type; numbers written in C++ give way to tensors.
+std::pair<Tensor, Tensor> unify(const Tensor& a, const Tensor& b);
+/// As unify, and integers become f32: for ops such as division whose result is floating.
+std::pair<Tensor, Tensor> unify_float(const Tensor& a, const Tensor& b);
+/// Integers and bool become f32, floating tensors stay.
+Tensor as_float(const Tensor& t);
+
+/// Position of element k of `out` in an operand of shape `in` that broadcasts to it.
+int64_t broadcast_index(int64_t k, const Shape& out, const Shape& in);
+
+/// The sizes around a dimension: elements are [outer][size][inner].
+struct Around {
+  int64_t outer = 1, size = 1, inner = 1;
+};
+Around around(const Shape& shape, int64_t dim);
+
+}  // namespace nacre

@@ -1,0 +1,431 @@
+// Evaluation: find the plan of what was asked for by the structure of its graph, or make it; run
+// it; store the values.
+#include <cmath>
+#include <cstdlib>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/log.h"
+#include "base/parallel.h"
+#include "compile/plan.h"
+#include "graph/node.h"
+#include "nacre/plan.h"
+
+namespace nacre {
+namespace {
+
+// A structure whose shapes keep changing is compiled for this many of them, then runs on kept
+// per-op kernels.
+constexpr int kShapesPerStructure = 8;
+constexpr size_t kPlanCap = 4096;              // plans
+constexpr size_t kArenaCap = size_t{2} << 30;  // bytes of arenas of cached plans
+constexpr size_t kLongGraph = 200000;          // pending nodes
+
+struct Settings {
+  bool eager = std::getenv("NACRE_EAGER") && std::string_view(std::getenv("NACRE_EAGER")) == "1";
+  bool passes = true;
+  bool reference =
+      std::getenv("NACRE_BACKEND") && std::string_view(std::getenv("NACRE_BACKEND")) == "ref";
+};
+Settings& settings() {
+  static Settings s;
+  return s;
+}
+
+struct CachedPlan {
+  std::vector<uint64_t> key;
+  std::shared_ptr<const Plan> plan;
+  bool optimised;
+};
+
+struct Structure {
+  int compiled = 0;
+  bool warned = false;
+  std::vector<uint64_t> shapes;  // shape hash at first sight, to name the dimension that changes
+};
+
+struct Cache {
+  std::unordered_map<uint64_t, CachedPlan> plans;
+  std::unordered_map<uint64_t, Structure> structures;
+  std::unordered_set<uint64_t> seen;
+  std::vector<uint64_t> seen_order;
+  size_t arena = 0;
+  PlanStats stats;
+  std::string last;
+};
+Cache& cache() {
+  static auto* c = new Cache;
+  return *c;
+}
+
+/// What one evaluation needs; kept per thread, so that the steady state allocates nothing.
+struct Work {
+  std::vector<Node*> order;  // pending nodes, inputs first
+  std::vector<Node*> leaves;
+  std::vector<std::pair<Node*, size_t>> stack;
+  std::vector<uint64_t> key;
+  std::vector<bool> donated;
+  std::vector<std::pair<Node*, uint32_t>> outputs;
+  std::vector<void*> in, out;
+  std::vector<RefPtr<Storage>> blocks;
+};
+
+void visit(Work& w, std::span<const Tensor> roots, uint64_t mark) {
+  const auto enter = [&](Node* n) {
+    n->mark = mark;
+    n->uses = 0;
+    if (n->evaluated) {
+      n->position = static_cast<uint32_t>(w.leaves.size());
+      w.leaves.push_back(n);
+    } else {
+      if (!n->op)
+        fail(Error::Kind::shape,
+             {"a placeholder of a Graph has no value; use Graph::call", where()});
+      w.stack.emplace_back(n, 0);
+    }
+  };
+  for (const Tensor& r : roots) {
+    if (r.node()->mark != mark) enter(r.node());
+    while (!w.stack.empty()) {
+      auto& [n, next] = w.stack.back();
+      if (next < n->inputs.size()) {
+        Node* child = n->inputs[next++].node();
+        if (child->mark != mark) enter(child);
+        ++child->uses;
+      } else {
+        n->position = static_cast<uint32_t>(w.order.size());
+        w.order.push_back(n);
+        w.stack.pop_back();
+      }
+    }
+  }
+}
+
+/// A node keeps its graph after evaluation if gradients may still be asked for.
+bool keeps_graph(const Node* n) {
+  return (n->tracked && !n->consumed) ||
+         (eager() && !n->consumed && n->op && n->op->pure && n->op->kind != OpKind::view);
+}
+
+void find_outputs(Work& w, std::span<const Tensor> roots, uint64_t mark) {
+  (void)mark;
+  for (const Tensor& r : roots) r.node()->uses |= 0x80000000u;  // asked for
+  for (Node* n : w.order) {
+    const bool asked = n->uses & 0x80000000u;
+    const uint32_t inner = n->uses & 0x7fffffffu;
+    n->uses = inner;
+    if (asked || n->refs() - n->holds.load(std::memory_order_relaxed) > inner)
+      for (uint32_t k = 0; k < n->outputs.size(); ++k) w.outputs.emplace_back(n, k);
+  }
+}
+
+void find_donations(Work& w, uint64_t) {
+  w.donated.assign(w.leaves.size(), false);
+  bool keeper = false;
+  for (const auto& [n, k] : w.outputs) keeper = keeper || keeps_graph(n);
+  if (eager()) return;
+  std::unordered_set<Node*> reachable;
+  if (keeper) {  // rare: leaves that a kept graph still needs stay as they are
+    std::vector<Node*> stack;
+    for (const auto& [n, k] : w.outputs)
+      if (keeps_graph(n)) stack.push_back(n);
+    while (!stack.empty()) {
+      Node* n = stack.back();
+      stack.pop_back();
+      if (!reachable.insert(n).second || n->evaluated) continue;
+      for (const Tensor& t : n->inputs) stack.push_back(t.node());
+    }
+  }
+  for (size_t i = 0; i < w.leaves.size(); ++i) {
+    Node* n = w.leaves[i];
+    w.donated[i] =
+        n->outputs.size() == 1 &&
+        n->refs() - n->holds.load(std::memory_order_relaxed) == (n->uses & 0x7fffffffu) &&
+        n->outputs[0].storage->donatable() && n->outputs[0].offset == 0 && !n->weak &&
+        (reachable.empty() || !reachable.count(n));
+  }
+}
+
+bool is_contiguous(const Output& o) { return Operand{o.dtype, o.shape, o.strides}.contiguous(); }
+
+void make_key(Work& w) {
+  auto& key = w.key;
+  const Settings& s = settings();
+  key.push_back(static_cast<uint64_t>(num_threads()) << 4 | (s.passes ? 1 : 0) |
+                (s.reference ? 2 : 0) | (s.eager ? 4 : 0));
+  for (size_t i = 0; i < w.leaves.size(); ++i) {
+    const Node* n = w.leaves[i];
+    uint64_t h = w.donated[i] ? 2 : 1;
+    for (const Output& o : n->outputs) {
+      h = mix(h, hash_of(o.dtype, o.shape));
+      if (!is_contiguous(o))
+        for (int64_t st : o.strides) h = mix(h, static_cast<uint64_t>(st));
+    }
+    key.push_back(h);
+  }
+  for (const Node* n : w.order) {
+    key.push_back(n->hash);
+    for (const Tensor& t : n->inputs)
+      key.push_back(uint64_t{t.node()->position} << 8 | t.index() << 1 |
+                    (t.node()->evaluated ? 1 : 0));
+  }
+  for (const auto& [n, k] : w.outputs) key.push_back(uint64_t{n->position} << 8 | k);
+}
+
+uint64_t hash_key(const std::vector<uint64_t>& key) {
+  uint64_t h = key.size();
+  for (uint64_t v : key) h = mix(h, v);
+  return h;
+}
+
+/// Of ops and connections, without sizes.
+uint64_t structure_hash(const Work& w) {
+  uint64_t h = w.leaves.size();
+  for (const Node* n : w.leaves) h = mix(h, n->outputs[0].shape.size());
+  for (const Node* n : w.order) {
+    h = mix(h, n->op->id);
+    for (const Tensor& t : n->inputs)
+      h = mix(h, uint64_t{t.node()->position} << 1 | (t.node()->evaluated ? 1 : 0));
+  }
+  return h;
+}
+
+/// The pending nodes as a Graph whose inputs are the leaves.
+Graph capture(const Work& w) {
+  Tracing guard;
+  Tensors inputs, made;
+  std::vector<std::vector<Tensor>> leaf_outputs;
+  for (const Node* n : w.leaves) {
+    leaf_outputs.emplace_back();
+    for (const Output& o : n->outputs) {
+      inputs.push_back(make_placeholder(static_cast<int>(inputs.size()), o.dtype, o.shape));
+      leaf_outputs.back().push_back(inputs.back());
+    }
+  }
+  Tensors in;
+  for (const Node* n : w.order) {
+    in.clear();
+    for (const Tensor& t : n->inputs) {
+      const uint32_t p = t.node()->position;
+      in.push_back(t.node()->evaluated ? leaf_outputs[p][t.index()]
+                                       : Tensor(made[p].node(), t.index()));
+    }
+    made.emplace_back(clone(*n, in), 0);
+  }
+  Tensors outputs;
+  for (const auto& [n, k] : w.outputs) outputs.emplace_back(made[n->position].node(), k);
+  return Graph(std::move(inputs), std::move(outputs));
+}
+
+std::vector<Shape> leaf_strides(const Work& w) {
+  std::vector<Shape> strides;
+  for (const Node* n : w.leaves)
+    for (const Output& o : n->outputs) strides.push_back(is_contiguous(o) ? Shape() : o.strides);
+  return strides;
+}
+
+std::vector<bool> input_donations(const Work& w) {
+  std::vector<bool> d;
+  for (size_t i = 0; i < w.leaves.size(); ++i)
+    for (size_t k = 0; k < w.leaves[i]->outputs.size(); ++k) d.push_back(w.donated[i]);
+  return d;
+}
+
+std::shared_ptr<const Plan> find_plan(Work& w) {
+  Cache& c = cache();
+  const uint64_t h = hash_key(w.key);
+  const auto at = c.plans.find(h);
+  const bool found = at != c.plans.end() && at->second.key == w.key;
+  const bool simple =
+      w.order.size() == 1 || !settings().passes || settings().reference || settings().eager;
+  if (found && (at->second.optimised || simple)) {
+    ++c.stats.hits;
+    return at->second.plan;
+  }
+  bool optimise = !simple;
+  if (optimise) {
+    Structure& s = c.structures[structure_hash(w)];
+    const bool seen = !c.seen.insert(h).second;
+    if (!seen) c.seen_order.push_back(h);
+    // The first shape of a structure is compiled at once, others at their second sight, and only so
+    // many.
+    optimise = s.compiled == 0 || (seen && s.compiled < kShapesPerStructure);
+    if (optimise) {
+      ++s.compiled;
+    } else if (seen && !s.warned) {
+      s.warned = true;
+      log_warning(
+          {"a graph of ", w.order.size(), " nodes keeps changing shape: its first leaf is now ",
+           w.leaves.empty() ? Shape() : w.leaves[0]->outputs[0].shape,
+           ". It runs on kept kernels, without fusion; pad or bucket the changing dimension",
+           where()});
+    }
+    if (!optimise && found) {
+      ++c.stats.hits;
+      return at->second.plan;
+    }
+  }
+  CompileOptions options;
+  options.passes = optimise;
+  options.reference = settings().reference;
+  auto plan = compile(capture(w), leaf_strides(w), input_donations(w), options);
+  ++(optimise ? c.stats.compilations : c.stats.plain);
+  if (c.plans.size() >= kPlanCap || c.arena + plan->arena_bytes > kArenaCap) {
+    c.plans.clear();
+    c.arena = 0;
+  }
+  c.arena += plan->arena_bytes;
+  c.plans[h] = {w.key, plan, optimise};
+  return plan;
+}
+
+void collect_inputs(Work& w) {
+  for (const Node* n : w.leaves)
+    for (const Output& o : n->outputs) {
+      o.storage->check();
+      w.in.push_back(const_cast<void*>(o.data()));
+    }
+}
+
+void store(Work& w, const Plan& plan) {
+  std::vector<std::pair<Node*, uint32_t>>
+      leaf_of_input;  // only needed when a result lies in an input
+  for (size_t r = 0; r < plan.results.size(); ++r) {
+    const Plan::Result& result = plan.results[r];
+    const auto& [n, k] = w.outputs[r];
+    Output& o = n->outputs[k];
+    o.strides = result.strides;
+    o.offset = result.offset;
+    if (result.place == Plan::Place::output) {
+      o.storage = w.blocks[result.index];
+    } else if (result.place == Plan::Place::constant) {
+      const Tensor& t = plan.constants[result.index];
+      const Output& from = t.node()->outputs[t.index()];
+      o.storage = from.storage;
+      o.offset += from.offset;
+    } else {
+      if (leaf_of_input.empty())
+        for (Node* l : w.leaves)
+          for (uint32_t j = 0; j < l->outputs.size(); ++j) leaf_of_input.emplace_back(l, j);
+      const auto& [leaf, j] = leaf_of_input[result.index];
+      o.storage = leaf->outputs[j].storage;
+      o.offset += leaf->outputs[j].offset;
+    }
+  }
+  for (const auto& [n, k] : w.outputs) n->evaluated = true;
+  for (const auto& [n, k] : w.outputs)
+    if (k == 0 && !keeps_graph(n)) n->inputs.clear();
+}
+
+void run_plan(Work& w, const Plan& plan) {
+  collect_inputs(w);
+  for (size_t bytes : plan.output_bytes) {
+    w.blocks.push_back(RefPtr<Storage>::adopt(Storage::allocate(bytes)));
+    w.out.push_back(w.blocks.back()->data());
+  }
+  int failed = -1;
+  try {
+    plan.run(w.in, w.out, &failed);
+  } catch (const std::exception& e) {
+    for (size_t i = 0, input = 0; i < w.leaves.size(); ++i)
+      for (size_t k = 0; k < w.leaves[i]->outputs.size(); ++k, ++input)
+        if (plan.overwrites[input] >= 0 && plan.overwrites[input] <= failed)
+          w.leaves[i]->outputs[k].storage->poison(
+              cat({"the value was lost when an update of it failed: ", e.what()}));
+    throw;
+  }
+}
+
+class WorkLease {
+ public:
+  WorkLease() {
+    if (!spare_) spare_ = new Work;
+    work_ = spare_;
+    spare_ = nullptr;
+  }
+  ~WorkLease() {
+    work_->order.clear();
+    work_->leaves.clear();
+    work_->stack.clear();
+    work_->key.clear();
+    work_->outputs.clear();
+    work_->in.clear();
+    work_->out.clear();
+    work_->blocks.clear();
+    delete spare_;
+    spare_ = work_;
+  }
+  Work& operator*() { return *work_; }
+
+ private:
+  static thread_local Work* spare_;
+  Work* work_;
+};
+thread_local Work* WorkLease::spare_ = nullptr;
+
+}  // namespace
+
+bool eager() { return settings().eager; }
+void set_eager(bool on) { settings().eager = on; }
+void set_passes(bool on) { settings().passes = on; }
+void set_reference_backend(bool on) { settings().reference = on; }
+
+PlanStats plan_stats() {
+  std::lock_guard lock(graph_mutex());
+  PlanStats s = cache().stats;
+  s.cached_plans = cache().plans.size();
+  return s;
+}
+
+void clear_plans() {
+  std::lock_guard lock(graph_mutex());
+  const PlanStats stats = cache().stats;
+  cache() = Cache();
+  cache().stats = stats;
+}
+
+std::vector<uint64_t> seen_structures() {
+  std::lock_guard lock(graph_mutex());
+  return cache().seen_order;
+}
+
+void restore_seen_structures(const std::vector<uint64_t>& seen) {
+  std::lock_guard lock(graph_mutex());
+  for (uint64_t h : seen)
+    if (cache().seen.insert(h).second) cache().seen_order.push_back(h);
+}
+
+void eval(const Tensors& tensors) {
+  Tensors pending;
+  for (const Tensor& t : tensors) {
+    if (!t.defined()) fail(Error::Kind::shape, {"[eval] a tensor is undefined", where()});
+    if (!t.evaluated()) pending.push_back(t);
+  }
+  if (pending.empty()) return;
+  if (tracing())
+    fail(Error::Kind::unsupported,
+         {"[eval] a value was asked for while a graph is being traced; inside cond, while_loop, "
+          "scan and Graph::trace only shapes are known",
+          where()});
+  WorkLease lease;
+  Work& w = *lease;
+  std::shared_ptr<const Plan> plan;
+  {
+    std::lock_guard lock(graph_mutex());
+    const uint64_t mark = next_mark();
+    visit(w, pending, mark);
+    if (w.order.size() > kLongGraph)
+      warn_once({"a graph of ", w.order.size(),
+                 " pending nodes was evaluated at once; evaluate more often", where()});
+    find_outputs(w, pending, mark);
+    find_donations(w, mark);
+    make_key(w);
+    plan = find_plan(w);
+    cache().stats.nodes += w.order.size();
+  }
+  run_plan(w, *plan);
+  std::lock_guard lock(graph_mutex());
+  store(w, *plan);
+}
+
+}  // namespace nacre

@@ -1,0 +1,105 @@
+// Running a plan: pointers are filled in, steps are called. Nothing is decided and nothing is
+// allocated here after the first run of a plan.
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+
+#include "compile/plan.h"
+#include "graph/node.h"
+#include "runtime/profile.h"
+
+namespace nacre {
+
+/// The memory of one running instance of a plan.
+struct Plan::Instance {
+  char* arena = nullptr;
+  std::vector<void*> pointers;  // of all operands of all steps, inputs before outputs
+  struct Patch {
+    size_t pointer;
+    Place place;
+    uint32_t index;
+    int64_t offset;
+  };
+  std::vector<Patch> patches;
+  ~Instance() { std::free(arena); }
+};
+
+Plan::~Plan() {
+  for (Instance* i : idle_) delete i;
+}
+
+Plan::Instance* Plan::acquire() const {
+  {
+    std::lock_guard lock(mutex_);
+    if (!idle_.empty()) {
+      Instance* i = idle_.back();
+      idle_.pop_back();
+      return i;
+    }
+  }
+  auto instance = std::make_unique<Instance>();
+  if (arena_bytes) {
+    instance->arena = static_cast<char*>(std::aligned_alloc(64, (arena_bytes + 63) / 64 * 64));
+    if (!instance->arena)
+      fail(Error::Kind::memory,
+           {"out of memory: ", arena_bytes, " bytes for the values of a plan"});
+  }
+  for (const Step& s : steps)
+    for (auto list : {&s.in, &s.out})
+      for (const Address& a : *list) {
+        void* p = nullptr;
+        if (a.place == Place::arena) {
+          p = instance->arena + a.offset;
+        } else if (a.place == Place::constant) {
+          p = static_cast<char*>(const_cast<void*>(
+                  constants[a.index].node()->outputs[constants[a.index].index()].data())) +
+              a.offset;
+        } else {
+          instance->patches.push_back({instance->pointers.size(), a.place, a.index, a.offset});
+        }
+        instance->pointers.push_back(p);
+      }
+  std::lock_guard lock(mutex_);
+  idle_.reserve(idle_.size() + 4);  // so that giving an instance back never allocates
+  return instance.release();
+}
+
+void Plan::run(std::span<void* const> in, std::span<void* const> out, int* failed_step) const {
+  Instance* instance = acquire();
+  for (const Instance::Patch& p : instance->patches)
+    instance->pointers[p.pointer] =
+        static_cast<char*>(p.place == Place::input ? in[p.index] : out[p.index]) + p.offset;
+  void* scratch = instance->arena ? instance->arena + scratch_offset : nullptr;
+  void** pointer = instance->pointers.data();
+  const bool profile = profiling();
+  int number = 0;
+  const auto give_back = [&] {
+    std::lock_guard lock(mutex_);
+    idle_.push_back(instance);
+  };
+  try {
+    for (const Step& s : steps) {
+      void** inputs = pointer;
+      void** outputs = pointer + s.in.size();
+      pointer = outputs + s.out.size();
+      if (s.reference) count_reference(s.op->name);
+      if (profile) [[unlikely]] {
+        const auto start = std::chrono::steady_clock::now();
+        s.kernel->run(inputs, outputs, scratch);
+        record(s.label, s.kernel->description(),
+               std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
+                   .count());
+      } else {
+        s.kernel->run(inputs, outputs, scratch);
+      }
+      ++number;
+    }
+  } catch (...) {
+    if (failed_step) *failed_step = number;
+    give_back();
+    throw;
+  }
+  give_back();
+}
+
+}  // namespace nacre
