@@ -1,0 +1,163 @@
+// Steps for audio, text and rows of tables. A step leaves samples without its part alone, so that
+// one pipeline serves mixed data.
+#include <algorithm>
+#include <cmath>
+
+#include "data/steps.h"
+#include "nacre/error.h"
+
+namespace nacre::data {
+namespace {
+
+void audio_gain_step(Sample& s, const Args& a, bool, Rng& rng) {
+  const double db = a.number("db");
+  const auto factor = static_cast<float>(std::pow(10.0, rng.uniform(-db, db) / 20));
+  for (float& v : s.audio) v *= factor;
+}
+
+void audio_shift_step(Sample& s, const Args& a, bool, Rng& rng) {
+  const double limit = a.number("part") * static_cast<double>(s.audio.size());
+  const auto by = static_cast<ptrdiff_t>(std::lround(rng.uniform(-limit, limit)));
+  std::vector<float> out(s.audio.size(), 0.0f);
+  const auto n = static_cast<ptrdiff_t>(out.size());
+  for (ptrdiff_t i = std::max<ptrdiff_t>(0, by); i < std::min(n, n + by); ++i)
+    out[static_cast<size_t>(i)] = s.audio[static_cast<size_t>(i - by)];
+  s.audio = std::move(out);
+}
+
+void audio_noise_step(Sample& s, const Args& a, bool, Rng& rng) {
+  double power = 0;
+  for (const float v : s.audio) power += static_cast<double>(v) * v;
+  if (power <= 0) return;
+  power /= static_cast<double>(s.audio.size());
+  const double std = std::sqrt(power * std::pow(10.0, -a.number("snr") / 10));
+  for (float& v : s.audio) v += static_cast<float>(std * rng.normal());
+}
+
+void audio_length_step(Sample& s, const Args& a, bool, Rng&) {
+  if (!s.audio.empty()) s.audio.resize(static_cast<size_t>(a.integer("samples")), 0.0f);
+}
+
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> words(1);
+  for (const char c : text) {
+    if (c == ' ')
+      words.emplace_back();
+    else
+      words.back() += c;
+  }
+  return words;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (size_t i = 0; i < words.size(); ++i) text += (i ? " " : "") + words[i];
+  return text;
+}
+
+void word_dropout_step(Sample& s, const Args& a, bool, Rng& rng) {
+  if (s.text.empty()) return;
+  std::vector<std::string> kept;
+  const auto words = words_of(s.text);
+  for (const auto& word : words)
+    if (!rng.bernoulli(a.number("p"))) kept.push_back(word);
+  if (kept.empty()) kept.push_back(words[rng.below(words.size())]);
+  s.text = joined(kept);
+}
+
+void word_swap_step(Sample& s, const Args& a, bool, Rng& rng) {
+  auto words = words_of(s.text);
+  for (int i = a.integer("count"); i > 0 && words.size() > 1; --i) {
+    const auto at = rng.below(words.size() - 1);
+    std::swap(words[at], words[at + 1]);
+  }
+  s.text = joined(words);
+}
+
+void need_columns(const Sample& s, std::string_view step, size_t n) {
+  if (s.features.size() != n)
+    fail(Error::Kind::shape,
+         {"[", step, "] is made for rows of ", n, " columns, the sample has ", s.features.size()});
+}
+
+void standardize_step(Sample& s, const Args& a, bool, Rng&) {
+  const auto& offset = a.list("offset");
+  const auto& scale = a.list("scale");
+  need_columns(s, "standardize", offset.size());
+  need_columns(s, "standardize", scale.size());
+  for (size_t i = 0; i < s.features.size(); ++i) {
+    if (scale[i] == 0) fail(Error::Kind::usage, {"[standardize] scale ", i, " is 0"});
+    s.features[i] = static_cast<float>((static_cast<double>(s.features[i]) - offset[i]) / scale[i]);
+  }
+}
+
+void impute_step(Sample& s, const Args& a, bool, Rng&) {
+  const auto& values = a.list("values");
+  if (values.size() != 1) need_columns(s, "impute", values.size());
+  for (size_t i = 0; i < s.features.size(); ++i)
+    if (std::isnan(s.features[i]))
+      s.features[i] = static_cast<float>(values[values.size() == 1 ? 0 : i]);
+}
+
+void unit_norm_step(Sample& s, const Args&, bool, Rng&) {
+  double square = 0;
+  for (const float v : s.features)
+    if (!std::isnan(v)) square += static_cast<double>(v) * v;
+  if (square <= 0) return;
+  for (float& v : s.features) v = static_cast<float>(v / std::sqrt(square));
+}
+
+Param needed(std::string_view name, double low, double high, Param::Kind kind = Param::number) {
+  return {name, kind, 0, low, high, {}, true};
+}
+
+}  // namespace
+
+const std::vector<StepDef>& other_steps() {
+  static const std::vector<StepDef> steps = {
+      {"audio_gain",
+       "louder or softer by up to db decibels",
+       {needed("db", 0, 100)},
+       true,
+       audio_gain_step},
+      {"audio_shift",
+       "earlier or later by up to a part of the length; silence comes in",
+       {needed("part", 0, 1)},
+       true,
+       audio_shift_step},
+      {"audio_noise",
+       "adds white noise at a signal to noise ratio of snr decibels",
+       {needed("snr", -100, 200)},
+       true,
+       audio_noise_step},
+      {"audio_length",
+       "cut, or filled with silence, to that many samples",
+       {needed("samples", 1, 1e9, Param::integer)},
+       false,
+       audio_length_step},
+      {"word_dropout",
+       "leaves out each word with probability p; one word stays",
+       {needed("p", 0, 1)},
+       true,
+       word_dropout_step},
+      {"word_swap",
+       "exchanges neighbouring words, count times",
+       {{"count", Param::integer, 1, 1, 1000}},
+       true,
+       word_swap_step},
+      {"standardize",
+       "(x - offset) / scale for each column of a row",
+       {needed("offset", -1e300, 1e300, Param::list), needed("scale", -1e300, 1e300, Param::list)},
+       false,
+       standardize_step},
+      {"impute",
+       "missing values of a row are replaced, by one value or one a column",
+       {needed("values", -1e300, 1e300, Param::list)},
+       false,
+       impute_step},
+      {"unit_norm", "a row is divided by its Euclidean length", {}, false, unit_norm_step},
+  };
+  return steps;
+}
+
+}  // namespace nacre::data
