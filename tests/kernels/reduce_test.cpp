@@ -136,6 +136,7 @@ TEST(Reduce, AllKindsTypesDimensionsAndStrides) {
         const bool extreme = kind == Reduce::amax || kind == Reduce::amin;
         if ((extreme || kind == Reduce::mean) && c.shape.numel() == 0) continue;
         const bool large = c.shape.numel() > 10000;
+        if (large && (kind == Reduce::prod || kind == Reduce::all)) continue;
         if (large && t != DType::f32 && t != DType::f64 && t != DType::i32) continue;
         const bool one = kind == Reduce::prod;
         Array a = random_array(t, c.shape, 1, one ? 0.6 : t == DType::u8 ? 0 : -3, one ? 1.5 : 3);
