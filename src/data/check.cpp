@@ -1,0 +1,140 @@
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+#include "nacre/data.h"
+#include "nacre/error.h"
+
+namespace nacre {
+namespace {
+
+constexpr size_t kExamples = 10;
+constexpr double kImbalance = 10;
+
+struct Report {
+  std::vector<Finding> findings;
+
+  /// Counts one more case of a kind of finding of a part.
+  void add(Finding::Level level, const std::string& code, const std::string& text,
+           const std::string& example) {
+    auto found = std::find_if(findings.begin(), findings.end(),
+                              [&](const Finding& f) { return f.code == code && f.text == text; });
+    if (found == findings.end())
+      found = findings.insert(findings.end(), Finding{level, code, text, 0, {}});
+    ++found->count;
+    if (found->examples.size() < kExamples && !example.empty()) found->examples.push_back(example);
+  }
+};
+
+struct Part {
+  std::string name;
+  const Dataset* data;
+};
+
+/// Reads all samples of a part; counts labels.
+std::vector<int64_t> read_all(const Part& part, Report& report) {
+  const Dataset& data = *part.data;
+  const auto classes = static_cast<int64_t>(data.classes().size());
+  std::vector<int64_t> counts(data.classes().size(), 0);
+  for (int64_t i = 0; i < data.size(); ++i) {
+    const int64_t label = data.label(i);
+    if (label >= 0 && label < classes)
+      ++counts[static_cast<size_t>(label)];
+    else if (classes > 0)
+      report.add(label < 0 ? Finding::Level::warning : Finding::Level::error, "label_range",
+                 cat({part.name, ": samples without a label of 0..", classes - 1}), data.name(i));
+    try {
+      const Sample s = data.get(i);
+      const auto missing = [](const std::vector<float>& v) {
+        return std::any_of(v.begin(), v.end(), [](float x) { return std::isnan(x); });
+      };
+      if (missing(s.features))
+        report.add(Finding::Level::note, "missing_values", part.name + ": rows with missing values",
+                   data.name(i));
+      if (missing(s.target))
+        report.add(Finding::Level::error, "missing_values",
+                   part.name + ": rows whose value to predict is missing", data.name(i));
+    } catch (const Error& e) {
+      report.add(Finding::Level::error, "unreadable", part.name + ": samples that cannot be read",
+                 e.what());
+    }
+  }
+  return counts;
+}
+
+void check_classes(const Part& part, const std::vector<int64_t>& counts, Report& report) {
+  const auto& names = part.data->classes();
+  if (names.size() == 1)
+    report.add(Finding::Level::error, "one_class",
+               part.name + ": there is only one class, nothing can be told apart", names[0]);
+  int64_t most = 0, least = 0;
+  for (size_t c = 0; c < counts.size(); ++c) {
+    if (counts[c] == 0)
+      report.add(Finding::Level::error, "empty_class", part.name + ": classes without samples",
+                 names[c]);
+    most = std::max(most, counts[c]);
+    if (counts[c] > 0) least = least == 0 ? counts[c] : std::min(least, counts[c]);
+  }
+  if (least > 0 && static_cast<double>(most) >= kImbalance * static_cast<double>(least))
+    report.add(Finding::Level::warning, "imbalance",
+               cat({part.name, ": the largest class has ", most, " samples, the smallest ", least}),
+               "");
+}
+
+/// Equal contents in different parts, and with different labels.
+void check_duplicates(const std::vector<Part>& parts, Report& report) {
+  struct Place {
+    size_t part;
+    int64_t index;
+  };
+  std::unordered_map<uint64_t, Place> seen;
+  for (size_t p = 0; p < parts.size(); ++p)
+    for (int64_t i = 0; i < parts[p].data->size(); ++i) {
+      uint64_t hash = 0;
+      try {
+        hash = parts[p].data->content_hash(i);
+      } catch (const Error&) {
+        continue;  // reported as unreadable
+      }
+      const auto [found, fresh] = seen.try_emplace(hash, Place{p, i});
+      if (fresh) continue;
+      const auto [q, j] = found->second;
+      const std::string pair = parts[q].data->name(j) + " = " + parts[p].data->name(i);
+      if (q != p)
+        report.add(Finding::Level::warning, "duplicate",
+                   cat({"the same samples in ", parts[q].name, " and ", parts[p].name}), pair);
+      if (parts[q].data->label(j) != parts[p].data->label(i))
+        report.add(Finding::Level::warning, "conflict", "the same samples with different labels",
+                   pair);
+    }
+}
+
+}  // namespace
+
+std::vector<Finding> check_dataset(const DataSplits& data) {
+  Report report;
+  std::vector<Part> parts;
+  if (data.train) parts.push_back({"train", data.train.get()});
+  if (data.val) parts.push_back({"val", data.val.get()});
+  if (data.test) parts.push_back({"test", data.test.get()});
+  for (const Part& part : parts) {
+    if (part.data->size() == 0) {
+      report.add(Finding::Level::error, "empty", part.name + ": there are no samples", "");
+      continue;
+    }
+    const auto counts = read_all(part, report);
+    if (part.name == "train") check_classes(part, counts, report);
+    for (size_t c = 0; c < counts.size(); ++c)
+      if (part.name != "train" && counts[c] == 0)
+        report.add(Finding::Level::warning, "no_test_class",
+                   part.name + ": classes without samples", part.data->classes()[c]);
+    if (const std::string remark = part.data->remark(); !remark.empty())
+      report.add(Finding::Level::note, "size", part.name + ": " + remark, "");
+  }
+  check_duplicates(parts, report);
+  for (const std::string& path : data.ignored)
+    report.add(Finding::Level::note, "ignored", "files and folders left aside", path);
+  return report.findings;
+}
+
+}  // namespace nacre

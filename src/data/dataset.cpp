@@ -1,0 +1,97 @@
+#include <cstring>
+
+#include "base/hash.h"
+#include "data/readers.h"
+#include "nacre/error.h"
+
+namespace nacre {
+
+void Dataset::check(int64_t i) const {
+  if (i < 0 || i >= size())
+    fail(Error::Kind::usage, {"sample ", i, " is not in the data set of ", size()});
+}
+
+namespace {
+
+class Subset final : public Dataset {
+ public:
+  Subset(DatasetPtr whole, Indices indices)
+      : whole_(std::move(whole)), indices_(std::move(indices)) {
+    classes_ = whole_->classes();
+    for (const int64_t i : indices_)
+      if (i < 0 || i >= whole_->size())
+        fail(Error::Kind::usage, {"sample ", i, " is not in the data set of ", whole_->size()});
+  }
+  int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
+  Sample get(int64_t i) const override { return whole_->get(at(i)); }
+  int64_t label(int64_t i) const override { return whole_->label(at(i)); }
+  std::string name(int64_t i) const override { return whole_->name(at(i)); }
+  int64_t length(int64_t i) const override { return whole_->length(at(i)); }
+  uint64_t content_hash(int64_t i) const override { return whole_->content_hash(at(i)); }
+  const Dataset& whole() const { return *whole_; }
+
+ private:
+  int64_t at(int64_t i) const {
+    check(i);
+    return indices_[static_cast<size_t>(i)];
+  }
+  DatasetPtr whole_;
+  Indices indices_;
+};
+
+template <typename T>
+uint64_t hash_of(const std::vector<T>& values, uint64_t seed) {
+  return hash64({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)}, seed);
+}
+
+class Samples final : public Dataset {
+ public:
+  Samples(std::vector<Sample> samples, std::vector<std::string> classes)
+      : samples_(std::move(samples)) {
+    classes_ = std::move(classes);
+  }
+  int64_t size() const override { return static_cast<int64_t>(samples_.size()); }
+  Sample get(int64_t i) const override { return at(i); }
+  int64_t label(int64_t i) const override { return at(i).label; }
+  std::string name(int64_t i) const override { return "sample " + std::to_string(i); }
+  int64_t length(int64_t i) const override { return static_cast<int64_t>(at(i).text.size()); }
+  uint64_t content_hash(int64_t i) const override {
+    const Sample& s = at(i);
+    return hash64(s.text, hash_of(s.image.pixels, hash_of(s.features, hash_of(s.audio, 1))));
+  }
+
+ private:
+  const Sample& at(int64_t i) const {
+    check(i);
+    return samples_[static_cast<size_t>(i)];
+  }
+  std::vector<Sample> samples_;
+};
+
+}  // namespace
+
+DatasetPtr subset(DatasetPtr whole, Indices indices) {
+  return std::make_shared<Subset>(std::move(whole), std::move(indices));
+}
+
+DatasetPtr from_samples(std::vector<Sample> samples, std::vector<std::string> classes) {
+  return std::make_shared<Samples>(std::move(samples), std::move(classes));
+}
+
+Indices labels_of(const Dataset& dataset) {
+  Indices labels(static_cast<size_t>(dataset.size()));
+  for (size_t i = 0; i < labels.size(); ++i) labels[i] = dataset.label(static_cast<int64_t>(i));
+  return labels;
+}
+
+Scaler fit_scaler(Scaler::Kind kind, const Dataset& dataset) {
+  Scaler scaler(kind);
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const Sample s = dataset.get(i);
+    const std::vector<double> row(s.features.begin(), s.features.end());
+    scaler.fit(row, static_cast<int64_t>(row.size()));
+  }
+  return scaler;
+}
+
+}  // namespace nacre

@@ -1,0 +1,373 @@
+// Recognising what a file or folder holds.
+#include <algorithm>
+#include <cctype>
+#include <map>
+
+#include "base/file.h"
+#include "base/gzip.h"
+#include "data/readers.h"
+#include "nacre/error.h"
+
+namespace nacre {
+namespace data {
+namespace {
+
+constexpr uint64_t kMaxData = uint64_t{1} << 32;
+constexpr size_t kMaxDepth = 8;
+
+std::string lower(std::string s) {
+  for (char& c : s) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return s;
+}
+
+std::string stem(const std::string& path) {
+  std::string p = path;
+  while (p.size() > 1 && p.back() == '/') p.pop_back();
+  return p.substr(p.rfind('/') == p.npos ? 0 : p.rfind('/') + 1);
+}
+
+enum Part { train, val, test, none };
+
+/// Which part a folder is, by its whole name.
+Part part_of_folder(const std::string& name) {
+  const std::string n = lower(name);
+  if (n == "train" || n == "training") return train;
+  if (n == "val" || n == "valid" || n == "validation" || n == "dev") return val;
+  return n == "test" || n == "testing" ? test : none;
+}
+
+/// Which part a file is, by a word in its name.
+Part part_of_file(const std::string& name) {
+  std::string n = lower(name), word;
+  n += '.';
+  for (const char c : n) {
+    if (std::isalpha(static_cast<unsigned char>(c))) {
+      word += c;
+      continue;
+    }
+    if (word == "t" && c >= '0' && c <= '9') return test;  // t10k
+    if (const Part p = part_of_folder(word); p != none) return p;
+    word.clear();
+  }
+  return none;
+}
+
+DatasetPtr& slot(DataSplits& s, Part part) {
+  return part == val ? s.val : part == test ? s.test : s.train;
+}
+
+bool has_ending(const std::string& name, std::initializer_list<std::string_view> endings) {
+  std::string n = lower(name);
+  if (n.ends_with(".gz")) n.resize(n.size() - 3);
+  return std::any_of(endings.begin(), endings.end(), [&](auto e) { return n.ends_with(e); });
+}
+
+// ---- IDX
+
+const std::vector<std::string> kFashion = {"T-shirt", "trouser", "pullover", "dress", "coat",
+                                           "sandal",  "shirt",   "sneaker",  "bag",   "ankle boot"};
+
+IdxFormat idx_format(const std::string& path) {
+  IdxFormat f;
+  const std::string n = lower(path);
+  if (n.find("fashion") != n.npos) f.classes = kFashion;
+  if (n.find("emnist") != n.npos) {
+    f.transposed = true;
+    if (n.find("letters") != n.npos) {
+      f.first_label = 1;
+      for (char c = 'a'; c <= 'z'; ++c) f.classes.emplace_back(1, c);
+    }
+  }
+  return f;
+}
+
+std::string replaced(std::string s, std::string_view from, std::string_view to) {
+  if (const size_t at = s.find(from); at != s.npos) s.replace(at, from.size(), to);
+  return s;
+}
+
+bool is_idx_images(const std::string& name) {
+  return name.find("idx3") != name.npos && name.find("images") != name.npos;
+}
+
+DatasetPtr open_idx(const std::string& folder, const std::string& images) {
+  std::string labels = replaced(replaced(images, "images", "labels"), "idx3", "idx1");
+  // One of the two may be packed and the other not.
+  if (!file_exists(folder + "/" + labels))
+    labels = labels.ends_with(".gz") ? labels.substr(0, labels.size() - 3) : labels + ".gz";
+  const std::string path = folder + "/" + images;
+  return idx_dataset(read_gzip_file(path, kMaxData),
+                     read_gzip_file(folder + "/" + labels, kMaxData), idx_format(path), path);
+}
+
+bool try_idx(const std::string& folder, const std::vector<FolderEntry>& entries, DataSplits& out) {
+  for (const auto& e : entries) {
+    if (e.is_folder || !is_idx_images(e.name)) continue;
+    const Part part = part_of_file(e.name);
+    DatasetPtr& place = slot(out, part);
+    if (!place)
+      place = open_idx(folder, e.name);
+    else
+      out.ignored.push_back(folder + "/" + e.name);
+    out.kind = "idx";
+  }
+  return out.kind == "idx";
+}
+
+// ---- CIFAR
+
+std::vector<std::string> lines_of(const std::string& path) {
+  std::vector<std::string> lines;
+  const std::string text = read_file(path, 1 << 20);
+  for (size_t from = 0; from < text.size();) {
+    const size_t end = std::min(text.find('\n', from), text.size());
+    std::string line = text.substr(from, end - from);
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty()) lines.push_back(line);
+    from = end + 1;
+  }
+  return lines;
+}
+
+std::vector<std::string> class_names(const std::string& path, size_t count) {
+  std::vector<std::string> names;
+  if (file_exists(path)) names = lines_of(path);
+  if (names.size() == count) return names;
+  names.clear();
+  for (size_t i = 0; i < count; ++i) names.push_back(std::to_string(i));
+  return names;
+}
+
+bool try_cifar(const std::string& folder, const std::vector<FolderEntry>& entries,
+               DataSplits& out) {
+  std::vector<std::string> batches;
+  for (const auto& e : entries)
+    if (e.name.starts_with("data_batch_") && e.name.ends_with(".bin"))
+      batches.push_back(read_file(folder + "/" + e.name, kMaxData));
+  const auto one = [&](const std::string& name, int label_bytes, const auto& classes, int64_t n) {
+    const std::string path = folder + "/" + name;
+    if (!file_exists(path)) return DatasetPtr();
+    return cifar_dataset({read_file(path, kMaxData)}, label_bytes, classes, n, path);
+  };
+  if (!batches.empty()) {
+    const auto classes = class_names(folder + "/batches.meta.txt", 10);
+    out.kind = "cifar10";
+    out.train = cifar_dataset(std::move(batches), 1, classes, 50000, folder);
+    out.test = one("test_batch.bin", 1, classes, 10000);
+    return true;
+  }
+  if (!file_exists(folder + "/train.bin")) return false;
+  const auto classes = class_names(folder + "/fine_label_names.txt", 100);
+  out.kind = "cifar100";
+  out.train = one("train.bin", 2, classes, 50000);
+  out.test = one("test.bin", 2, classes, 10000);
+  return true;
+}
+
+// ---- folders of pictures
+
+void collect(const std::string& folder, int64_t label, size_t depth, std::vector<PictureEntry>& out,
+             std::vector<std::string>& ignored) {
+  for (const auto& e : list_folder(folder)) {
+    if (e.name.starts_with(".")) continue;
+    const std::string path = folder + "/" + e.name;
+    if (e.is_folder && depth < kMaxDepth)
+      collect(path, label, depth + 1, out, ignored);
+    else if (!e.is_folder && is_picture_name(e.name))
+      out.push_back({path, label, 0, e.bytes});
+    else
+      ignored.push_back(path);
+  }
+}
+
+std::vector<std::string> subfolders(const std::vector<FolderEntry>& entries) {
+  std::vector<std::string> names;
+  for (const auto& e : entries)
+    if (e.is_folder && !e.name.starts_with(".")) names.push_back(e.name);
+  return names;
+}
+
+int64_t class_index(const std::vector<std::string>& classes, const std::string& name,
+                    const std::string& where) {
+  const auto found = std::find(classes.begin(), classes.end(), name);
+  if (found == classes.end())
+    fail(Error::Kind::data, {where, ": the class '", name, "' is not in the training part"});
+  return found - classes.begin();
+}
+
+/// A list "picture class" (name or number of the class a line) beside a folder without classes.
+DatasetPtr listed_pictures(const std::string& folder, const std::string& list,
+                           const std::vector<std::string>& classes, const DecodeLimits& limits) {
+  std::vector<PictureEntry> entries;
+  for (const std::string& line : lines_of(list)) {
+    const size_t at = line.find_last_of(" \t");
+    if (at == line.npos || at == 0)
+      fail(Error::Kind::data,
+           {list, ": the line '", line.substr(0, 80), "' is not 'picture class'"});
+    const std::string label = line.substr(at + 1);
+    const bool number = !label.empty() && label.size() < 7 &&
+                        label.find_first_not_of("0123456789") == label.npos &&
+                        static_cast<size_t>(std::stoi(label)) < classes.size();
+    const bool named = std::find(classes.begin(), classes.end(), label) != classes.end();
+    entries.push_back({join_inside(folder, line.substr(0, line.find_last_not_of(" \t", at) + 1)),
+                       number && !named ? std::stoi(label) : class_index(classes, label, list), 0,
+                       0});
+  }
+  auto remark = imagenet_remark(classes, static_cast<int64_t>(entries.size()));
+  return picture_dataset(std::move(entries), classes, "", limits, remark);
+}
+
+DatasetPtr class_folders(const std::string& folder, std::vector<std::string> classes,
+                         const DecodeLimits& limits, std::vector<std::string>& ignored) {
+  const auto entries = list_folder(folder);
+  const auto names = subfolders(entries);
+  if (names.empty() && !classes.empty() && file_exists(folder + ".txt"))
+    return listed_pictures(folder, folder + ".txt", classes, limits);
+  if (classes.empty()) classes = names;
+  std::vector<PictureEntry> pictures;
+  for (const auto& name : names)
+    collect(folder + "/" + name, class_index(classes, name, folder), 0, pictures, ignored);
+  for (const auto& e : entries)
+    if (!e.is_folder && !e.name.starts_with(".")) ignored.push_back(folder + "/" + e.name);
+  auto remark = imagenet_remark(classes, static_cast<int64_t>(pictures.size()));
+  return picture_dataset(std::move(pictures), std::move(classes), "", limits, remark);
+}
+
+bool try_folders(const std::string& folder, const std::vector<FolderEntry>& entries,
+                 const OpenOptions& options, DataSplits& out) {
+  const auto names = subfolders(entries);
+  std::map<Part, std::string> parts;
+  for (const auto& n : names)
+    if (part_of_folder(n) != none) parts.emplace(part_of_folder(n), n);
+  if (parts.count(train)) {
+    const auto open = [&](Part p, const std::vector<std::string>& classes) {
+      return class_folders(folder + "/" + parts[p], classes, options.limits, out.ignored);
+    };
+    out.train = open(train, {});
+    for (const Part p : {val, test})
+      if (parts.count(p)) slot(out, p) = open(p, out.train->classes());
+    for (const auto& n : names)
+      if (std::none_of(parts.begin(), parts.end(), [&](auto& p) { return p.second == n; }))
+        out.ignored.push_back(folder + "/" + n);
+  } else if (!names.empty()) {
+    out.train = class_folders(folder, {}, options.limits, out.ignored);
+  }
+  if (!out.train || out.train->size() == 0) {
+    out = {};
+    return false;
+  }
+  out.kind = "folder";
+  return true;
+}
+
+// ---- tables and texts
+
+/// Every line of the beginning has exactly one TAB.
+bool is_labelled_text(const std::string& text) {
+  const std::string_view start = std::string_view(text).substr(0, 1 << 16);
+  size_t lines = 0;
+  for (size_t from = 0; from < start.size();) {
+    const size_t end = start.find('\n', from);
+    if (end == start.npos && start.size() < text.size()) break;
+    const auto line = start.substr(from, std::min(end, start.size()) - from);
+    if (!line.empty() && (std::count(line.begin(), line.end(), '\t') != 1 || line[0] == '\t'))
+      return false;
+    lines += !line.empty();
+    from = end == start.npos ? start.size() : end + 1;
+  }
+  return lines > 0;
+}
+
+bool is_table_name(const std::string& name) { return has_ending(name, {".csv", ".tsv", ".txt"}); }
+
+/// Opens a table or labelled text into a part; the training part comes first.
+void open_table(const std::string& path, Part part, const OpenOptions& options, DataSplits& out) {
+  const std::string text = read_gzip_file(path, options.csv.max_bytes);
+  if (text.empty()) fail(Error::Kind::data, {path, ": the file has 0 bytes"});
+  const bool labelled = has_ending(path, {".tsv", ".txt"}) && is_labelled_text(text);
+  if (!labelled && has_ending(path, {".txt"}))
+    fail(Error::Kind::data, {path, ": is text without labels; lines 'label TAB text' are read"});
+  out.kind = labelled ? "text" : "table";
+  if (labelled) {
+    slot(out, part) =
+        text_dataset(text, out.train ? out.train->classes() : std::vector<std::string>(), path);
+    return;
+  }
+  CsvOptions csv = options.csv;
+  if (out.train) csv.schema = table_schema(*out.train);
+  slot(out, part) = csv_dataset(text, csv, path);
+}
+
+bool try_tables(const std::string& folder, const std::vector<FolderEntry>& entries,
+                const OpenOptions& options, DataSplits& out) {
+  std::map<Part, std::string> found;
+  for (const auto& e : entries) {
+    // Notes in text files are no data, unless their name says which part they are.
+    if (e.is_folder || !is_table_name(e.name)) continue;
+    const Part part = part_of_file(e.name);
+    if (part == none && has_ending(e.name, {".txt"})) continue;
+    const Part place = part == none ? train : part;
+    if (!found.emplace(place, e.name).second)
+      fail(Error::Kind::data, {folder, ": ", found[place], " and ", e.name, " could both be the ",
+                               place == train ? "training" : "same",
+                               " part; give one file, or name them train and test"});
+  }
+  if (!found.count(train)) return false;
+  for (const auto& [part, name] : found) open_table(folder + "/" + name, part, options, out);
+  return true;
+}
+
+DataSplits open_file(const std::string& path, const OpenOptions& options) {
+  DataSplits out;
+  const std::string name = stem(path);
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == path.npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  if (is_idx_images(name)) {
+    out.kind = "idx";
+    out.train = open_idx(folder, name);
+  } else if (has_ending(name, {".tar"})) {
+    out.kind = "tar";
+    out.train = tar_dataset(path, options.limits);
+  } else if (is_table_name(name)) {
+    open_table(path, train, options, out);
+  } else {
+    fail(Error::Kind::data, {path,
+                             ": is not a data set; tables (.csv, .tsv), labelled text (.tsv, "
+                             ".txt), IDX pictures, .tar and folders are read"});
+  }
+  return out;
+}
+
+}  // namespace
+}  // namespace data
+
+DataSplits open_dataset(const std::string& path, const OpenOptions& options) {
+  if (file_exists(path)) return data::open_file(path, options);
+  const auto entries = list_folder(path);
+  DataSplits out;
+  if (data::try_idx(path, entries, out) || data::try_cifar(path, entries, out) ||
+      data::try_folders(path, entries, options, out) ||
+      data::try_tables(path, entries, options, out)) {
+    if (!out.train) fail(Error::Kind::data, {path, ": has a test part, but no training part"});
+    return out;
+  }
+  std::map<data::Part, std::string> tars;
+  for (const auto& e : entries)
+    if (!e.is_folder && e.name.ends_with(".tar"))
+      tars.emplace(data::part_of_file(e.name), path + "/" + e.name);
+  if (!tars.count(data::train))
+    fail(Error::Kind::data, {path, ": holds nothing that is read (",
+                             entries.empty() ? "it is empty" : cat({entries.size(), " entries"}),
+                             "); read are a folder per class, train/ and test/ of those, IDX, "
+                             "CIFAR, CSV, TSV and tar files"});
+  out.kind = "tar";
+  for (const auto& [part, tar] : tars)
+    if (part != data::none) data::slot(out, part) = data::tar_dataset(tar, options.limits);
+  for (const DatasetPtr& part : {out.val, out.test})
+    if (part && part->classes() != out.train->classes())
+      fail(Error::Kind::data, {path, ": the parts have different classes (",
+                               out.train->classes().size(), " and ", part->classes().size(), ")"});
+  return out;
+}
+
+}  // namespace nacre

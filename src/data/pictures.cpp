@@ -1,0 +1,90 @@
+// Pictures in a folder per class, in files or inside a tar.
+#include <algorithm>
+#include <cctype>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "data/bytes.h"
+#include "data/readers.h"
+#include "nacre/error.h"
+
+namespace nacre::data {
+namespace {
+
+class Pictures final : public Dataset {
+ public:
+  Pictures(std::vector<PictureEntry> entries, std::vector<std::string> classes,
+           const std::string& tar, const DecodeLimits& limits, std::string remark)
+      : entries_(std::move(entries)), limits_(limits), remark_(std::move(remark)) {
+    classes_ = std::move(classes);
+    if (!tar.empty()) tar_ = MappedFile::open(tar);
+  }
+  int64_t size() const override { return static_cast<int64_t>(entries_.size()); }
+  Sample get(int64_t i) const override {
+    Sample s;
+    s.label = label(i);
+    with_bytes(i, [&](std::string_view bytes) {
+      s.image = decode_image(bytes_of(bytes), name(i), limits_);
+    });
+    return s;
+  }
+  int64_t label(int64_t i) const override { return at(i).label; }
+  std::string name(int64_t i) const override {
+    return tar_ ? tar_->path() + ":" + at(i).path : at(i).path;
+  }
+  uint64_t content_hash(int64_t i) const override {
+    uint64_t hash = 0;
+    with_bytes(i, [&](std::string_view bytes) { hash = hash64(bytes); });
+    return hash;
+  }
+  std::string remark() const override { return remark_; }
+
+ private:
+  const PictureEntry& at(int64_t i) const {
+    check(i);
+    return entries_[static_cast<size_t>(i)];
+  }
+  template <typename Use>
+  void with_bytes(int64_t i, Use use) const {
+    const PictureEntry& entry = at(i);
+    if (tar_)
+      use(tar_->bytes().substr(entry.offset, entry.size));
+    else
+      use(read_file(entry.path, static_cast<uint64_t>(limits_.max_bytes)));
+  }
+  std::vector<PictureEntry> entries_;
+  DecodeLimits limits_;
+  std::string remark_;
+  std::shared_ptr<const MappedFile> tar_;
+};
+
+}  // namespace
+
+DatasetPtr picture_dataset(std::vector<PictureEntry> entries, std::vector<std::string> classes,
+                           const std::string& tar, const DecodeLimits& limits, std::string remark) {
+  return std::make_shared<Pictures>(std::move(entries), std::move(classes), tar, limits,
+                                    std::move(remark));
+}
+
+bool is_picture_name(std::string_view name) {
+  const size_t dot = name.rfind('.');
+  if (dot == name.npos) return false;
+  std::string ending(name.substr(dot + 1));
+  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const std::string_view known :
+       {"png", "jpg", "jpeg", "jpe", "webp", "bmp", "ppm", "pgm", "pnm"})
+    if (ending == known) return true;
+  return false;
+}
+
+std::string imagenet_remark(const std::vector<std::string>& classes, int64_t size) {
+  const bool synsets =
+      classes.size() == 1000 &&
+      std::all_of(classes.begin(), classes.end(), [](const std::string& c) {
+        return c.size() == 9 && c[0] == 'n' && c.find_first_not_of("0123456789", 1) == c.npos;
+      });
+  if (!synsets || size == 1281167 || size == 50000) return {};
+  return cat({size, " pictures, ImageNet 2012 has 1281167 for training and 50000 for validation"});
+}
+
+}  // namespace nacre::data

@@ -1,0 +1,404 @@
+// Tables as data sets: types of columns, classes, features.
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "base/gzip.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "data/readers.h"
+#include "nacre/error.h"
+
+namespace nacre {
+namespace data {
+namespace {
+
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+constexpr size_t kFewValues = 20;
+constexpr size_t kMaxClasses = 100000;
+constexpr size_t kMaxFloats = size_t{1} << 31;  // of all features, 8 GiB
+
+std::string_view trimmed(std::string_view s) {
+  while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
+  while (!s.empty() && (s.back() == ' ' || s.back() == '\t')) s.remove_suffix(1);
+  return s;
+}
+
+bool is_missing(std::string_view s) {
+  s = trimmed(s);
+  return s.empty() || s == "?" || s == "NA" || s == "N/A" || s == "nan" || s == "NaN" ||
+         s == "null";
+}
+
+bool parse_number(std::string_view s, double& value) {
+  s = trimmed(s);
+  if (!s.empty() && s.front() == '+') s.remove_prefix(1);
+  const auto end = std::from_chars(s.data(), s.data() + s.size(), value);
+  return end.ec == std::errc() && end.ptr == s.data() + s.size() && std::isfinite(value);
+}
+
+/// What the cells of a column have in common.
+struct Profile {
+  bool numbers = true, whole = true, any = false;
+  double low = 0, high = 0;
+  std::set<std::string> values;  ///< at most `cap` + 1
+  std::set<double> few;          ///< at most kFewValues + 1 numbers
+  void add(const std::string& cell, size_t cap) {
+    if (is_missing(cell)) return;
+    double v = 0;
+    if (numbers && parse_number(cell, v)) {
+      low = any ? std::min(low, v) : v;
+      high = any ? std::max(high, v) : v;
+      whole = whole && v == std::floor(v);
+      if (few.size() <= kFewValues) few.insert(v);
+    } else {
+      numbers = false;
+    }
+    any = true;
+    if (values.size() <= cap) values.emplace(trimmed(cell));
+  }
+};
+
+/// Class names in natural order: by value if all are numbers, else by text.
+std::vector<std::string> sorted_classes(const std::set<std::string>& values) {
+  std::vector<std::string> out(values.begin(), values.end());
+  const bool numbers = std::all_of(out.begin(), out.end(), [](const std::string& s) {
+    double v = 0;
+    return parse_number(s, v);
+  });
+  if (numbers)
+    std::stable_sort(out.begin(), out.end(), [](const std::string& a, const std::string& b) {
+      double x = 0, y = 0;
+      parse_number(a, x), parse_number(b, y);
+      return x < y;
+    });
+  return out;
+}
+
+int64_t index_in(const std::vector<std::string>& names, std::string_view name) {
+  for (size_t i = 0; i < names.size(); ++i)
+    if (names[i] == name) return static_cast<int64_t>(i);
+  return -1;
+}
+
+/// Adds the features of one cell.
+void encode_cell(const TableColumn& column, const std::string& cell, std::vector<float>& out) {
+  if (column.kind == TableColumn::Kind::category) {
+    const size_t from = out.size();
+    out.resize(from + column.categories.size(), 0.0f);
+    const auto& names = column.categories;
+    const std::string key(trimmed(cell));
+    const auto found = std::lower_bound(names.begin(), names.end(), key);
+    if (found != names.end() && *found == key)
+      out[from + static_cast<size_t>(found - names.begin())] = 1;
+    return;
+  }
+  double v = kMissing;
+  if (!is_missing(cell) && !parse_number(cell, v))
+    fail(Error::Kind::data,
+         {"'", cell.substr(0, 40), "' in the column '", column.name, "' is not a number"});
+  out.push_back(static_cast<float>(v));
+}
+
+class Table final : public Dataset {
+ public:
+  Table(const std::string& text, const CsvOptions& options, const std::string& name) : name_(name) {
+    const char separator = csv_separator(text);
+    std::vector<std::string> header;
+    const int64_t header_line = learn(text, separator, options, header);
+    if (!schema_.regression && schema_.target >= 0)
+      classes_ = schema_.columns[static_cast<size_t>(schema_.target)].categories;
+    width_ = static_cast<size_t>(schema_.features());
+    read_csv(text, separator, options, name_, [&](int64_t line, const auto& cells) {
+      if (line == header_line) return;
+      add(line, cells);
+    });
+    find_picture();
+  }
+
+  int64_t size() const override { return static_cast<int64_t>(lines_.size()); }
+  Sample get(int64_t i) const override {
+    check(i);
+    Sample s;
+    const auto row = features_of(i);
+    if (side_ > 0) {
+      s.image = Image(side_, side_, 1);
+      for (size_t k = 0; k < row.size(); ++k) s.image.pixels[k] = row[k] / top_;
+    } else {
+      s.features.assign(row.begin(), row.end());
+    }
+    s.label = label(i);
+    if (schema_.regression) s.target = {values_[static_cast<size_t>(i)]};
+    return s;
+  }
+  int64_t label(int64_t i) const override {
+    check(i);
+    return labels_.empty() ? -1 : labels_[static_cast<size_t>(i)];
+  }
+  std::string name(int64_t i) const override {
+    check(i);
+    return cat({name_, " line ", lines_[static_cast<size_t>(i)]});
+  }
+  uint64_t content_hash(int64_t i) const override {
+    check(i);
+    const auto row = features_of(i);
+    return hash64({reinterpret_cast<const char*>(row.data()), row.size_bytes()});
+  }
+  std::string remark() const override { return remark_; }
+  const TableSchema& schema() const { return schema_; }
+
+ private:
+  /// First pass: header, kinds of columns, classes. Returns the line of the header or -1.
+  int64_t learn(const std::string& text, char separator, const CsvOptions& options,
+                std::vector<std::string>& header) {
+    std::vector<Profile> profiles;
+    int64_t header_line = -1;
+    bool first = true;
+    // The target may have more classes than a feature has categories; its column is not known yet.
+    const size_t cap = std::max(options.max_categories, kMaxClasses);
+    read_csv(text, separator, options, name_, [&](int64_t line, const auto& cells) {
+      if (first) {
+        first = false;
+        double v = 0;
+        const bool named = std::none_of(cells.begin(), cells.end(),
+                                        [&](const std::string& c) { return parse_number(c, v); }) &&
+                           !std::all_of(cells.begin(), cells.end(), is_missing);
+        profiles.resize(cells.size());
+        header = cells;
+        if (named) {
+          header_line = line;
+          return;
+        }
+        for (size_t c = 0; c < cells.size(); ++c) header[c] = "column" + std::to_string(c + 1);
+      }
+      if (cells.size() != profiles.size())
+        fail(Error::Kind::data, {name_, ": line ", line, " has ", cells.size(),
+                                 " cells, the first has ", profiles.size()});
+      for (size_t c = 0; c < cells.size(); ++c) profiles[c].add(cells[c], cap);
+    });
+    if (first) fail(Error::Kind::data, {name_, ": the table has no rows"});
+    if (options.schema) {
+      adopt(*options.schema, header);
+    } else {
+      decide(options, header, profiles);
+    }
+    return header_line;
+  }
+
+  void adopt(const TableSchema& schema, const std::vector<std::string>& header) {
+    schema_ = schema;
+    if (header.size() != schema.columns.size())
+      fail(Error::Kind::data, {name_, ": has ", header.size(), " columns, the training part has ",
+                               schema.columns.size()});
+    for (size_t c = 0; c < header.size(); ++c)
+      if (trimmed(header[c]) != schema.columns[c].name)
+        fail(Error::Kind::data, {name_, ": column ", c + 1, " is '", header[c],
+                                 "', in the training part '", schema.columns[c].name, "'"});
+  }
+
+  void decide(const CsvOptions& options, const std::vector<std::string>& header,
+              const std::vector<Profile>& profiles) {
+    std::vector<std::string> names;
+    for (const auto& h : header) names.emplace_back(trimmed(h));
+    int64_t target = -1;
+    if (!options.target.empty()) {
+      target = index_in(names, options.target);
+      if (target < 0)
+        fail(Error::Kind::usage, {name_, ": there is no column '", options.target, "'"});
+    } else {
+      for (const std::string_view usual : {"label", "class", "target"})
+        if (target < 0) target = index_in(names, usual);
+      if (target < 0 && names.size() > 1) target = static_cast<int64_t>(names.size()) - 1;
+    }
+    schema_.target = static_cast<int>(target);
+    for (size_t c = 0; c < names.size(); ++c) {
+      const Profile& p = profiles[c];
+      TableColumn column{names[c], TableColumn::Kind::number, {}};
+      const bool is_target = static_cast<int64_t>(c) == target;
+      const bool few = p.whole && p.few.size() <= kFewValues;
+      if (is_target && options.task == Task::regression && !p.numbers)
+        fail(Error::Kind::data, {name_, ": the column '", names[c],
+                                 "' cannot be predicted as a value, it holds text"});
+      const bool as_class = is_target && options.task != Task::regression &&
+                            (options.task == Task::classification || few);
+      if (!p.numbers || as_class) {
+        column.kind = TableColumn::Kind::category;
+        if (is_target && p.values.size() > kMaxClasses)
+          fail(Error::Kind::data,
+               {name_, ": the column '", names[c], "' has more than ", kMaxClasses, " classes"});
+        if (is_target)
+          column.categories = sorted_classes(p.values);
+        else if (p.values.size() <= options.max_categories)
+          column.categories.assign(p.values.begin(), p.values.end());
+        else
+          remark_ += cat({remark_.empty() ? name_ + ": left out, more than " : ", ",
+                          remark_.empty() ? cat({options.max_categories, " texts: "}) : "", "'",
+                          names[c], "'"});
+      } else if (is_target) {
+        schema_.regression = true;
+      }
+      schema_.columns.push_back(std::move(column));
+    }
+  }
+
+  void add(int64_t line, const std::vector<std::string>& cells) {
+    if (cells.size() != schema_.columns.size())
+      fail(Error::Kind::data, {name_, ": line ", line, " has ", cells.size(),
+                               " cells, the first has ", schema_.columns.size()});
+    for (size_t c = 0; c < cells.size(); ++c) {
+      const TableColumn& column = schema_.columns[c];
+      try {
+        if (static_cast<int>(c) != schema_.target) {
+          encode_cell(column, cells[c], features_);
+        } else if (schema_.regression) {
+          encode_cell(column, cells[c], values_);
+        } else {
+          labels_.push_back(class_of(column, cells[c]));
+        }
+      } catch (const Error& e) {
+        fail(e.kind(), {name_, ": line ", line, ": ", e.what()});
+      }
+    }
+    lines_.push_back(line);
+    if (features_.size() > kMaxFloats)
+      fail(Error::Kind::memory, {name_, ": more than ", kMaxFloats, " numbers up to line ", line});
+  }
+
+  /// -1 for a missing label.
+  int64_t class_of(const TableColumn& column, const std::string& cell) {
+    if (is_missing(cell)) return -1;
+    if (index_.empty())
+      for (const auto& c : column.categories)
+        index_.emplace(c, static_cast<int64_t>(index_.size()));
+    const auto found = index_.find(trimmed(cell));
+    if (found == index_.end())
+      fail(Error::Kind::data, {"the class '", cell.substr(0, 40), "' is not in the training part"});
+    return found->second;
+  }
+
+  void find_picture() {
+    size_t k = 0;
+    for (size_t c = 0; c < schema_.columns.size(); ++c) {
+      if (static_cast<int>(c) == schema_.target) continue;
+      const TableColumn& column = schema_.columns[c];
+      const std::string number = std::to_string(k++);
+      if (column.kind != TableColumn::Kind::number ||
+          (column.name != "p" + number && column.name != "pixel" + number))
+        return;
+    }
+    const auto side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(k))));
+    if (k < 4 || static_cast<size_t>(side) * static_cast<size_t>(side) != k) return;
+    float top = 0;
+    for (const float v : features_) {
+      if (!(v >= 0 && v <= 255)) return;
+      top = std::max(top, v);
+    }
+    side_ = side;
+    top_ = top <= 1 ? 1.0f : top <= 16 ? 16.0f : 255.0f;
+  }
+
+  std::span<const float> features_of(int64_t i) const {
+    return std::span(features_).subspan(static_cast<size_t>(i) * width_, width_);
+  }
+
+  std::string name_, remark_;
+  TableSchema schema_;
+  size_t width_ = 0;
+  std::vector<float> features_, values_;
+  std::vector<int64_t> labels_, lines_;
+  std::map<std::string, int64_t, std::less<>> index_;
+  int side_ = 0;  ///< of pictures; 0 for plain tables
+  float top_ = 1;
+};
+
+}  // namespace
+
+DatasetPtr csv_dataset(const std::string& text, const CsvOptions& options,
+                       const std::string& name) {
+  return std::make_shared<Table>(text, options, name);
+}
+
+}  // namespace data
+
+DatasetPtr open_csv(const std::string& path, const CsvOptions& options) {
+  return data::csv_dataset(read_gzip_file(path, options.max_bytes), options, path);
+}
+
+const TableSchema* table_schema(const Dataset& dataset) {
+  const auto* table = dynamic_cast<const data::Table*>(&dataset);
+  return table ? &table->schema() : nullptr;
+}
+
+int64_t TableSchema::features() const {
+  int64_t n = 0;
+  for (size_t c = 0; c < columns.size(); ++c)
+    if (static_cast<int>(c) != target)
+      n += columns[c].kind == TableColumn::Kind::number
+               ? 1
+               : static_cast<int64_t>(columns[c].categories.size());
+  return n;
+}
+
+std::vector<std::string> TableSchema::feature_names() const {
+  std::vector<std::string> names;
+  for (size_t c = 0; c < columns.size(); ++c) {
+    if (static_cast<int>(c) == target) continue;
+    if (columns[c].kind == TableColumn::Kind::number) names.push_back(columns[c].name);
+    for (const auto& category : columns[c].categories)
+      names.push_back(columns[c].name + "=" + category);
+  }
+  return names;
+}
+
+std::vector<float> TableSchema::encode(const std::vector<std::string>& cells) const {
+  const size_t want = columns.size() - (target >= 0 ? 1 : 0);
+  if (cells.size() != want)
+    fail(Error::Kind::data, {"a row has ", cells.size(), " cells, must have ", want});
+  std::vector<float> out;
+  size_t k = 0;
+  for (size_t c = 0; c < columns.size(); ++c)
+    if (static_cast<int>(c) != target) data::encode_cell(columns[c], cells[k++], out);
+  return out;
+}
+
+std::string TableSchema::to_json() const {
+  Json json = Json::object();
+  json["target"] = target;
+  json["regression"] = regression;
+  json["columns"] = Json::array();
+  for (const auto& c : columns) {
+    Json column = Json::object();
+    column["name"] = c.name;
+    if (c.kind == TableColumn::Kind::category) {
+      column["categories"] = Json::array();
+      for (const auto& category : c.categories) column["categories"].push_back(category);
+    }
+    json["columns"].push_back(std::move(column));
+  }
+  return print_json(json);
+}
+
+TableSchema TableSchema::from_json(std::string_view text) {
+  const Json json = parse_json(text, "table schema");
+  TableSchema s;
+  for (const Json& c : json.at("columns").list()) {
+    TableColumn column{c.at("name").text(), TableColumn::Kind::number, {}};
+    if (const Json* categories = c.find("categories")) {
+      column.kind = TableColumn::Kind::category;
+      for (const Json& category : categories->list()) column.categories.push_back(category.text());
+    }
+    s.columns.push_back(std::move(column));
+  }
+  const int64_t target = json.at("target").integer();
+  if (target < -1 || target >= static_cast<int64_t>(s.columns.size()))
+    fail(Error::Kind::data,
+         {"table schema: target ", target, " is not one of ", s.columns.size(), " columns"});
+  s.target = static_cast<int>(target);
+  s.regression = json.at("regression").boolean();
+  return s;
+}
+
+}  // namespace nacre

@@ -1,0 +1,90 @@
+// Text with a label a line: "label TAB text".
+#include <algorithm>
+#include <map>
+
+#include "base/hash.h"
+#include "data/readers.h"
+#include "nacre/error.h"
+
+namespace nacre::data {
+namespace {
+
+constexpr size_t kMaxLine = size_t{1} << 20;
+
+class TextLines final : public Dataset {
+ public:
+  TextLines(const std::string& text, std::vector<std::string> classes, const std::string& name)
+      : name_(name) {
+    std::vector<std::string> labels;
+    size_t line = 0;
+    for (size_t from = text.starts_with("\xef\xbb\xbf") ? 3 : 0; from < text.size();) {
+      const size_t end = std::min(text.find('\n', from), text.size());
+      std::string_view row = std::string_view(text).substr(from, end - from);
+      from = end + 1;
+      ++line;
+      if (!row.empty() && row.back() == '\r') row.remove_suffix(1);
+      if (row.empty() || (line == 1 && row == "label\ttext")) continue;
+      if (row.size() > kMaxLine)
+        fail(Error::Kind::data, {name, ": line ", line, " has ", row.size(), " bytes, at most ",
+                                 kMaxLine, " are read"});
+      const size_t tab = row.find('\t');
+      if (tab == row.npos || tab == 0)
+        fail(Error::Kind::data, {name, ": line ", line, " is not 'label TAB text'"});
+      labels.emplace_back(row.substr(0, tab));
+      texts_.emplace_back(row.substr(tab + 1));
+      lines_.push_back(static_cast<int64_t>(line));
+    }
+    classes_ = std::move(classes);
+    if (classes_.empty()) {
+      classes_ = labels;
+      std::sort(classes_.begin(), classes_.end());
+      classes_.erase(std::unique(classes_.begin(), classes_.end()), classes_.end());
+    }
+    std::map<std::string, int64_t> index;
+    for (const auto& c : classes_) index.emplace(c, static_cast<int64_t>(index.size()));
+    for (size_t i = 0; i < labels.size(); ++i) {
+      const auto found = index.find(labels[i]);
+      if (found == index.end())
+        fail(Error::Kind::data, {name, ": line ", lines_[i], " has the label '", labels[i],
+                                 "', which the training part does not have"});
+      labels_.push_back(found->second);
+    }
+  }
+  int64_t size() const override { return static_cast<int64_t>(texts_.size()); }
+  Sample get(int64_t i) const override {
+    Sample s;
+    s.label = label(i);
+    s.text = texts_[static_cast<size_t>(i)];
+    return s;
+  }
+  int64_t label(int64_t i) const override {
+    check(i);
+    return labels_[static_cast<size_t>(i)];
+  }
+  std::string name(int64_t i) const override {
+    check(i);
+    return cat({name_, " line ", lines_[static_cast<size_t>(i)]});
+  }
+  int64_t length(int64_t i) const override {
+    check(i);
+    return static_cast<int64_t>(texts_[static_cast<size_t>(i)].size());
+  }
+  uint64_t content_hash(int64_t i) const override {
+    check(i);
+    return hash64(texts_[static_cast<size_t>(i)]);
+  }
+
+ private:
+  std::string name_;
+  std::vector<std::string> texts_;
+  std::vector<int64_t> labels_, lines_;
+};
+
+}  // namespace
+
+DatasetPtr text_dataset(const std::string& text, std::vector<std::string> classes,
+                        const std::string& name) {
+  return std::make_shared<TextLines>(text, std::move(classes), name);
+}
+
+}  // namespace nacre::data
