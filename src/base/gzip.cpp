@@ -112,13 +112,14 @@ std::string inflate_exact(std::string_view packed, uint64_t size, std::string_vi
 std::string deflate(std::string_view bytes) { return pack(bytes, -15); }
 std::string gzip(std::string_view bytes) { return pack(bytes, 15 + 16); }
 
-uint32_t crc32_of(std::string_view bytes) {
+uint32_t crc32_of(std::string_view bytes, std::string_view more) {
   uLong crc = ::crc32(0, nullptr, 0);
-  while (!bytes.empty()) {
-    const size_t n = std::min(bytes.size(), kPiece);
-    crc = ::crc32(crc, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(n));
-    bytes.remove_prefix(n);
-  }
+  for (std::string_view rest : {bytes, more})
+    while (!rest.empty()) {
+      const size_t n = std::min(rest.size(), kPiece);
+      crc = ::crc32(crc, reinterpret_cast<const Bytef*>(rest.data()), static_cast<uInt>(n));
+      rest.remove_prefix(n);
+    }
   return static_cast<uint32_t>(crc);
 }
 

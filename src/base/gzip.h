@@ -23,7 +23,7 @@ std::string deflate(std::string_view bytes);
 /// A gzip file of these bytes, without time or name, so that equal input gives equal output.
 std::string gzip(std::string_view bytes);
 
-/// CRC-32 of zip and gzip.
-uint32_t crc32_of(std::string_view bytes);
+/// CRC-32 of zip and gzip, of two pieces one after the other.
+uint32_t crc32_of(std::string_view bytes, std::string_view more = {});
 
 }  // namespace nacre

@@ -77,4 +77,32 @@ std::unique_ptr<Kernel> make_roll(Operands in, Operands out, const Ints& shifts,
 /// Any strides -> dense.
 std::unique_ptr<Kernel> make_contiguous(Operands in, Operands out);
 
+// Linear algebra over the last two dimensions, f32 and f64. A singular matrix, one that is not
+// positive definite or not finite, is Error(numeric) with its place in the batch.
+
+/// Symmetric a (its lower triangle is read) -> lower factor.
+std::unique_ptr<Kernel> make_cholesky(Operands in, Operands out);
+/// a [..., n, n], b [..., n, k] or [..., n] -> x of b's shape.
+std::unique_ptr<Kernel> make_solve(Operands in, Operands out);
+std::unique_ptr<Kernel> make_triangular_solve(Operands in, Operands out, bool lower, bool transpose,
+                                              bool unit);
+std::unique_ptr<Kernel> make_inverse(Operands in, Operands out);
+std::unique_ptr<Kernel> make_det(Operands in, Operands out);
+/// a -> sign, log of the absolute value; 0 and -infinity if singular.
+std::unique_ptr<Kernel> make_slogdet(Operands in, Operands out);
+/// Symmetric a (its lower triangle is read) -> eigenvalues ascending, vectors as columns.
+std::unique_ptr<Kernel> make_eigh(Operands in, Operands out);
+/// a [..., m, n] -> u [..., m, k], s [..., k], vh [..., k, n] with k = min(m, n).
+std::unique_ptr<Kernel> make_svd(Operands in, Operands out);
+/// a [..., m, n] -> q [..., m, k], r [..., k, n].
+std::unique_ptr<Kernel> make_qr(Operands in, Operands out);
+
+// Fourier transforms over the last axis, f32 and f64; complex numbers are a last dimension of 2.
+// Forward is unnormalised, inverse divides by n.
+std::unique_ptr<Kernel> make_fft_c2c(Operands in, Operands out, bool inverse);
+/// [..., n] -> [..., n/2 + 1, 2].
+std::unique_ptr<Kernel> make_rfft(Operands in, Operands out);
+/// [..., n/2 + 1, 2] -> [..., n].
+std::unique_ptr<Kernel> make_irfft(Operands in, Operands out);
+
 }  // namespace nacre::cpu

@@ -1,0 +1,195 @@
+// Eight bytes of header length, a JSON header {"name": {"dtype", "shape", "data_offsets"}, ...,
+// "__metadata__": {text: text}}, then the data without gaps.
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+#include <set>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "formats/raw.h"
+#include "nacre/error.h"
+
+namespace nacre {
+namespace {
+
+static_assert(std::endian::native == std::endian::little);
+
+constexpr uint64_t kHeaderCap = 100'000'000;  // the reference implementation's own limit
+
+struct TypeName {
+  std::string_view name;
+  DType dtype;
+};
+constexpr TypeName kTypes[] = {{"F32", DType::f32}, {"F64", DType::f64}, {"BF16", DType::bf16},
+                               {"F16", DType::f16}, {"I8", DType::i8},   {"U8", DType::u8},
+                               {"I32", DType::i32}, {"I64", DType::i64}, {"BOOL", DType::boolean}};
+
+const DType* find_type(std::string_view name) {
+  for (const TypeName& t : kTypes)
+    if (t.name == name) return &t.dtype;
+  return nullptr;
+}
+
+std::string_view type_name(DType dtype) {
+  return std::find_if(std::begin(kTypes), std::end(kTypes),
+                      [&](const TypeName& t) { return t.dtype == dtype; })
+      ->name;
+}
+
+/// One tensor as the header describes it.
+struct Entry {
+  std::string_view name;
+  DType dtype;
+  Shape shape;
+  uint64_t begin, end;
+};
+
+uint64_t offset_of(const Json& value, uint64_t data_bytes) {
+  const int64_t v = value.integer();
+  if (v < 0 || static_cast<uint64_t>(v) > data_bytes)
+    fail(Error::Kind::data, {"offset ", v, " lies outside the ", data_bytes, " bytes of data"});
+  return static_cast<uint64_t>(v);
+}
+
+Entry read_entry(std::string_view name, const Json& json, DType dtype, uint64_t data_bytes) {
+  Entry e{name, dtype, {}, 0, 0};
+  const auto& sizes = json.at("shape").list();
+  if (sizes.size() > 32) fail(Error::Kind::data, {sizes.size(), " dimensions"});
+  for (const Json& size : sizes) e.shape.push_back(size.integer());
+  const auto& offsets = json.at("data_offsets").list();
+  if (offsets.size() != 2)
+    fail(Error::Kind::data, {"data_offsets has ", offsets.size(), " numbers instead of 2"});
+  e.begin = offset_of(offsets[0], data_bytes);
+  e.end = offset_of(offsets[1], data_bytes);
+  const uint64_t bytes = checked_bytes(e.shape, e.dtype, "the tensor");
+  if (e.end < e.begin || e.end - e.begin != bytes)
+    fail(Error::Kind::data, {"shape ", e.shape.list(), " of ", e.dtype, " takes ", bytes,
+                             " bytes, data_offsets [", e.begin, ", ", e.end, "] do not fit"});
+  return e;
+}
+
+}  // namespace
+
+SafeTensors SafeTensors::parse(std::string_view bytes, std::shared_ptr<const void> owner,
+                               std::string_view what) {
+  SafeTensors file;
+  file.what_ = what;
+  const auto damaged = [&](std::initializer_list<Piece> why) {
+    fail(Error::Kind::data, {what, " is not a valid safetensors file: ", cat(why)});
+  };
+  if (bytes.size() < 8) damaged({"it has only ", bytes.size(), " bytes"});
+  uint64_t header_bytes;
+  std::memcpy(&header_bytes, bytes.data(), 8);
+  if (header_bytes > kHeaderCap || header_bytes > bytes.size() - 8)
+    damaged({"its header claims ", header_bytes, " bytes of the ", bytes.size(), " that exist"});
+  const std::string_view header_text = bytes.substr(8, header_bytes);
+  const std::string_view data = bytes.substr(8 + header_bytes);
+  if (!header_text.starts_with('{')) damaged({"its header does not start with '{'"});
+  const Json header =
+      parse_json(header_text, cat({"the header of ", what}), {.bytes = kHeaderCap, .depth = 4});
+
+  std::vector<Entry> entries;
+  std::string unknown;
+  size_t unknown_count = 0;
+  for (const auto& [name, json] : header.fields()) {
+    try {
+      if (name == "__metadata__") {
+        for (const auto& [key, value] : json.fields()) file.metadata_[key] = value.text();
+        continue;
+      }
+      const std::string& type = json.at("dtype").text();
+      if (const DType* dtype = find_type(type))
+        entries.push_back(read_entry(name, json, *dtype, data.size()));
+      else if (++unknown_count <= 10)
+        unknown += (unknown.empty() ? "" : ", ") + clip(printable(name), 80) + " (" +
+                   clip(printable(type), 20) + ")";
+    } catch (const Error& e) {
+      damaged({"'", clip(printable(name), 100), "': ", e.what()});
+    }
+  }
+  if (unknown_count)
+    fail(Error::Kind::unsupported,
+         {what, " holds ", unknown_count, " tensors of types that are not supported: ", unknown,
+          unknown_count > 10 ? ", ..." : ""});
+
+  // Sorted by place, each tensor must begin where the one before it ends.
+  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  uint64_t place = 0;
+  for (const Entry& e : entries) {
+    if (e.begin != place)
+      damaged({"'", clip(printable(e.name), 100), "' begins at ", e.begin, " where ", place,
+               e.begin < place ? " is expected: tensors overlap" : " is expected: there is a gap"});
+    place = e.end;
+    file.index_[std::string(e.name)] = file.tensors_.size();
+    file.tensors_.emplace_back(
+        e.name, tensor_over(data.substr(e.begin, e.end - e.begin), e.dtype, e.shape, owner));
+  }
+  if (place != data.size())
+    damaged({"its tensors take ", place, " of ", data.size(), " bytes of data"});
+  return file;
+}
+
+SafeTensors SafeTensors::open(const std::string& path) {
+  const auto map = MappedFile::open(path);
+  return parse(map->bytes(), map, path);
+}
+
+const RawTensor* SafeTensors::find(std::string_view name) const {
+  const auto it = index_.find(name);
+  return it == index_.end() ? nullptr : &tensors_[it->second].second;
+}
+
+const RawTensor& SafeTensors::at(std::string_view name) const {
+  if (const RawTensor* t = find(name)) return *t;
+  fail(Error::Kind::data, {what_, " has no tensor '", clip(printable(name), 100), "'"});
+}
+
+void save_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
+                      const std::map<std::string, std::string>& metadata) {
+  std::vector<const NamedTensor*> order;
+  std::set<std::string_view> names{"__metadata__"};
+  for (const NamedTensor& t : tensors) {
+    if (!names.insert(t.first).second)
+      fail(Error::Kind::usage, {"cannot write ", path, ": two tensors are named '", t.first, "'"});
+    order.push_back(&t);
+  }
+  std::sort(order.begin(), order.end(), [](const NamedTensor* a, const NamedTensor* b) {
+    const size_t x = size_of(a->second.dtype), y = size_of(b->second.dtype);
+    return x != y ? x > y : a->first < b->first;
+  });
+  Json header = Json::object();
+  if (!metadata.empty()) {
+    Json& texts = header["__metadata__"] = Json::object();
+    for (const auto& [key, value] : metadata) texts.fields().emplace_back(key, value);
+  }
+  uint64_t place = 0;
+  for (const NamedTensor* t : order) {
+    Json shape = Json::array();
+    for (int64_t d : t->second.shape) shape.push_back(d);
+    const uint64_t end = place + t->second.bytes();
+    header.fields().emplace_back(
+        t->first, Json::object({{"dtype", type_name(t->second.dtype)},
+                                {"shape", std::move(shape)},
+                                {"data_offsets", Json::array({Json(place), Json(end)})}}));
+    place = end;
+  }
+  std::string text = print_json(header);
+  text.append((64 - (8 + text.size()) % 64) % 64, ' ');
+  if (text.size() > kHeaderCap)
+    fail(Error::Kind::usage, {"cannot write ", path, ": names, shapes and metadata take ",
+                              text.size(), " bytes, more than the format's ", kHeaderCap});
+  const uint64_t length = text.size();
+  AtomicFile file(path);
+  file.write({reinterpret_cast<const char*>(&length), 8});
+  file.write(text);
+  for (const NamedTensor* t : order)
+    file.write({static_cast<const char*>(t->second.data), t->second.bytes()});
+  file.commit();
+}
+
+}  // namespace nacre
