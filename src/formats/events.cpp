@@ -320,6 +320,10 @@ Histogram Histogram::of(std::span<const float> values) {
   for (size_t i = 0; i < counts.size(); ++i) {
     const bool inside = h.count && all_limits[i] >= h.min && (i == 0 || all_limits[i - 1] <= h.max);
     if (!inside && !counts[i]) continue;
+    if (!h.counts.empty() && !h.counts.back() && !counts[i]) {
+      h.limits.back() = all_limits[i];  // a run of empty buckets becomes one
+      continue;
+    }
     h.limits.push_back(all_limits[i]);
     h.counts.push_back(counts[i]);
   }

@@ -1,0 +1,200 @@
+"""Makes the corpus: small good files, and attacks on each reader. good* is read, bad* is refused."""
+import io
+import os
+import struct
+import zipfile
+
+import numpy as np
+
+os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus"))
+
+
+def put(path, data):
+    with open(path, "wb") as f:
+        f.write(data if isinstance(data, bytes) else data.encode())
+
+
+# ---- safetensors
+def st(header, data=b"", length=None):
+    header = header if isinstance(header, bytes) else header.encode()
+    return struct.pack("<Q", len(header) if length is None else length) + header + data
+
+
+def entry(dtype="U8", shape="[4]", offsets="[0,4]"):
+    return f'{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}}'
+
+
+for name, data in {
+    "good_empty": st("{}"),
+    "good_two": st(f'{{"a":{entry()},"b":{entry("F32", "[1]", "[4,8]")},"__metadata__":{{"k":"v"}}}}  ', b"12345678"),
+    "good_scalar": st(f'{{"a":{entry("I64", "[]", "[0,8]")}}}', b"12345678"),
+    "bad_overlap": st(f'{{"a":{entry()},"b":{entry("U8", "[4]", "[2,6]")}}}', b"123456"),
+    "bad_same": st(f'{{"a":{entry()},"b":{entry()}}}', b"1234"),
+    "bad_gap": st(f'{{"a":{entry()},"b":{entry("U8", "[4]", "[5,9]")}}}', b"123456789"),
+    "bad_gap_at_start": st(f'{{"a":{entry("U8", "[4]", "[1,5]")}}}', b"12345"),
+    "bad_trailing": st(f'{{"a":{entry()}}}', b"12345"),
+    "bad_past_end": st(f'{{"a":{entry()}}}', b"123"),
+    "bad_backwards": st(f'{{"a":{entry("U8", "[4]", "[4,0]")}}}', b"1234"),
+    "bad_negative": st(f'{{"a":{entry("U8", "[4]", "[-4,0]")}}}', b"1234"),
+    "bad_length": st(f'{{"a":{entry("F32", "[2]", "[0,4]")}}}', b"1234"),
+    "bad_negative_dim": st(f'{{"a":{entry("U8", "[-1,-4]", "[0,4]")}}}', b"1234"),
+    "bad_overflow": st(f'{{"a":{entry("U8", "[4294967296,4294967296,4]", "[0,0]")}}}'),
+    "bad_overflow_zero": st(f'{{"a":{entry("F64", "[4294967296,0,4294967296]", "[0,0]")}}}'),
+    "bad_overflow_wrap": st(f'{{"a":{entry("U8", "[9223372036854775807,9223372036854775807]", "[0,1]")}}}', b"1"),
+    "bad_rank": st(f'{{"a":{entry("U8", "[" + ",".join(["1"] * 100) + "]", "[0,1]")}}}', b"1"),
+    "bad_float_dim": st(f'{{"a":{entry("U8", "[4.5]", "[0,4]")}}}', b"1234"),
+    "bad_huge_offset": st(f'{{"a":{entry("U8", "[4]", "[0,18446744073709551615]")}}}', b"1234"),
+    "bad_twice": st(f'{{"a":{entry()},"a":{entry()}}}', b"1234"),
+    "bad_three_offsets": st(f'{{"a":{entry("U8", "[4]", "[0,4,4]")}}}', b"1234"),
+    "bad_metadata": st('{"__metadata__":{"k":1}}'),
+    "bad_array": st("[]"),
+    "bad_space_first": st(" {}"),
+    "bad_header_huge": st("{}", length=2**63),
+    "bad_header_past_end": st("{}", length=3),
+    "bad_header_zero": st("", length=0),
+    "bad_header_cap": st("{}", length=100_000_001),
+    "bad_dtype": st(f'{{"a":{entry("F128")}}}', b"1234"),
+    "bad_deep": st('{"a":' * 3000),
+    "bad_short": b"\x02\x00\x00",
+    "bad_nothing": b"",
+}.items():
+    put("safetensors/" + name, data)
+
+
+# ---- npy
+def npy(header, data=b"", version=1, length=None):
+    h = header.encode()
+    n = len(h) if length is None else length
+    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", n) + h + data
+
+
+def dict_of(descr="'<f4'", order="False", shape="(1,)"):
+    return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}"
+
+
+for name, data in {
+    "good": npy(dict_of(), b"1234"),
+    "good_version3": npy(dict_of("'|b1'", "True", "(2, 2)"), b"\0\2\1\xff", 3),
+    "good_python2": npy(dict_of(shape="(1L,)"), b"1234"),
+    "bad_overflow": npy(dict_of(shape="(4294967296, 4294967296, 4)")),
+    "bad_overflow_zero": npy(dict_of(shape="(4611686018427387904, 0, 4611686018427387904)")),
+    "bad_huge": npy(dict_of(shape="(1000000000000,)"), b"1234"),
+    "bad_negative": npy(dict_of(shape="(-1, -1)"), b"1234"),
+    "bad_object": npy(dict_of("'|O'"), b"\x80\x04\x95"),
+    "bad_records": npy(dict_of("[('a', '<f4')]"), b"1234"),
+    "bad_descr": npy(dict_of("''"), b"1234"),
+    "bad_header": npy(dict_of(), b"1234", length=60000),
+    "bad_header_huge": npy(dict_of(), b"1234", 2, 2**32 - 1),
+    "bad_zero_bytes": npy("\0" * 20, b"1234"),
+    "bad_version": npy(dict_of(), b"1234", 9),
+    "bad_rank": npy(dict_of(shape="(" + "1," * 200 + ")"), b"1234"),
+    "bad_long": npy(dict_of(), b"12345"),
+    "bad_short": npy(dict_of(), b"123"),
+    "bad_nothing": b"",
+}.items():
+    put("npy/" + name, data)
+
+
+# ---- npz
+def npz(entries, method=zipfile.ZIP_STORED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as z:
+        for name, data in entries:
+            z.writestr(zipfile.ZipInfo(name), data, method)
+    return buffer.getvalue()
+
+
+array = npy(dict_of(), b"1234")
+stored, deflated = npz([("a.npy", array)]), npz([("a.npy", array)], zipfile.ZIP_DEFLATED)
+end = stored.rindex(b"PK\5\6")
+central = stored.index(b"PK\1\2")
+
+
+def patched(data, at, fmt, value):
+    return data[:at] + struct.pack(fmt, value) + data[at + struct.calcsize(fmt) :]
+
+
+bomb = npz([("a.npy", npy(dict_of("'|u1'", shape=f"({100 << 20},)"), bytes(100 << 20)))], zipfile.ZIP_DEFLATED)
+zip64 = io.BytesIO()
+np.savez(zip64, a=np.arange(3.0))
+for name, data in {
+    "good": stored,
+    "good_deflated": deflated,
+    "good_numpy": zip64.getvalue(),
+    "good_none": npz([]),
+    "bad_bomb": bomb,
+    "bad_size": patched(deflated, deflated.index(b"PK\1\2") + 24, "<I", 2**32 - 2),
+    "bad_count": patched(stored, end + 10, "<H", 60000),
+    "bad_directory_size": patched(stored, end + 12, "<I", 2**31),
+    "bad_directory_start": patched(stored, end + 16, "<I", 2**31),
+    "bad_no_zip64": patched(stored, end + 16, "<I", 2**32 - 1),
+    "bad_entry_start": patched(stored, central + 42, "<I", 2**31),
+    "bad_packed_size": patched(patched(stored, central + 20, "<I", 2**30), central + 24, "<I", 2**30),
+    "bad_encrypted": patched(stored, central + 8, "<H", 1),
+    "bad_method": patched(stored, central + 10, "<H", 12),
+    "bad_crc": patched(stored, central + 16, "<I", 1),
+    "bad_not_array": npz([("readme.txt", b"hello")]),
+    "bad_twice": npz([("a.npy", array), ("a.npy", array)]),
+    "bad_magic": b"PK" + bytes(40),
+    "bad_nothing": b"",
+}.items():
+    put("npz/" + name, data)
+
+# ---- json
+for name, data in {
+    "good": '{"a": [1, -2.5e3, true, null, "x\\u00e9\\ud83d\\ude00"], "b": {"c": {}}}',
+    "good_big": "[9223372036854775807, -9223372036854775808, 18446744073709551616, 5e-324]",
+    "good_depth": "[" * 64 + "]" * 64,
+    "bad_depth": "[" * 65 + "]" * 65,
+    "bad_deeper": "[" * 500000,
+    "bad_objects": '{"":' * 50000,
+    "bad_twice": '{"a":1,"a":2}',
+    "bad_number": "1e999",
+    "bad_utf8": b'"\xc3\x28"',
+    "bad_surrogate": '"\\ud800x"',
+    "bad_zero": b"[1,\0]",
+    "bad_trailing": "{} {}",
+    "bad_nothing": "",
+}.items():
+    put("json/" + name, data)
+
+# ---- yaml
+laughs = "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+for i in range(1, 10):
+    b, a = chr(97 + i), chr(96 + i)
+    laughs += f"{b}: &{b} [" + ",".join([f"*{a}"] * 10) + "]\n"
+for name, data in {
+    "good": "lr: 0.1\nsizes: [1, 2]\nname: 'x'\nnested: {a: {b: [~, .inf, .nan, 0x1f]}}\n",
+    "good_anchor": "a: &a {x: 1}\nb: [*a, *a]\n",
+    "good_block": "a: |\n  text\n  more\nb: >-\n  folded\n  text\n- odd: 1\n".replace("- odd", "odd"),
+    "good_nothing": "",
+    "bad_laughs": laughs,
+    "bad_self": "&a [*a]",
+    "bad_alias": "a: *nothing",
+    "bad_depth": "[" * 40 + "]" * 40,
+    "bad_deeper": "[" * 100000,
+    "bad_maps": "{a: " * 50000,
+    "bad_dashes": "- " * 50000,
+    "bad_questions": "? " * 50000,
+    "bad_indent": "".join(" " * i + "a:\n" for i in range(300)),
+    "bad_tag": "!!python/object/apply:os.system ['true']",
+    "bad_key": "? {a: 1}\n: 2",
+    "bad_twice": "a: 1\na: 2",
+    "bad_documents": "a: 1\n---\nb: 2",
+    "bad_zero": b"a: \0",
+    "bad_tab": "a:\n\t- b",
+    "bad_quote": "a: 'x",
+}.items():
+    put("yaml/" + name, data)
+
+# ---- events (messages too: the target frames its input itself)
+for name, data in {
+    "good_nothing": b"",
+    "good_message": b"\x09" + struct.pack("<d", 1.5) + b"\x10\x07\x2a\x0a\x0a\x08\x0a\x01a\x15\0\0\x80?",
+    "bad_length_huge": struct.pack("<Q", 2**63) + bytes(8),
+    "bad_field_past_end": b"\x1a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+    "bad_varint": b"\x10" + b"\xff" * 11,
+    "bad_group": b"\x0b\x0c",
+    "bad_histogram": b"\x2a\x0e\x0a\x0c\x2a\x0a\x32\x08" + bytes(8),
+}.items():
+    put("events/" + name, data)
