@@ -4,6 +4,7 @@
 
 #include "backends/cpu/dnnl.h"
 #include "backends/cpu/im2col.h"
+#include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
 #include "backends/cpu/types.h"
 
@@ -87,6 +88,22 @@ std::unique_ptr<Kernel> make_conv_weight_grad(Operands in, Operands out, const C
   return with_half(in, out, [&](Operands i, Operands o) {
     return prepare(ConvPass::weight_grad, i[0], o[0], i[1], a);
   });
+}
+
+namespace {
+ConvAttrs attrs_of(const KernelQuery& q) {
+  return {q.ints("stride"), q.ints("dilation"), q.ints("pad_low"), q.integer("groups")};
+}
+}  // namespace
+
+KERNEL(conv) { return q.all_contiguous() ? make_conv(q.in, q.out, attrs_of(q)) : nullptr; }
+
+KERNEL(conv_input_grad) {
+  return q.all_contiguous() ? make_conv_input_grad(q.in, q.out, attrs_of(q)) : nullptr;
+}
+
+KERNEL(conv_weight_grad) {
+  return q.all_contiguous() ? make_conv_weight_grad(q.in, q.out, attrs_of(q)) : nullptr;
 }
 
 }  // namespace nacre::cpu

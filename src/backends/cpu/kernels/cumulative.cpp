@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
 #include "backends/cpu/types.h"
 #include "base/parallel.h"
@@ -59,6 +60,14 @@ std::unique_ptr<Kernel> make_cumulative(Operands in, Operands out, int64_t dim, 
     if (product) return std::make_unique<Cumulative<T, true>>(a);
     return std::make_unique<Cumulative<T, false>>(a);
   });
+}
+
+KERNEL(cumsum) {
+  return q.all_contiguous() ? make_cumulative(q.in, q.out, q.integer("dim"), false) : nullptr;
+}
+
+KERNEL(cumprod) {
+  return q.all_contiguous() ? make_cumulative(q.in, q.out, q.integer("dim"), true) : nullptr;
 }
 
 }  // namespace nacre::cpu

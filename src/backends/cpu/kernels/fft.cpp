@@ -11,6 +11,7 @@
 #include <kissfft/kissfft.hh>
 
 #include "backends/cpu/copy.h"
+#include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
 #include "backends/cpu/types.h"
 #include "base/parallel.h"
@@ -211,5 +212,13 @@ std::unique_ptr<Kernel> make_irfft(Operands in, Operands out) {
     return std::make_unique<InverseRealFft<decltype(t)>>(rows, n);
   });
 }
+
+KERNEL(fft_c2c) {
+  return q.all_contiguous() ? make_fft_c2c(q.in, q.out, q.flag("inverse")) : nullptr;
+}
+
+KERNEL(rfft) { return q.all_contiguous() ? make_rfft(q.in, q.out) : nullptr; }
+
+KERNEL(irfft) { return q.all_contiguous() ? make_irfft(q.in, q.out) : nullptr; }
 
 }  // namespace nacre::cpu

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "backends/cpu/copy.h"
+#include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
 #include "backends/cpu/types.h"
 #include "base/parallel.h"
@@ -317,6 +318,21 @@ std::unique_ptr<Kernel> make_scatter(Operands in, Operands out, int64_t dim,
     if (reduce == "min") return std::make_unique<Scatter<T, Reduce::min>>(in[0], in[1], in[2], dim);
     return nullptr;
   });
+}
+
+KERNEL(index_select) {
+  return q.all_contiguous() ? make_index_select(q.in, q.out, q.integer("dim")) : nullptr;
+}
+
+KERNEL(index_add) {
+  return q.all_contiguous() ? make_index_add(q.in, q.out, q.integer("dim")) : nullptr;
+}
+
+KERNEL(gather) { return q.all_contiguous() ? make_gather(q.in, q.out, q.integer("dim")) : nullptr; }
+
+KERNEL(scatter) {
+  if (!q.all_contiguous()) return nullptr;
+  return make_scatter(q.in, q.out, q.integer("dim"), q.text("reduce"));
 }
 
 }  // namespace nacre::cpu

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "backends/cpu/copy.h"
+#include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
 #include "base/parallel.h"
 
@@ -237,5 +238,20 @@ std::unique_ptr<Kernel> make_contiguous(Operands in, Operands out) {
   if (in[0].dtype != out[0].dtype) return nullptr;
   return std::make_unique<Contiguous>(in[0]);
 }
+
+KERNEL(concat) { return q.all_contiguous() ? make_concat(q.in, q.out, q.integer("dim")) : nullptr; }
+
+KERNEL(pad) {
+  return q.all_contiguous() ? make_pad(q.in, q.out, q.ints("low"), q.text("mode")) : nullptr;
+}
+
+KERNEL(flip) { return q.all_contiguous() ? make_flip(q.in, q.out, q.ints("dims")) : nullptr; }
+
+KERNEL(roll) {
+  if (!q.all_contiguous()) return nullptr;
+  return make_roll(q.in, q.out, q.ints("shifts"), q.ints("dims"));
+}
+
+KERNEL(contiguous) { return make_contiguous(q.in, q.out); }
 
 }  // namespace nacre::cpu

@@ -7,6 +7,7 @@
 
 #include "backends/cpu/blas.h"
 #include "backends/cpu/copy.h"
+#include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
 #include "backends/cpu/types.h"
 #include "base/parallel.h"
@@ -365,6 +366,27 @@ std::unique_ptr<Kernel> make_qr(Operands in, Operands) {
     return std::make_unique<Qr<decltype(t)>>(batch_of(in[0].shape, 2), in[0].shape[-2],
                                              in[0].shape[-1]);
   });
+}
+
+KERNEL(cholesky) { return q.all_contiguous() ? make_cholesky(q.in, q.out) : nullptr; }
+
+KERNEL(solve) { return q.all_contiguous() ? make_solve(q.in, q.out) : nullptr; }
+
+KERNEL(inverse) { return q.all_contiguous() ? make_inverse(q.in, q.out) : nullptr; }
+
+KERNEL(det) { return q.all_contiguous() ? make_det(q.in, q.out) : nullptr; }
+
+KERNEL(slogdet) { return q.all_contiguous() ? make_slogdet(q.in, q.out) : nullptr; }
+
+KERNEL(eigh) { return q.all_contiguous() ? make_eigh(q.in, q.out) : nullptr; }
+
+KERNEL(svd) { return q.all_contiguous() ? make_svd(q.in, q.out) : nullptr; }
+
+KERNEL(qr) { return q.all_contiguous() ? make_qr(q.in, q.out) : nullptr; }
+
+KERNEL(triangular_solve) {
+  if (!q.all_contiguous()) return nullptr;
+  return make_triangular_solve(q.in, q.out, q.flag("lower"), q.flag("transpose"), q.flag("unit"));
 }
 
 }  // namespace nacre::cpu

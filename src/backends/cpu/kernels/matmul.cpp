@@ -4,6 +4,7 @@
 
 #include "backends/cpu/copy.h"
 #include "backends/cpu/gemm.h"
+#include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
 #include "base/parallel.h"
 
@@ -218,5 +219,7 @@ std::unique_ptr<Kernel> make_matmul(Operands in, Operands out) {
       return nullptr;
   }
 }
+
+KERNEL(matmul) { return make_matmul(q.in, q.out); }
 
 }  // namespace nacre::cpu

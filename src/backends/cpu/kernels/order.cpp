@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "backends/cpu/copy.h"
+#include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
 #include "backends/cpu/types.h"
 #include "base/parallel.h"
@@ -217,6 +218,24 @@ std::unique_ptr<Kernel> make_arg(Operands in, Operands out, int64_t dim, bool la
   return for_type(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {
     return std::make_unique<Arg<decltype(zero)>>(a, largest);
   });
+}
+
+KERNEL(sort) {
+  if (!q.all_contiguous()) return nullptr;
+  return make_sort(q.in, q.out, q.integer("dim"), q.flag("descending"));
+}
+
+KERNEL(topk) {
+  if (!q.all_contiguous()) return nullptr;
+  return make_topk(q.in, q.out, q.integer("dim"), q.flag("largest"));
+}
+
+KERNEL(argmax) {
+  return q.all_contiguous() ? make_arg(q.in, q.out, q.integer("dim"), true) : nullptr;
+}
+
+KERNEL(argmin) {
+  return q.all_contiguous() ? make_arg(q.in, q.out, q.integer("dim"), false) : nullptr;
 }
 
 }  // namespace nacre::cpu

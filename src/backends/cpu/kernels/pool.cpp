@@ -3,6 +3,7 @@
 #include <array>
 #include <limits>
 
+#include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
 #include "backends/cpu/types.h"
 #include "base/parallel.h"
@@ -198,6 +199,26 @@ std::unique_ptr<Kernel> make_avg_pool_grad(Operands in, Operands out, const Pool
   return for_float(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {
     return std::make_unique<AvgPoolGrad<decltype(zero)>>(w);
   });
+}
+
+namespace {
+PoolAttrs attrs_of(const KernelQuery& q, bool include_pad) {
+  return {q.ints("kernel"), q.ints("stride"), q.ints("dilation"), q.ints("pad_low"), include_pad};
+}
+}  // namespace
+
+KERNEL(max_pool) {
+  return q.all_contiguous() ? make_max_pool(q.in, q.out, attrs_of(q, false)) : nullptr;
+}
+
+KERNEL(avg_pool) {
+  if (!q.all_contiguous()) return nullptr;
+  return make_avg_pool(q.in, q.out, attrs_of(q, q.flag("include_pad")));
+}
+
+KERNEL(avg_pool_grad) {
+  if (!q.all_contiguous()) return nullptr;
+  return make_avg_pool_grad(q.in, q.out, attrs_of(q, q.flag("include_pad")));
 }
 
 }  // namespace nacre::cpu
