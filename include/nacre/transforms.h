@@ -16,7 +16,8 @@
 // rectangle lies inside. Mask pixels that come from outside get kIgnore. Key points keep their
 // order; those that leave the picture become invisible.
 //
-// A Transform is immutable; apply is thread-safe.
+// Steps for pictures leave clips, texts and rows alone, and the other way round, so that one
+// pipeline serves mixed data. A Transform is immutable; apply is thread-safe.
 #pragma once
 
 #include <memory>

@@ -18,6 +18,16 @@ const StepDef* find_step(std::string_view name) {
   return nullptr;
 }
 
+bool is_in(const std::vector<StepDef>& table, const StepDef& def) {
+  return &def >= table.data() && &def < table.data() + table.size();
+}
+
+/// A picture step and a sample that is a clip, a text or a row.
+bool is_foreign(const StepDef& def, const Sample& s) {
+  return s.image.empty() && !(s.audio.empty() && s.text.empty() && s.features.empty()) &&
+         (is_in(geometry_steps(), def) || is_in(pixel_steps(), def));
+}
+
 std::string print(double v) {
   char text[32];
   const auto end = std::to_chars(text, text + sizeof(text), v);
@@ -239,7 +249,7 @@ std::string Transform::str() const {
 void Transform::apply(Sample& sample, bool training, Key key) const {
   for (size_t i = 0; i < steps_.size(); ++i) {
     const data::StepDef& def = *steps_[i]->def;
-    if (!def.apply || (def.train_only && !training)) continue;
+    if (!def.apply || (def.train_only && !training) || data::is_foreign(def, sample)) continue;
     Rng rng(key.fold_in(i));
     def.apply(sample, steps_[i]->args, training, rng);
   }
