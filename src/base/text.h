@@ -29,6 +29,12 @@ std::string clip(std::string_view text, int columns);
 /// steer a terminal. Newlines and tabs stay.
 std::string printable(std::string_view text);
 
+/// Text with & < > " ' escaped and control characters and broken UTF-8 replaced, for HTML and SVG.
+std::string html_escape(std::string_view text);
+
+/// Base64 with padding (RFC 4648).
+std::string base64(std::string_view bytes);
+
 /// The next character of UTF-8 text at `at`, which is moved on; 0xFFFD for a broken byte.
 char32_t next_character(std::string_view text, size_t& at);
 

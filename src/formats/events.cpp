@@ -89,7 +89,7 @@ class Message {
   double as_double() const { return std::bit_cast<double>(number); }
   std::vector<double> as_doubles() const {
     std::vector<double> v(text.size() / sizeof(double));
-    std::memcpy(v.data(), text.data(), v.size() * sizeof(double));
+    if (!v.empty()) std::memcpy(v.data(), text.data(), v.size() * sizeof(double));
     return v;
   }
 

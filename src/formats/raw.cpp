@@ -44,7 +44,7 @@ RawTensor tensor_over(std::string_view bytes, DType dtype, const Shape& shape,
       dtype == DType::boolean && !std::all_of(bytes.begin(), bytes.begin() + n, is_bool);
   if (aligned && !odd) return tensor;
   char* copy = allocate_tensor(tensor);
-  std::memcpy(copy, bytes.data(), n);
+  if (n) std::memcpy(copy, bytes.data(), n);
   if (odd) std::transform(copy, copy + n, copy, [](char c) { return static_cast<char>(c != 0); });
   return tensor;
 }

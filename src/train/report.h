@@ -1,0 +1,50 @@
+// The report of a run: one HTML file that needs nothing else, to look at or to send to somebody.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "nacre/metrics.h"
+#include "train/svg_chart.h"
+
+namespace nacre {
+
+/// Everything is optional; sections without content are left out. All texts are plain text.
+struct RunReport {
+  using Fact = std::pair<std::string, std::string>;
+
+  struct Layer {
+    std::string name{}, kind{}, output{};  ///< "conv1", "Conv2d 3->64, 3x3", "64x32x32"
+    int64_t parameters = 0;
+  };
+  struct Mistake {
+    std::string png{};  ///< an encoded picture; may be empty
+    std::string label{}, predicted{};
+    double probability = 0;  ///< that the model gave to `predicted`
+    std::string note{};      ///< the file's name, or the text that was misread
+  };
+
+  std::string title{}, subtitle{}, model{};
+  std::vector<Fact> headline{};  ///< the few numbers that matter: {"Test accuracy", "98.4 %"}
+  std::vector<std::string> warnings{};
+  std::vector<Chart> charts{};
+  std::vector<std::string> classes{};
+  ConfusionMatrix confusion{};
+  std::optional<Calibration> calibration{};
+  std::vector<Mistake> mistakes{};
+  std::vector<Layer> layers{};
+  std::string config{};
+  std::vector<Fact> environment{};
+  std::vector<Fact>
+      usage{};  ///< {"Predict one picture", "nacre predict model.safetensors cat.jpg"}
+};
+
+/// Light or dark as the reader's system is. Large matrices show their worst confusions instead.
+std::string render_report(const RunReport& report);
+
+void write_report(const std::string& path, const RunReport& report);
+
+}  // namespace nacre
