@@ -21,6 +21,8 @@ namespace nacre {
 class Shape {
  public:
   Shape() = default;
+  /// A list of one entry: sum(x, 1) sums over dimension 1.
+  Shape(int v) { push_back(v); }
   Shape(std::initializer_list<int64_t> v) { assign(v.begin(), v.size()); }
   Shape(const std::vector<int64_t>& v) { assign(v.data(), v.size()); }
   Shape(const int64_t* v, size_t n) { assign(v, n); }

@@ -52,9 +52,9 @@ PrepareFn prepare_for(const OpDef& op) {
 
 }  // namespace
 
-std::shared_ptr<const Kernel> find_kernel(const KernelQuery& q, bool reference) {
-  if (q.op.kind == OpKind::control) return control_kernel(q, reference);
-  if (reference) return nullptr;
+std::shared_ptr<const Kernel> find_kernel(const KernelQuery& q, const CompileOptions& options) {
+  if (q.op.kind == OpKind::control) return control_kernel(q, options);
+  if (options.reference) return nullptr;
   const PrepareFn prepare = prepare_for(q.op);
   if (!prepare) return nullptr;
   static std::mutex mutex;
@@ -71,7 +71,5 @@ std::shared_ptr<const Kernel> find_kernel(const KernelQuery& q, bool reference) 
   (*cache)[std::move(key)] = kernel;
   return kernel;
 }
-
-bool backend_claims(const KernelQuery& query) { return find_kernel(query, false) != nullptr; }
 
 }  // namespace nacre

@@ -78,7 +78,8 @@ class Lowering {
     std::unordered_map<const Node*, bool> needed_early;
     for (size_t i = nodes.size(); i-- > 0;) {
       const Node* n = nodes[i];
-      const bool movable = n->op && !n->evaluated && n->op->kind == OpKind::elementwise;
+      const bool movable = n->op && !n->evaluated &&
+                           (n->op->kind == OpKind::elementwise || n->op->kind == OpKind::view);
       bool& early = needed_early[n];
       early = early || !movable;
       for (const Tensor& t : n->inputs) needed_early[t.node()] = needed_early[t.node()] || early;
@@ -109,14 +110,14 @@ class Lowering {
     for (const Output& o : n->outputs)
       out_ops.push_back({o.dtype, o.shape, contiguous_strides(o.shape)});
     KernelQuery q{*n->op, n->attrs.get(), in_ops, out_ops, n->attrs.hash()};
-    auto kernel = find_kernel(q, options_.reference);
+    auto kernel = find_kernel(q, options_);
     if (!kernel && !q.all_contiguous()) {
       for (size_t i = 0; i < in.size(); ++i) {
         if (in[i].operand.contiguous()) continue;
         in[i] = copied(in[i]);
         in_ops[i] = in[i].operand;
       }
-      kernel = find_kernel(q, options_.reference);
+      kernel = find_kernel(q, options_);
     }
     const bool reference = !kernel;
     if (!kernel) kernel = reference_kernel(q);
@@ -169,7 +170,7 @@ class Lowering {
     Operand in[] = {v.operand},
             out[] = {{v.operand.dtype, v.operand.shape, contiguous_strides(v.operand.shape)}};
     KernelQuery q{*op, nullptr, in, out, 0};
-    auto kernel = find_kernel(q, options_.reference);
+    auto kernel = find_kernel(q, options_);
     const bool reference = !kernel;
     if (!kernel) kernel = reference_kernel(q);
     Buffer b;

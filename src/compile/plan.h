@@ -91,9 +91,7 @@ std::span<const Pass> passes();
 Graph run_passes(Graph graph, const CompileOptions& options);
 
 /// Finds a kernel for a node as the executor would: a backend's, or null.
-std::shared_ptr<const Kernel> find_kernel(const KernelQuery& query, bool reference);
-/// Would a backend run this op on contiguous operands of these types and shapes?
-bool backend_claims(const KernelQuery& query);
+std::shared_ptr<const Kernel> find_kernel(const KernelQuery& query, const CompileOptions& options);
 
 /// The adapter that runs an op's reference.
 std::unique_ptr<Kernel> reference_kernel(const KernelQuery& query);

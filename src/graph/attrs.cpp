@@ -166,6 +166,10 @@ std::string KernelQuery::text(std::string_view name) const {
   return typed<std::string>(*this, name);
 }
 
+std::shared_ptr<const Graph> KernelQuery::graph(std::string_view name) const {
+  return typed<std::shared_ptr<const Graph>>(*this, name);
+}
+
 bool KernelQuery::all_contiguous() const {
   for (const Operand& o : in)
     if (!o.contiguous()) return false;

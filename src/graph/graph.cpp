@@ -58,6 +58,65 @@ Graph Graph::trace(const std::function<Tensors(const Tensors&)>& f, const Tensor
   return Graph(std::move(inputs), std::move(outputs));
 }
 
+Graph trace_closed(const std::function<Tensors(const Tensors&)>& f, const Tensors& like,
+                   Tensors& captured) {
+  Tracing guard;
+  Tensors inputs;
+  for (const Tensor& t : like)
+    inputs.push_back(make_placeholder(static_cast<int>(inputs.size()), t.dtype(), t.shape()));
+  Tensors outputs;
+  for (const Tensor& t : f(inputs)) outputs.push_back(make(*find_op("contiguous"), {t}));
+  // Nodes of this trace are copied; what lies outside is replaced by further inputs.
+  std::unordered_map<const Node*, Tensors> made;
+  std::vector<std::pair<Node*, size_t>> stack;
+  const auto outside = [&](const Node* n) { return n->trace != guard.id(); };
+  const auto visit = [&](Node* root) {
+    stack.emplace_back(root, 0);
+    while (!stack.empty()) {
+      auto& [n, next] = stack.back();
+      if (made.count(n)) {
+        stack.pop_back();
+        continue;
+      }
+      if (outside(n)) {
+        Tensors copies;
+        for (uint32_t k = 0; k < n->outputs.size(); ++k) {
+          copies.push_back(make_placeholder(static_cast<int>(inputs.size()), n->outputs[k].dtype,
+                                            n->outputs[k].shape));
+          inputs.push_back(copies.back());
+          captured.emplace_back(n, k);
+        }
+        made.emplace(n, std::move(copies));
+        stack.pop_back();
+        continue;
+      }
+      if (!n->op || n->evaluated) {  // a placeholder or a number of this trace
+        made.emplace(n, Tensors{Tensor(n, 0)});
+        stack.pop_back();
+        continue;
+      }
+      if (next < n->inputs.size()) {
+        Node* child = n->inputs[next++].node();
+        stack.emplace_back(child, 0);
+        continue;
+      }
+      Tensors in;
+      for (const Tensor& t : n->inputs) in.push_back(made.at(t.node())[t.index()]);
+      Node* c = clone(*n, in);
+      Tensors copies;
+      for (uint32_t k = 0; k < c->outputs.size(); ++k) copies.emplace_back(c, k);
+      made.emplace(n, std::move(copies));
+      stack.pop_back();
+    }
+  };
+  Tensors results;
+  for (const Tensor& t : outputs) {
+    visit(t.node());
+    results.push_back(made.at(t.node())[t.index()]);
+  }
+  return Graph(std::move(inputs), std::move(results));
+}
+
 Tensors Graph::call(const Tensors& inputs) const {
   check_fits(inputs_, inputs);
   std::unordered_map<Node*, Node*> made;

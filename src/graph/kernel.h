@@ -16,6 +16,7 @@
 namespace nacre {
 
 struct OpDef;
+class Graph;
 
 /// One input or output of a kernel. Strides are in elements. Outputs are always contiguous.
 struct Operand {
@@ -43,6 +44,7 @@ struct KernelQuery {
   bool flag(std::string_view name) const;
   Ints ints(std::string_view name) const;
   std::string text(std::string_view name) const;
+  std::shared_ptr<const Graph> graph(std::string_view name) const;
 
   bool all_contiguous() const;
   /// True if every floating input and output has this type.

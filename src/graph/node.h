@@ -70,7 +70,6 @@ class Node {
   bool consumed = false;  ///< grad() went through it: the graph may go once evaluated
   bool leaf_of_grad = false;
   bool weak = false;               ///< a C++ number whose type gives way
-  int placeholder = -1;            ///< position among a Graph's inputs
   double number = 0;               ///< value of a weak scalar
   std::atomic<uint32_t> holds{0};  ///< references that do not count as uses (see Parameter)
 
@@ -97,6 +96,9 @@ std::recursive_mutex& graph_mutex();
 /// A fresh value for Node::mark. Call with the mutex held.
 uint64_t next_mark();
 
+/// Serial number of the node that this thread made last.
+uint64_t last_serial();
+
 /// The node again on other inputs of the same types and shapes.
 Node* clone(const Node& n, std::span<const Tensor> inputs);
 
@@ -115,10 +117,16 @@ class Tracing {
  public:
   Tracing();
   ~Tracing();
+  uint64_t id() const { return id_; }
 
  private:
-  bool before_;
+  uint64_t id_, before_;
 };
+
+/// Graph::trace for ops that hold subgraphs: tensors from outside that `f` captures become further
+/// inputs of the graph and are appended to `captured`. All outputs are contiguous.
+Graph trace_closed(const std::function<Tensors(const Tensors&)>& f, const Tensors& like,
+                   Tensors& captured);
 
 /// NACRE_EAGER=1, or set_eager: each op runs at once with the passes off.
 bool eager();
@@ -133,12 +141,13 @@ std::string where();
 /// The path of the module that runs on this thread, for messages and dumps.
 class ModulePath {
  public:
-  explicit ModulePath(std::string_view name);
+  /// `path` has to outlive this object.
+  explicit ModulePath(const std::string& path);
   ~ModulePath();
   static const std::string& current();
 
  private:
-  size_t before_;
+  const std::string* before_;
 };
 
 }  // namespace nacre

@@ -14,8 +14,8 @@ std::source_location last_user_site() { return In::user_site; }
 namespace {
 
 thread_local bool no_grad = false;
-thread_local bool is_tracing = false;
-thread_local std::string module_path;
+thread_local uint64_t current_trace = 0, serial = 0;
+thread_local const std::string* module_path = nullptr;
 
 [[noreturn]] void undefined() {
   fail(Error::Kind::shape, {"the tensor is undefined (default constructed)", where()});
@@ -37,6 +37,8 @@ Node* new_node(size_t inputs, size_t outputs) {
   n->inputs.allocate(inputs);
   n->outputs.allocate(outputs);
   n->site = last_user_site();
+  n->trace = current_trace;
+  n->serial = ++serial;
   return n;
 }
 
@@ -150,25 +152,26 @@ Tensor make_placeholder(int position, DType dtype, const Shape& shape) {
   return Tensor(n, 0);
 }
 
-bool tracing() { return is_tracing; }
-Tracing::Tracing() : before_(is_tracing) { is_tracing = true; }
-Tracing::~Tracing() { is_tracing = before_; }
+bool tracing() { return current_trace != 0; }
+Tracing::Tracing() : before_(current_trace) {
+  static std::atomic<uint64_t> count{0};
+  id_ = current_trace = ++count;
+}
+Tracing::~Tracing() { current_trace = before_; }
 
 NoGrad::NoGrad() : before_(no_grad) { no_grad = true; }
 NoGrad::~NoGrad() { no_grad = before_; }
 
-ModulePath::ModulePath(std::string_view name) : before_(module_path.size()) {
-  if (!name.empty()) {
-    if (!module_path.empty()) module_path += '.';
-    module_path += name;
-  }
+ModulePath::ModulePath(const std::string& path) : before_(module_path) { module_path = &path; }
+ModulePath::~ModulePath() { module_path = before_; }
+const std::string& ModulePath::current() {
+  static const std::string none;
+  return module_path ? *module_path : none;
 }
-ModulePath::~ModulePath() { module_path.resize(before_); }
-const std::string& ModulePath::current() { return module_path; }
 
 std::string where() {
   std::string s;
-  if (!module_path.empty()) s += " in layer " + module_path;
+  if (const std::string& layer = ModulePath::current(); !layer.empty()) s += " in layer " + layer;
   const auto site = last_user_site();
   if (site.line()) s += cat({" at ", site.file_name(), ":", site.line()});
   return s;
@@ -285,6 +288,8 @@ Tensor Tensor::as_leaf() const {
   return Tensor(n, 0);
 }
 
+uint64_t last_serial() { return serial; }
+
 Node* clone(const Node& n, std::span<const Tensor> inputs) {
   Node* c = new_node(inputs.size(), n.outputs.size());
   c->op = n.op;
@@ -334,7 +339,7 @@ Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
 
 Tensor make(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
   Tensor t(make_node(op, std::move(attrs), in), 0);
-  if (eager() && !is_tracing) eval(t);
+  if (eager() && !tracing()) eval(t);
   return t;
 }
 
@@ -342,7 +347,7 @@ Tensors make_all(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
   Node* n = make_node(op, std::move(attrs), in);
   Tensors out;
   for (uint32_t i = 0; i < n->outputs.size(); ++i) out.emplace_back(n, i);
-  if (eager() && !is_tracing) eval(out);
+  if (eager() && !tracing()) eval(out);
   return out;
 }
 

@@ -3,11 +3,11 @@
 
 #include <memory>
 
-#include "graph/kernel.h"
+#include "compile/plan.h"
 
 namespace nacre {
 
 /// The kernel of cond, while_loop or scan: runs compiled subgraphs.
-std::unique_ptr<Kernel> control_kernel(const KernelQuery& query, bool reference);
+std::unique_ptr<Kernel> control_kernel(const KernelQuery& query, const CompileOptions& options);
 
 }  // namespace nacre

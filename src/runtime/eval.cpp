@@ -103,7 +103,7 @@ void visit(Work& w, std::span<const Tensor> roots, uint64_t mark) {
 
 /// A node keeps its graph after evaluation if gradients may still be asked for.
 bool keeps_graph(const Node* n) {
-  return (n->tracked && !n->consumed) ||
+  return (n->tracked && !n->consumed && !n->leaf_of_grad) ||
          (eager() && !n->consumed && n->op && n->op->pure && n->op->kind != OpKind::view);
 }
 
@@ -287,6 +287,16 @@ void collect_inputs(Work& w) {
     }
 }
 
+/// Stands for memory that an update in place has taken over.
+RefPtr<Storage> overwritten() {
+  static const auto* s = [] {
+    auto* made = new RefPtr<Storage>(RefPtr<Storage>::adopt(Storage::wrap(nullptr, nullptr, 0)));
+    (*made)->poison("this value was written over by an update in place");
+    return made;
+  }();
+  return *s;
+}
+
 void store(Work& w, const Plan& plan) {
   std::vector<std::pair<Node*, uint32_t>>
       leaf_of_input;  // only needed when a result lies in an input
@@ -312,6 +322,10 @@ void store(Work& w, const Plan& plan) {
       o.offset += leaf->outputs[j].offset;
     }
   }
+  // Memory that was written over no longer belongs to its old leaf.
+  for (size_t i = 0, input = 0; i < w.leaves.size(); ++i)
+    for (size_t k = 0; k < w.leaves[i]->outputs.size(); ++k, ++input)
+      if (plan.overwrites[input] >= 0) w.leaves[i]->outputs[k].storage = overwritten();
   for (const auto& [n, k] : w.outputs) n->evaluated = true;
   for (const auto& [n, k] : w.outputs)
     if (k == 0 && !keeps_graph(n)) n->inputs.clear();

@@ -18,7 +18,7 @@ bool stays(const Node& n, const Tensors& in, const CompileOptions& options) {
   std::vector<Operand> outs;
   for (const Output& o : n.outputs) outs.push_back({o.dtype, o.shape, contiguous_strides(o.shape)});
   const std::vector<Operand> ins = operands(in);
-  return backend_claims({*n.op, n.attrs.get(), ins, outs, n.attrs.hash()});
+  return find_kernel({*n.op, n.attrs.get(), ins, outs, n.attrs.hash()}, options) != nullptr;
 }
 
 Graph run(const Graph& graph, const CompileOptions& options) {
