@@ -194,9 +194,10 @@ double RowExp(const T* x, T c, T* y, int64_t n) {
 }
 
 template <class T>
-void RowAffine(const T* x, T c, T s, T* y, int64_t n) {
+void RowAffine(const T* x, T c, T s, T b, T* y, int64_t n) {
   Each<T>(static_cast<size_t>(n), [&](auto d, size_t i, size_t k) HWY_ATTR {
-    Put<T>(d, hn::Mul(hn::Sub(At<T>(d, x, i, k), hn::Set(d, c)), hn::Set(d, s)), y, i, k);
+    const auto v = hn::Mul(hn::Sub(At<T>(d, x, i, k), hn::Set(d, c)), hn::Set(d, s));
+    Put<T>(d, hn::Add(v, hn::Set(d, b)), y, i, k);
   });
 }
 

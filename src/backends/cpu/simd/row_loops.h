@@ -26,8 +26,8 @@ struct RowLoops {
   void (*dot_pair)(const T* x, T c, const T* w, const T* dy, int64_t n, double* sums);
   /// y = exp(x - c); returns the sum of y. y may be null.
   double (*exp_sum)(const T* x, T c, T* y, int64_t n);
-  /// y = (x - c) s.
-  void (*affine)(const T* x, T c, T s, T* y, int64_t n);
+  /// y = (x - c) s + b.
+  void (*affine)(const T* x, T c, T s, T b, T* y, int64_t n);
   /// y = (x - c) s w + b; w and b may be null for 1 and 0.
   void (*normalize)(const T* x, T c, T s, const T* w, const T* b, T* y, int64_t n);
   /// dx = s (w dy - c1 - (x - c) c2); w may be null for 1.
