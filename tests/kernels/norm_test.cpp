@@ -44,7 +44,8 @@ std::vector<Operand> operands(const std::vector<Array>& list) {
 
 using Maker = std::function<std::unique_ptr<Kernel>(Operands, Operands)>;
 
-std::vector<Array> evaluate(const Maker& make, const std::vector<Array>& in, std::vector<Array> out) {
+std::vector<Array> evaluate(const Maker& make, const std::vector<Array>& in,
+                            std::vector<Array> out) {
   const auto a = operands(in), b = operands(out);
   const auto kernel = make(a, b);
   if (!kernel) {
@@ -106,15 +107,16 @@ TEST(Norm, SoftmaxAndGradient) {
         for (int64_t d = 0; d < c.shape.rank(); ++d)
           (d < c.dim ? outer : d == c.dim ? n : inner) *= c.shape[d];
         const auto f = [&](const Values& v) { return softmax_of(v, outer, n, inner, log); };
-        const Array y = evaluate(
-            [&](Operands i, Operands o) { return make_softmax(i, o, c.dim, log); }, {x},
-            {Array(t, c.shape)})[0];
+        const Array y =
+            evaluate([&](Operands i, Operands o) { return make_softmax(i, o, c.dim, log); }, {x},
+                     {Array(t, c.shape)})[0];
         expect_near(y, f(values(x)), 1, "softmax " + c.shape.str());
-        const Array dx = evaluate(
-            [&](Operands i, Operands o) { return make_softmax_grad(i, o, c.dim, log); }, {y, dy},
-            {Array(t, c.shape)})[0];
+        const Array dx =
+            evaluate([&](Operands i, Operands o) { return make_softmax_grad(i, o, c.dim, log); },
+                     {y, dy}, {Array(t, c.shape)})[0];
         if (t == DType::f64 && x.numel() < 300)
-          expect_near(dx, numeric_grad(f, values(x), values(dy)), 1e4, "softmax_grad " + c.shape.str());
+          expect_near(dx, numeric_grad(f, values(x), values(dy)), 1e4,
+                      "softmax_grad " + c.shape.str());
         // For the other types from their own (rounded) y.
         Values want;
         for (int64_t i = 0; i < x.numel(); ++i) {
@@ -131,7 +133,8 @@ TEST(Norm, SoftmaxAndGradient) {
 }
 
 TEST(Norm, SoftmaxOfExtremeRows) {
-  const Array x(DType::f32, {3, 4}, {1e30, -1e30, 0, 1e30, -INFINITY, 0, -INFINITY, 0, 5, NAN, 1, 2});
+  const Array x(DType::f32, {3, 4},
+                {1e30, -1e30, 0, 1e30, -INFINITY, 0, -INFINITY, 0, 5, NAN, 1, 2});
   const Array y = evaluate([](Operands i, Operands o) { return make_softmax(i, o, 1, false); }, {x},
                            {Array(DType::f32, {3, 4})})[0];
   const double want[] = {0.5, 0, 0, 0.5, 0, 0.5, 0, 0.5};
@@ -143,7 +146,8 @@ TEST(Norm, CrossEntropy) {
   for (DType t : kFloats)
     for (int64_t classes : {1, 3, 10, 70}) {
       const int64_t rows = 9;
-      const Array x = random_array(t, {rows, classes}, 3, -6, 6), dloss = random_array(t, {rows}, 4);
+      const Array x = random_array(t, {rows, classes}, 3, -6, 6),
+                  dloss = random_array(t, {rows}, 4);
       Array target(DType::i64, {rows});
       for (int64_t i = 0; i < rows; ++i) target.set(i, static_cast<double>(i * 7 % classes));
       const auto f = [&](const Values& v) {
@@ -153,8 +157,8 @@ TEST(Norm, CrossEntropy) {
           loss.push_back(-y[static_cast<size_t>(i * classes + target.as<int64_t>(i))]);
         return loss;
       };
-      const auto out = evaluate(make_softmax_cross_entropy, {x, target},
-                                {Array(t, {rows}), Array(t, {rows})});
+      const auto out =
+          evaluate(make_softmax_cross_entropy, {x, target}, {Array(t, {rows}), Array(t, {rows})});
       expect_near(out[0], f(values(x)), 1, "loss");
       for (int64_t i = 0; i < rows; ++i) {
         const int64_t at = i * classes + target.as<int64_t>(i);
@@ -171,7 +175,8 @@ TEST(Norm, CrossEntropyRefusesTargetsThatAreNoClass) {
   for (double bad : {-1.0, 3.0}) {
     const Array target(DType::i64, {2}, {0, bad});
     try {
-      evaluate(make_softmax_cross_entropy, {x, target}, {Array(DType::f32, {2}), Array(DType::f32, {2})});
+      evaluate(make_softmax_cross_entropy, {x, target},
+               {Array(DType::f32, {2}), Array(DType::f32, {2})});
       FAIL();
     } catch (const Error& e) {
       EXPECT_EQ(e.kind(), Error::Kind::data);
@@ -216,8 +221,9 @@ TEST(Norm, LayerNormAndRmsNorm) {
           return make_layer_norm(i, o, c.rank, eps, center);
         };
         const auto result = evaluate(make, in, out);
-        expect_near(result[0], layer_norm_of(values(x), values(w), center ? values(b) : zero, eps, center),
-                    2, "layer_norm");
+        expect_near(result[0],
+                    layer_norm_of(values(x), values(w), center ? values(b) : zero, eps, center), 2,
+                    "layer_norm");
         expect_near(evaluate(make, {x}, {Array(t, c.shape)})[0],
                     layer_norm_of(values(x), one, zero, eps, center), 2, "without weight");
         if (n == 1) continue;  // the gradient is zero up to rounding of 1 / sqrt(eps)
@@ -233,11 +239,12 @@ TEST(Norm, LayerNormAndRmsNorm) {
             grad_in, grads);
         const double slack = t == DType::f64 ? 1e4 : 20;
         if (x.numel() < 300)
-          expect_near(grads[0],
-                      numeric_grad([&](const Values& v) {
-                        return layer_norm_of(v, values(w), zero, eps, center);
-                      }, values(x), values(dy)),
-                      slack, "dx");
+          expect_near(
+              grads[0],
+              numeric_grad(
+                  [&](const Values& v) { return layer_norm_of(v, values(w), zero, eps, center); },
+                  values(x), values(dy)),
+              slack, "dx");
         const Values normal = layer_norm_of(values(x), one, zero, eps, center);
         Values dw(static_cast<size_t>(n)), db(static_cast<size_t>(n));
         for (size_t i = 0; i < normal.size(); ++i) {
@@ -256,7 +263,8 @@ Values batch_norm_of(const Values& x, const Shape& s, const Values& w, const Val
   Values mean(channels), var(channels), y(x.size());
   const auto channel = [&](size_t i) { return i / plane % channels; };
   for (size_t i = 0; i < x.size(); ++i) mean[channel(i)] += x[i] / size;
-  for (size_t i = 0; i < x.size(); ++i) var[channel(i)] += std::pow(x[i] - mean[channel(i)], 2) / size;
+  for (size_t i = 0; i < x.size(); ++i)
+    var[channel(i)] += std::pow(x[i] - mean[channel(i)], 2) / size;
   for (size_t i = 0; i < x.size(); ++i) {
     const size_t c = channel(i);
     y[i] = (x[i] - mean[c]) / std::sqrt(var[c] + eps) * w[c] + b[c];
@@ -276,15 +284,15 @@ TEST(Norm, BatchNorm) {
                   b = random_array(t, channels, 11), dy = random_array(t, s, 12);
       Values mean, var;
       const Values want = batch_norm_of(values(x), s, values(w), values(b), eps, &mean, &var);
-      const auto out = evaluate(
-          [&](Operands i, Operands o) { return make_batch_norm_train(i, o, eps); }, {x, w, b},
-          {Array(t, s), Array(t, channels), Array(t, channels)});
+      const auto out =
+          evaluate([&](Operands i, Operands o) { return make_batch_norm_train(i, o, eps); },
+                   {x, w, b}, {Array(t, s), Array(t, channels), Array(t, channels)});
       expect_near(out[0], want, s[0] == 2 && s.rank() == 2 ? 40 : 4, "batch_norm " + s.str());
       expect_near(out[1], mean, 1, "mean");
       expect_near(out[2], var, 2, "variance");
-      const Array again = evaluate(
-          [&](Operands i, Operands o) { return make_batch_norm_infer(i, o, eps); },
-          {x, w, b, out[1], out[2]}, {Array(t, s)})[0];
+      const Array again =
+          evaluate([&](Operands i, Operands o) { return make_batch_norm_infer(i, o, eps); },
+                   {x, w, b, out[1], out[2]}, {Array(t, s)})[0];
       if (t == DType::f32 || t == DType::f64) {
         EXPECT_EQ(again.bytes, out[0].bytes) << s.str();
       }
@@ -293,7 +301,9 @@ TEST(Norm, BatchNorm) {
           [&](Operands i, Operands o) { return make_batch_norm_grad(i, o, eps); },
           {x, w, out[1], out[2], dy}, {Array(t, s), Array(t, channels), Array(t, channels)});
       const double slack = t == DType::f64 ? 1e4 : 20;
-      const auto f = [&](const Values& v) { return batch_norm_of(v, s, values(w), values(b), eps); };
+      const auto f = [&](const Values& v) {
+        return batch_norm_of(v, s, values(w), values(b), eps);
+      };
       expect_near(grads[0], numeric_grad(f, values(x), values(dy)), slack, "dx " + s.str());
       const auto of_weight = [&](const Values& v) {
         return batch_norm_of(values(x), s, v, values(b), eps);
@@ -316,9 +326,10 @@ TEST(Norm, SameBitsOnAnyNumberOfThreads) {
     const Array mean(DType::f32, {64, 16});
     auto out = evaluate([](Operands i, Operands o) { return make_layer_norm(i, o, 1, 1e-5, true); },
                         {x, w, b}, {Array(DType::f32, s), mean, mean});
-    auto grads = evaluate([](Operands i, Operands o) { return make_layer_norm_grad(i, o, 1, true); },
-                          {x, out[1], out[2], w, dy},
-                          {Array(DType::f32, s), Array(DType::f32, row), Array(DType::f32, row)});
+    auto grads =
+        evaluate([](Operands i, Operands o) { return make_layer_norm_grad(i, o, 1, true); },
+                 {x, out[1], out[2], w, dy},
+                 {Array(DType::f32, s), Array(DType::f32, row), Array(DType::f32, row)});
     auto soft = evaluate([](Operands i, Operands o) { return make_softmax(i, o, 1, false); }, {x},
                          {Array(DType::f32, s)});
     std::vector<std::vector<char>> bits;

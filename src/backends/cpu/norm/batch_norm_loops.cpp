@@ -77,8 +77,8 @@ class BatchNormTrain final : public Kernel {
     // In place of the sums of statistics_by_rows, which are not needed any more.
     T* scale = static_cast<T*>(scratch);
     for (int64_t c = 0; c < s_.count; ++c)
-      scale[c] = static_cast<T>(static_cast<double>(w[c]) /
-                                std::sqrt(static_cast<double>(var[c]) + eps_));
+      scale[c] =
+          static_cast<T>(static_cast<double>(w[c]) / std::sqrt(static_cast<double>(var[c]) + eps_));
     apply(s_, x, mean, scale, b, static_cast<T*>(out[0]));
   }
 
@@ -141,8 +141,8 @@ class BatchNormInfer final : public Kernel {
     const T *w = static_cast<const T*>(in[1]), *var = static_cast<const T*>(in[4]);
     T* scale = static_cast<T*>(scratch);
     for (int64_t c = 0; c < s_.count; ++c)
-      scale[c] = static_cast<T>(static_cast<double>(w[c]) /
-                                std::sqrt(static_cast<double>(var[c]) + eps_));
+      scale[c] =
+          static_cast<T>(static_cast<double>(w[c]) / std::sqrt(static_cast<double>(var[c]) + eps_));
     apply(s_, static_cast<const T*>(in[0]), static_cast<const T*>(in[3]), scale,
           static_cast<const T*>(in[2]), static_cast<T*>(out[0]));
   }
@@ -214,7 +214,8 @@ bool plain(Operands in, Operands out, size_t inputs, size_t outputs) {
 
 std::unique_ptr<Kernel> make_batch_norm_train(Operands in, Operands out, double eps) {
   if (is_half(in[0].dtype))
-    return in_f32(in, out, [&](Operands i, Operands o) { return make_batch_norm_train(i, o, eps); });
+    return in_f32(in, out,
+                  [&](Operands i, Operands o) { return make_batch_norm_train(i, o, eps); });
   if (!plain(in, out, 3, 3)) return nullptr;
   return for_float(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {
     return std::make_unique<BatchNormTrain<decltype(zero)>>(Channels(in[0].shape), eps);
@@ -223,7 +224,8 @@ std::unique_ptr<Kernel> make_batch_norm_train(Operands in, Operands out, double 
 
 std::unique_ptr<Kernel> make_batch_norm_infer(Operands in, Operands out, double eps) {
   if (is_half(in[0].dtype))
-    return in_f32(in, out, [&](Operands i, Operands o) { return make_batch_norm_infer(i, o, eps); });
+    return in_f32(in, out,
+                  [&](Operands i, Operands o) { return make_batch_norm_infer(i, o, eps); });
   if (!plain(in, out, 5, 1)) return nullptr;
   return for_float(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {
     return std::make_unique<BatchNormInfer<decltype(zero)>>(Channels(in[0].shape), eps);

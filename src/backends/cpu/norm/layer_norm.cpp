@@ -44,8 +44,7 @@ class LayerNorm final : public Kernel {
         const T* row = x + i * n;
         const double size = static_cast<double>(n);
         const T mean = center_ ? static_cast<T>(loops.sum(row, n) / size) : T(0);
-        const T rstd =
-            static_cast<T>(1 / std::sqrt(loops.sum_squares(row, mean, n) / size + eps_));
+        const T rstd = static_cast<T>(1 / std::sqrt(loops.sum_squares(row, mean, n) / size + eps_));
         loops.normalize(row, mean, rstd, w, b, y + i * n, n);
         if (means) means[i] = mean;
         if (rstds) rstds[i] = rstd;
@@ -157,8 +156,8 @@ std::unique_ptr<Kernel> make_layer_norm_grad(Operands in, Operands out, int64_t 
     });
   if (!plain(in, out)) return nullptr;
   return for_float(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {
-    return std::make_unique<LayerNormGrad<decltype(zero)>>(
-        Rows(in[0].shape, normalized_rank), in.size() > least, out.size(), center);
+    return std::make_unique<LayerNormGrad<decltype(zero)>>(Rows(in[0].shape, normalized_rank),
+                                                           in.size() > least, out.size(), center);
   });
 }
 

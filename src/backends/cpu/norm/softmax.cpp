@@ -11,14 +11,16 @@
 namespace nacre::cpu {
 namespace {
 
-constexpr int64_t kGrain = 1 << 13;   // elements per thread at least
-constexpr int64_t kColumns = 128;     // columns that are worked on together
+constexpr int64_t kGrain = 1 << 13;  // elements per thread at least
+constexpr int64_t kColumns = 128;    // columns that are worked on together
 
 bool dense_all(Operands list) {
   return std::all_of(list.begin(), list.end(), [](const Operand& o) { return o.contiguous(); });
 }
 
-int64_t rows_per_thread(int64_t n) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, n)); }
+int64_t rows_per_thread(int64_t n) {
+  return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, n));
+}
 
 Axis axis_of(const Shape& shape, int64_t dim) {
   return shape.empty() ? Axis({1}, 0) : Axis(shape, dim);
@@ -38,7 +40,8 @@ void each_line(const Axis& a, Row row, Block block) {
                [&](int64_t from, int64_t to) {
                  for (int64_t u = from; u < to; ++u) {
                    const int64_t first = u % blocks * kColumns;
-                   block(u / blocks * a.size * a.inner + first, std::min(kColumns, a.inner - first));
+                   block(u / blocks * a.size * a.inner + first,
+                         std::min(kColumns, a.inner - first));
                  }
                });
 }
