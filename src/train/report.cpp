@@ -51,7 +51,7 @@ std::string matrix_table(const RunReport& r) {
   std::string head = "<th></th>", rows;
   for (int64_t c = 0; c < m.classes; ++c) {
     longest = std::max(longest, class_name(r, c).size());
-    head += "<th>" + html_escape(clip(class_name(r, c), 24)) + "</th>";
+    head += "<th><span>" + html_escape(clip(class_name(r, c), 24)) + "</span></th>";
   }
   for (int64_t label = 0; label < m.classes; ++label) {
     int64_t all = 0;

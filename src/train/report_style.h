@@ -71,13 +71,13 @@ background:color-mix(in srgb,var(--c1) calc(var(--v)*1%),var(--bg))}
 .matrix td.zero{color:transparent}
 .matrix tbody th{text-align:right;color:var(--muted);padding-right:10px;white-space:nowrap}
 .matrix thead th{color:var(--muted);vertical-align:bottom}
-.matrix.tilt thead th{height:auto;writing-mode:vertical-rl;transform:rotate(180deg);text-align:left;
-padding:6px 2px}
+.matrix.tilt thead span{display:inline-block;writing-mode:vertical-rl;transform:rotate(180deg);
+padding-top:6px;white-space:nowrap}
 .mistakes{display:grid;grid-template-columns:repeat(auto-fill,minmax(132px,1fr));gap:14px}
 .mistake{border:1px solid var(--line);border-radius:10px;overflow:hidden;font-size:13px}
 .mistake img{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:var(--bg)}
 .mistake img.tiny{image-rendering:pixelated}
-.mistake div{padding:8px 10px}
+.mistake>div{padding:8px 10px}
 .mistake b{color:var(--c1)}
 .mistake .note{color:var(--muted);overflow-wrap:anywhere;font-size:12px}
 pre{background:var(--bg);border:1px solid var(--line);border-radius:8px;padding:12px 14px;margin:0;
@@ -117,7 +117,8 @@ row.append(mark,names[i]+'  '+s.y[j]);tip.append(row)});
 for(const a of['x1','x2'])cursor.setAttribute(a,cx);
 cursor.setAttribute('y1',py0);cursor.setAttribute('y2',py1);cursor.style.display='';
 tip.style.display='block';const left=cx/k,flip=left>box.width*.6;
-tip.style.left=(flip?left-tip.offsetWidth-12:left+12)+'px';tip.style.top=(svg.offsetTop+12)+'px'})}
+tip.style.left=(flip?left-tip.offsetWidth-12:left+12)+'px';
+tip.style.top=(box.top-figure.getBoundingClientRect().top+12)+'px'})}
 )js";
 
 }  // namespace nacre

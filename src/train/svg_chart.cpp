@@ -58,14 +58,17 @@ Series thinned(const Series& s) {
 
 /// The number of a tick, with as many decimals as its neighbours need.
 std::string tick_label(double v, const std::vector<double>& ticks) {
-  const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : 1;
+  if (ticks.size() < 2) return format_number(v);
+  const double step = ticks[1] - ticks[0];
   const double largest = std::max(std::abs(ticks.front()), std::abs(ticks.back()));
+  if (std::abs(v) < step / 2) v = 0;
+  if (v == 0 && (largest >= 10000 || largest < 0.001)) return "0";
   if (largest >= 1e6) return format_number(v / 1e6) + "M";
   if (largest >= 10000) return format_number(v / 1000) + "k";
-  if (largest < 0.001) return std::abs(v) < step / 2 ? "0" : format_number(v);
+  if (largest < 0.001) return format_number(v);
   const int decimals = std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9)));
   char text[32];
-  std::snprintf(text, sizeof(text), "%.*f", decimals, std::abs(v) < step / 2 ? 0 : v);
+  std::snprintf(text, sizeof(text), "%.*f", decimals, v);
   return text;
 }
 
