@@ -1,8 +1,7 @@
 #include <unordered_map>
 
-#include "graph/node.h"
 #include "nacre/autograd.h"
-#include "nacre/ops.h"
+#include "ops/op.h"
 
 namespace nacre {
 namespace {
@@ -120,6 +119,13 @@ OP(checkpoint) = {
                          in.begin() + static_cast<const CheckpointAttrs*>(attrs)->outputs);
         },
     .vjp = checkpoint_vjp,
+    .samples =
+        [](Samples& s) {
+          const auto call = [](const Tensors& x) {
+            return checkpoint([&](const Tensors& t) { return Tensors{exp(t[0] * x[1]) * t[0]}; }, {x[0]});
+          };
+          s.add({s.uniform({3}), s.uniform({3})}, call, "torch.exp({0} * {1}) * {0}");
+        },
 };
 
 Tensors checkpoint(const std::function<Tensors(const Tensors&)>& f, const Tensors& inputs) {
