@@ -91,7 +91,9 @@ struct TableSchema {
 enum class Task { automatic, classification, regression };
 
 struct CsvOptions {
-  std::string target;           ///< column; default "label", "class" or "target", else the last
+  /// Column to predict. Default: "label", "class" or "target", else the only column of text (of at
+  /// most 40 different ones), else the last.
+  std::string target;
   Task task = Task::automatic;  ///< automatic: whole numbers of at most 20 values are classes
   const TableSchema* schema = nullptr;  ///< of the training part, for the other parts
   uint64_t max_bytes = uint64_t{1} << 32;

@@ -353,16 +353,27 @@ DataSplits open_dataset(const std::string& path, const OpenOptions& options) {
   }
   std::map<data::Part, std::string> tars;
   for (const auto& e : entries)
-    if (!e.is_folder && e.name.ends_with(".tar"))
-      tars.emplace(data::part_of_file(e.name), path + "/" + e.name);
-  if (!tars.count(data::train))
-    fail(Error::Kind::data, {path, ": holds nothing that is read (",
-                             entries.empty() ? "it is empty" : cat({entries.size(), " entries"}),
-                             "); read are a folder per class, train/ and test/ of those, IDX, "
-                             "CIFAR, CSV, TSV and tar files"});
+    if (!e.is_folder && e.name.ends_with(".tar") &&
+        !tars.emplace(data::part_of_file(e.name), path + "/" + e.name).second)
+      out.ignored.push_back(path + "/" + e.name);
+  if (!tars.count(data::train) && !tars.count(data::none)) {
+    const auto pictures = std::count_if(entries.begin(), entries.end(), [](const auto& e) {
+      return !e.is_folder && data::is_picture_name(e.name);
+    });
+    fail(Error::Kind::data,
+         {path, ": holds nothing that is read (",
+          entries.empty() ? "it is empty"
+          : pictures      ? cat({pictures, " pictures, but no folder per class"})
+                          : cat({entries.size(), " entries"}),
+          "); read are a folder per class, train/ and test/ of those, IDX, CIFAR, CSV, TSV and tar "
+          "files"});
+  }
   out.kind = "tar";
   for (const auto& [part, tar] : tars)
-    if (part != data::none) data::slot(out, part) = data::tar_dataset(tar, options.limits);
+    if (DatasetPtr& place = data::slot(out, part); !place)
+      place = data::tar_dataset(tar, options.limits);
+    else
+      out.ignored.push_back(tar);
   for (const DatasetPtr& part : {out.val, out.test})
     if (part && part->classes() != out.train->classes())
       fail(Error::Kind::data, {path, ": the parts have different classes (",

@@ -1,5 +1,6 @@
 // Tables as data sets: types of columns, classes, features.
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -76,6 +77,23 @@ std::vector<std::string> sorted_classes(const std::set<std::string>& values) {
       return x < y;
     });
   return out;
+}
+
+/// The one column that is not numbers, if its texts repeat; else -1.
+int64_t only_text(const std::vector<Profile>& profiles) {
+  int64_t found = -1;
+  for (size_t c = 0; c < profiles.size(); ++c) {
+    if (profiles[c].numbers) continue;
+    if (found >= 0) return -1;
+    found = static_cast<int64_t>(c);
+  }
+  return found >= 0 && profiles[static_cast<size_t>(found)].values.size() <= 2 * kFewValues ? found
+                                                                                            : -1;
+}
+
+std::string lower(std::string s) {
+  for (char& c : s) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return s;
 }
 
 int64_t index_in(const std::vector<std::string>& names, std::string_view name) {
@@ -209,8 +227,10 @@ class Table final : public Dataset {
       if (target < 0)
         fail(Error::Kind::usage, {name_, ": there is no column '", options.target, "'"});
     } else {
-      for (const std::string_view usual : {"label", "class", "target"})
-        if (target < 0) target = index_in(names, usual);
+      for (size_t c = 0; c < names.size() && target < 0; ++c)
+        for (const std::string_view usual : {"label", "class", "target"})
+          if (lower(names[c]) == usual) target = static_cast<int64_t>(c);
+      if (target < 0) target = only_text(profiles);
       if (target < 0 && names.size() > 1) target = static_cast<int64_t>(names.size()) - 1;
     }
     schema_.target = static_cast<int>(target);

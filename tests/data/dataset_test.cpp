@@ -297,6 +297,10 @@ TEST(Csv, TasksTargetsAndSeparators) {
   first.task = Task::regression;
   EXPECT_TRUE(table_schema(*data::csv_dataset("a,b\n1,x\n2,y\n", first, "f"))->regression);
   EXPECT_EQ(data::csv_dataset("1,2,0\n3,4,1\n", {}, "bare")->size(), 2);  // no header
+  const auto letters = data::csv_dataset("letter,x,y\nA,1,2\nB,3,4\nA,5,6\n", {}, "l");
+  EXPECT_EQ(letters->classes(), (std::vector<std::string>{"A", "B"}));  // the only text
+  const auto upper = data::csv_dataset("Class,x,y\n1,1,0.5\n0,3,4\n", {}, "u");
+  EXPECT_EQ(upper->label(0), 1);
   first.target = "z";
   EXPECT_TRUE(
       contains(error_of([&] { data::csv_dataset("a,b\n1,2\n", first, "f"); }, Error::Kind::usage),
@@ -363,6 +367,9 @@ TEST(Text, LinesWithLabels) {
 TEST(Open, SaysWhatItFound) {
   Folder f;
   EXPECT_TRUE(contains(error_of([&] { open_dataset(f.path()); }), "it is empty"));
+  f.picture("loose/a.png", 0);
+  EXPECT_TRUE(contains(error_of([&] { open_dataset(f.path() + "/loose"); }),
+                       "1 pictures, but no folder per class"));
   EXPECT_TRUE(contains(error_of([&] { open_dataset(f.write("a.xyz", "?")); }), "not a data set"));
   EXPECT_TRUE(contains(error_of([&] { open_dataset("/no/such/place"); }, Error::Kind::io),
                        "/no/such/place"));

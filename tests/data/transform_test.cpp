@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <map>
+#include <thread>
 
 #include "goldens.h"
 #include "nacre/error.h"
@@ -338,6 +339,32 @@ TEST(Transform, SameKeySameBitsAndEvaluationSkipsRandomSteps) {
   EXPECT_EQ(apply(spec, s, true, 3), apply(spec, s, true, 3));
   EXPECT_NE(apply(spec, s, true, 3), apply(spec, s, true, 4));
   EXPECT_EQ(apply(spec, s, false), s);
+}
+
+TEST(Transform, AllPartsOfASampleTogetherOnAnyThread) {
+  const auto t = Transform::parse(
+      "affine(degrees=20,translate=0.1)|hflip|speckle(0.1)|salt_pepper(0.05)|gaussian_blur(0.5,1)|"
+      "random_erasing(p=1,with=noise)|audio_gain(6)|audio_noise(20)|audio_shift(0.1)|"
+      "word_dropout(0.3)|word_swap");
+  std::vector<Sample> once(32), threaded(32);
+  for (auto* samples : {&once, &threaded})
+    for (size_t i = 0; i < 32; ++i) {
+      Sample s = marked(24, 24, 8, 8, 8, 8);
+      for (int k = 0; k < 100; ++k) s.audio.push_back(static_cast<float>(k % 7) - 3);
+      s.text = "a sample of many parts stays one sample";
+      (*samples)[i] = s;
+    }
+  for (size_t i = 0; i < 32; ++i) t.apply(once[i], true, sample_key(3, 1, static_cast<int64_t>(i)));
+  std::vector<std::thread> threads;
+  for (size_t k = 0; k < 4; ++k)
+    threads.emplace_back([&, k] {
+      for (size_t i = k; i < 32; i += 4)
+        t.apply(threaded[i], true, sample_key(3, 1, static_cast<int64_t>(i)));
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(once, threaded);
+  EXPECT_NE(once[0].audio, once[1].audio);
+  EXPECT_NE(once[0].image, once[1].image);
 }
 
 TEST(Transform, HelpListsEveryStepAndItsUsageParses) {
