@@ -78,9 +78,7 @@ OP(barrier) = {
         },
 };
 
-Tensor barrier(In x, In after, int64_t id) {
-  return make(op_barrier, BarrierAttrs{id}, {x, after});
-}
+Tensor barrier(In x, In after) { return make(op_barrier, {x, after}); }
 
 /// The values of x in memory of their own, row-major without gaps. Views (permute, slice, expand)
 /// share memory otherwise; kernels that need dense memory get such copies by themselves. x: any
