@@ -59,6 +59,22 @@ Json resolve(const std::string& s) {
   fail(Error::Kind::data, {what, ":", mark.line + 1, ":", mark.column + 1, ": ", why});
 }
 
+/// The library guesses at other encodings and lets control characters pass.
+void check_characters(std::string_view text, std::string_view what) {
+  int line = 1;
+  for (size_t at = 0; at < text.size();) {
+    const size_t start = at;
+    const char32_t c = next_character(text, at);
+    const bool broken = c == 0xfffd && at - start == 1;
+    const bool control = (c < 0x20 && c != '\n' && c != '\t' && c != '\r') || c == 0x7f ||
+                         c == 0xfeff || c == 0xfffe || c == 0xffff;
+    if (broken || control)
+      fail(Error::Kind::data,
+           {what, ":", line, ": ", broken ? "the text is not UTF-8" : "a control character"});
+    line += c == '\n';
+  }
+}
+
 class Events : public YAML::EventHandler {
  public:
   Events(std::string_view what, const JsonLimits& limits) : what_(what), builder_(limits) {}
@@ -220,7 +236,8 @@ Json parse_yaml(std::string_view text, std::string_view what, const JsonLimits& 
   if (text.size() > limits.bytes)
     fail(Error::Kind::data,
          {what, " has ", text.size(), " bytes, more than the limit of ", limits.bytes});
-  if (text.find('\0') != text.npos) fail(Error::Kind::data, {what, " holds a zero byte"});
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  check_characters(text, what);
   std::istringstream in{std::string(text)};
   Events events(what, limits);
   try {

@@ -167,6 +167,19 @@ TEST(Yaml, ErrorsNameLineAndColumn) {
   EXPECT_TRUE(holds(error_of([] { parse_yaml("&a [*a]", "c.yaml"); }), "c.yaml:1:5"));
 }
 
+TEST(Yaml, OnlyUtf8) {
+  EXPECT_EQ(parse_yaml("\xef\xbb\xbf"
+                       "a: \u00e9",
+                       "t")
+                .at("a")
+                .text(),
+            "\u00e9");
+  EXPECT_EQ(error_of([] { parse_yaml("a: 1\nb: \xe9t\xe9\n", "c.yaml"); }),
+            "c.yaml:2: the text is not UTF-8");
+  EXPECT_EQ(error_of([] { parse_yaml("a: \x1b[2J", "c.yaml"); }), "c.yaml:1: a control character");
+  error_of([] { parse_yaml(std::string_view("a\0b", 3), "c.yaml"); });
+}
+
 TEST(Yaml, BombsAreStopped) {
   std::string laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 12; ++i) {

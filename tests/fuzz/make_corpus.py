@@ -182,6 +182,9 @@ for name, data in {
     "bad_twice": "a: 1\na: 2",
     "bad_documents": "a: 1\n---\nb: 2",
     "bad_zero": b"a: \0",
+    "bad_latin1": b"a: caf\xe9",
+    "bad_utf16": "a: 1".encode("utf-16"),
+    "good_bom": b"\xef\xbb\xbfa: 1",
     "bad_tab": "a:\n\t- b",
     "bad_quote": "a: 'x",
 }.items():
