@@ -7,7 +7,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 add_library(nacre_build INTERFACE)
 # Contraction is off so that fused and unfused elementwise code give the same bits.
-target_compile_options(nacre_build INTERFACE -fno-math-errno -ffp-contract=off -Wall -Wextra)
+target_compile_options(nacre_build INTERFACE -fno-math-errno -ffp-contract=off -Wall -Wextra -Wno-restrict)
 if(NACRE_WERROR)
   target_compile_options(nacre_build INTERFACE -Werror)
 endif()

@@ -220,7 +220,7 @@ struct SampleInput {
   bool differentiable = true;
 };
 
-struct Sample {
+struct OpSample {
   std::vector<SampleInput> inputs;
   std::function<Tensors(const Tensors&)> call;
   /// The same in Python with torch: inputs are {0}, {1}, ...; several outputs as a tuple. Empty:
@@ -267,7 +267,7 @@ class Samples {
     return {SampleInput::Kind::key, {}, static_cast<double>(seed), 0, {}, DType::i64, false};
   }
   /// Adds a sample; returns it, to set oracle, slack or check_grad.
-  Sample& add(std::vector<SampleInput> inputs, std::function<Tensors(const Tensors&)> call,
+  OpSample& add(std::vector<SampleInput> inputs, std::function<Tensors(const Tensors&)> call,
               std::string torch = {}) {
     list.push_back({std::move(inputs), std::move(call), std::move(torch), {}, true, 1});
     return list.back();
@@ -277,8 +277,8 @@ class Samples {
            std::string text) {
     bad_list.push_back({{std::move(inputs), std::move(call), {}, {}, false, 1}, std::move(text)});
   }
-  std::vector<Sample> list;
-  std::vector<std::pair<Sample, std::string>> bad_list;
+  std::vector<OpSample> list;
+  std::vector<std::pair<OpSample, std::string>> bad_list;
 };
 
 // ---- the definition
