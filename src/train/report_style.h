@@ -11,7 +11,8 @@ inline constexpr const char* kReportStyle = R"css(
 --line:#2e3237;--accent:#4fd1c0;--soft:#1d302e;--warn:#f2c063;--warnbg:#33290f;
 --c0:#4fd1c0;--c1:#ff9a62;--c2:#8db4ff;--c3:#e58fd1;--c4:#e6c35c;--c5:#9fd0f5}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",
+body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,-apple-system,
+"Segoe UI",
 Roboto,"Helvetica Neue",Arial,sans-serif}
 main{max-width:1120px;margin:0 auto;padding:40px 20px 60px}
 header{margin-bottom:26px}
@@ -21,12 +22,14 @@ section{background:var(--card);border:1px solid var(--line);border-radius:12px;p
 margin:0 0 18px}
 .muted,.sub{color:var(--muted)}
 p{margin:0 0 12px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:0 0 18px}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;
+margin:0 0 18px}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:14px 18px}
 .tile b{display:block;font-size:25px;font-weight:600;letter-spacing:-.02em;overflow-wrap:anywhere}
 .tile span{color:var(--muted);font-size:13px}
 .tile:first-child b{color:var(--accent)}
-.warning{background:var(--warnbg);color:var(--warn);border-radius:10px;padding:10px 16px;margin:0 0 12px}
+.warning{background:var(--warnbg);color:var(--warn);border-radius:10px;padding:10px 16px;
+margin:0 0 12px}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:22px}
 .single{max-width:540px}
 figure{margin:0;position:relative;min-width:0}
@@ -43,7 +46,8 @@ svg text{fill:var(--muted);font-size:11.5px;font-variant-numeric:tabular-nums}
 .b4{background:var(--c4)}.b5{background:var(--c5)}
 .bar{fill:var(--c0);opacity:.8}.diagonal{stroke:var(--muted);stroke-width:1.5;stroke-dasharray:5 4}
 .cursor{stroke:var(--muted);stroke-dasharray:3 3}
-.legend{display:flex;flex-wrap:wrap;gap:4px 18px;font-size:13px;color:var(--muted);padding:6px 0 0 66px}
+.legend{display:flex;flex-wrap:wrap;gap:4px 18px;font-size:13px;color:var(--muted);
+padding:6px 0 0 66px}
 .legend i{display:inline-block;width:14px;height:3px;border-radius:2px;margin-right:7px;
 vertical-align:middle}
 .legend i.dashed{border-top:2px dashed var(--muted);height:0}
@@ -54,7 +58,8 @@ font-variant-numeric:tabular-nums;display:none;z-index:2}
 .scroll{overflow:auto;max-height:520px}
 table{border-collapse:collapse;font-size:13.5px;font-variant-numeric:tabular-nums}
 .list{width:100%}
-.list th{text-align:left;font-weight:600;color:var(--muted);position:sticky;top:0;background:var(--card);
+.list th{text-align:left;font-weight:600;color:var(--muted);position:sticky;top:0;
+background:var(--card);
 z-index:1}
 .list th,.list td{padding:6px 12px 6px 0;border-bottom:1px solid var(--line)}
 .list tr:last-child td{border-bottom:0}
@@ -92,14 +97,17 @@ footer{color:var(--muted);font-size:13px;text-align:center}
 /// Shows the values under the pointer in each chart.
 inline constexpr const char* kReportScript = R"js(
 for(const svg of document.querySelectorAll('svg[data-series]')){
-const series=JSON.parse(svg.dataset.series),[x0,x1,px0,px1,y0,y1,py0,py1]=JSON.parse(svg.dataset.scale);
-const figure=svg.parentNode,names=[...figure.querySelectorAll('.legend span')].map(s=>s.textContent);
+const series=JSON.parse(svg.dataset.series),
+[x0,x1,px0,px1,y0,y1,py0,py1]=JSON.parse(svg.dataset.scale);
+const figure=svg.parentNode,
+names=[...figure.querySelectorAll('.legend span')].map(s=>s.textContent);
 const tip=document.createElement('div');tip.className='tip';figure.append(tip);
 const make=(n)=>svg.appendChild(document.createElementNS('http://www.w3.org/2000/svg',n));
 const cursor=make('line');cursor.setAttribute('class','cursor');
 const dots=series.map((s,i)=>{const c=make('circle');c.setAttribute('r',4);
 c.setAttribute('class','f'+i%6);return c});
-const hide=()=>{tip.style.display='none';cursor.style.display='none';dots.forEach(d=>d.style.display='none')};
+const hide=()=>{tip.style.display='none';cursor.style.display='none';
+dots.forEach(d=>d.style.display='none')};
 hide();svg.addEventListener('pointerleave',hide);
 svg.addEventListener('pointermove',e=>{
 const box=svg.getBoundingClientRect(),k=560/box.width,mx=(e.clientX-box.left)*k;
@@ -108,7 +116,8 @@ for(const s of series)for(const v of s.x)if(best===null||Math.abs(v-x)<Math.abs(
 if(best===null)return hide();
 const cx=px0+(best-x0)/(x1-x0)*(px1-px0);tip.replaceChildren();
 const head=document.createElement('div');head.textContent=best;tip.append(head);
-series.forEach((s,i)=>{let j=-1;s.x.forEach((v,n)=>{if(s.y[n]!==null&&(j<0||Math.abs(v-best)<Math.abs(s.x[j]-best)))j=n});
+series.forEach((s,i)=>{let j=-1;
+s.x.forEach((v,n)=>{if(s.y[n]!==null&&(j<0||Math.abs(v-best)<Math.abs(s.x[j]-best)))j=n});
 dots[i].style.display='none';if(j<0)return;
 dots[i].style.display='';dots[i].setAttribute('cx',px0+(s.x[j]-x0)/(x1-x0)*(px1-px0));
 dots[i].setAttribute('cy',py0+(s.y[j]-y0)/(y1-y0)*(py1-py0));
