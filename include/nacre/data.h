@@ -219,7 +219,7 @@ class DataLoader {
   std::optional<Batch> next();
   /// Batches in the epoch.
   int64_t batches() const;
-  /// Samples left out since construction.
+  /// Samples left out of the batches given so far, since construction.
   int64_t skipped() const;
 
  private:

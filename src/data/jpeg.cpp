@@ -15,7 +15,7 @@
 namespace nacre::data {
 namespace {
 
-constexpr int kMaxScans = 256;
+constexpr int kMaxScans = 64;
 
 struct Reader {
   jpeg_decompress_struct jpeg{};
@@ -60,7 +60,6 @@ bool read_header(Reader& r, const uint8_t* bytes, unsigned long size) {
     r.jpeg.out_color_space = JCS_CMYK;
   else
     r.jpeg.out_color_space = r.jpeg.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
-  r.jpeg.mem->max_memory_to_use = 0;
   return true;
 }
 

@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -102,7 +101,7 @@ struct DataLoader::State {
 
   Indices order;
   int64_t epoch = 0, count = 0;  ///< batches of the epoch
-  std::atomic<int64_t> skipped{0};
+  int64_t skipped = 0;
 
   // Below: of the running epoch, under the mutex.
   std::mutex mutex;
@@ -113,11 +112,12 @@ struct DataLoader::State {
   struct Made {
     std::optional<Batch> batch;
     std::exception_ptr error;
+    int64_t skipped = 0;
   };
   std::map<int64_t, Made> made;
   std::vector<std::thread> threads;
 
-  Batch make(int64_t number) {
+  Batch make(int64_t number, int64_t& left_out) {
     const int64_t from = number * options.batch;
     const int64_t to = std::min(from + options.batch, static_cast<int64_t>(order.size()));
     std::vector<Sample> samples;
@@ -134,7 +134,7 @@ struct DataLoader::State {
       } catch (const Error& e) {
         const bool unreadable = e.kind() == Error::Kind::data || e.kind() == Error::Kind::io;
         if (options.on_error != OnError::skip || !unreadable) throw;
-        ++skipped;
+        ++left_out;
       }
     }
     Batch b = collate(samples, indices, static_cast<int64_t>(dataset->classes().size()));
@@ -147,7 +147,7 @@ struct DataLoader::State {
   Made try_make(int64_t number) {
     Made m;
     try {
-      m.batch = make(number);
+      m.batch = make(number, m.skipped);
     } catch (...) {
       m.error = std::current_exception();
     }
@@ -236,6 +236,7 @@ std::optional<Batch> DataLoader::next() {
       lock.unlock();
       s.room.notify_all();
     }
+    s.skipped += m.skipped;
     if (m.error) std::rethrow_exception(m.error);
     if (m.batch->size() > 0) return std::move(m.batch);  // else all of it was skipped
   }
