@@ -87,6 +87,19 @@ INSTANTIATE_TEST_SUITE_P(Types, MatmulTest,
                                          DType::i32, DType::i64),
                          [](const auto& i) { return std::string(name_of(i.param)); });
 
+TEST(Matmul, VectorsLargeEnoughForManyThreads) {
+  Random r(4);
+  const auto check = [&](const Shape& a, const Shape& b) {
+    check_product(r, DType::f32, a, b, false);
+    for (int trial = 0; trial < 4; ++trial) check_product(r, DType::f32, a, b, true);
+  };
+  check({1, 301}, {301, 290});
+  check({300, 257}, {257, 1});
+  check({7, 1, 64}, {7, 64, 100});
+  check({5, 90, 33}, {33, 1});
+  check({1, 1000}, {1000, 1});
+}
+
 TEST(Matmul, TransposedOperandsOfLinearLayersNeedNoCopy) {
   Random r(2);
   Data a = random(r, DType::f32, {40, 24}), b = random(r, DType::f32, {32, 40});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/cpu/simd/convert.h"
 #include "base/parallel.h"
 
 namespace nacre::cpu {
@@ -103,23 +104,6 @@ void copy_typed(const std::vector<Dim>& dims, const T* from, T* to) {
   });
 }
 
-// Both conversions of f16 work on the bits: the multiplications by powers of two move subnormal
-// numbers in and out of range exactly.
-inline float from_f16(uint16_t h) {
-  const uint32_t magnitude = uint32_t{h} & 0x7fffu, sign = (uint32_t{h} & 0x8000u) << 16;
-  const uint32_t special = magnitude >= 0x7c00u ? 0x7f800000u : 0;
-  const float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
-  return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) | special | sign);
-}
-
-inline float from_bf16(uint16_t h) { return std::bit_cast<float>(uint32_t{h} << 16); }
-
-inline uint16_t to_bf16(float v) {
-  const uint32_t u = std::bit_cast<uint32_t>(v);
-  const uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
-  return static_cast<uint16_t>((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40 : rounded);
-}
-
 constexpr int64_t kConvertGrain = 1 << 14;
 
 }  // namespace
@@ -146,22 +130,14 @@ void copy_dense(const Shape& shape, const Shape& strides, size_t element_bytes, 
 
 void widen(DType from, const void* src, float* dst, int64_t n) {
   const auto* s = static_cast<const uint16_t*>(src);
-  parallel_for(n, kConvertGrain, [&](int64_t b, int64_t e) {
-    if (from == DType::bf16)
-      for (int64_t i = b; i < e; ++i) dst[i] = from_bf16(s[i]);
-    else
-      for (int64_t i = b; i < e; ++i) dst[i] = from_f16(s[i]);
-  });
+  parallel_for(n, kConvertGrain,
+               [&](int64_t b, int64_t e) { widen16(from, s + b, dst + b, e - b); });
 }
 
 void narrow(DType to, const float* src, void* dst, int64_t n) {
   auto* d = static_cast<uint16_t*>(dst);
-  parallel_for(n, kConvertGrain, [&](int64_t b, int64_t e) {
-    if (to == DType::bf16)
-      for (int64_t i = b; i < e; ++i) d[i] = to_bf16(src[i]);
-    else
-      for (int64_t i = b; i < e; ++i) d[i] = f32_to_f16(src[i]);
-  });
+  parallel_for(n, kConvertGrain,
+               [&](int64_t b, int64_t e) { narrow16(to, src + b, d + b, e - b); });
 }
 
 }  // namespace nacre::cpu

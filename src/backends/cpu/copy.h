@@ -1,8 +1,6 @@
 // Copies between strided and dense memory, and between the 16-bit floats and f32.
 #pragma once
 
-#include <bit>
-#include <cmath>
 #include <cstdint>
 
 #include "graph/kernel.h"

@@ -329,6 +329,11 @@ std::unique_ptr<Program> convolution(const Convolution& original) {
   return std::make_unique<Program>(std::move(impl));
 }
 
+int64_t channel_block() {
+  const int isa = dnnl_get_effective_cpu_isa();
+  return (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
+}
+
 bool native(DType t) {
   if (t == DType::f32) return true;
   const int isa = dnnl_get_effective_cpu_isa();

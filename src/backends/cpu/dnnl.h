@@ -53,6 +53,9 @@ struct Convolution {
 /// has no fast implementation.
 std::unique_ptr<Program> convolution(const Convolution& c);
 
+/// Channels that a blocked layout pads to here.
+int64_t channel_block();
+
 /// True if the library computes this type natively here (bf16 depends on the processor).
 bool native(DType t);
 

@@ -74,18 +74,21 @@ class Im2col final : public Kernel {
     const auto* a = static_cast<const T*>(in[0]);
     const auto* b = static_cast<const T*>(in[1]);
     auto* c = static_cast<T*>(out[0]);
-    const int64_t units = g_.batch * g_.groups;
+    // Bands of the gradient of the input overlap, so one worker makes all of an image.
+    const int64_t bands = pass_ == ConvPass::input_grad ? 1 : (out_rows() + rows_ - 1) / rows_;
+    const int64_t units = g_.batch * g_.groups * bands;
     const auto worker = [&](int64_t w, int64_t of) {
       T* columns = reinterpret_cast<T*>(static_cast<char*>(scratch) +
                                         static_cast<size_t>(w) * column_bytes_);
       for (int64_t u = units * w / of; u < units * (w + 1) / of; ++u) {
-        const int64_t n = u / g_.groups, group = u % g_.groups;
+        const int64_t n = u / bands / g_.groups, group = u / bands % g_.groups;
+        const int64_t r0 = u % bands * rows_, r1 = std::min(out_rows(), r0 + rows_);
         if (pass_ == ConvPass::forward)
-          forward(a, b, c, n, group, columns);
+          forward(a, b, c, n, group, r0, r1, columns);
         else if (pass_ == ConvPass::input_grad)
           input_grad(a, b, c, n, group, columns);
         else
-          weight_grad(a, b, partial(scratch, w), n, group, columns);
+          weight_grad(a, b, partial(scratch, w), n, group, r0, r1, columns);
       }
     };
     if (pass_ == ConvPass::weight_grad)
@@ -151,13 +154,12 @@ class Im2col final : public Kernel {
   }
   int64_t weight_at(int64_t group) const { return group * g_.group_out() * depth(); }
 
-  void forward(const T* x, const T* w, T* y, int64_t n, int64_t group, T* columns) const {
-    for (int64_t r0 = 0; r0 < out_rows(); r0 += rows_) {
-      const int64_t r1 = std::min(out_rows(), r0 + rows_), count = (r1 - r0) * g_.out[2];
-      unfold(x + input_at(n, group), r0, r1, columns);
-      gemm<T>(false, false, g_.group_out(), count, depth(), w + weight_at(group), depth(), columns,
-              count, 0, y + output_at(n, group) + r0 * g_.out[2], g_.out_plane());
-    }
+  void forward(const T* x, const T* w, T* y, int64_t n, int64_t group, int64_t r0, int64_t r1,
+               T* columns) const {
+    const int64_t count = (r1 - r0) * g_.out[2];
+    unfold(x + input_at(n, group), r0, r1, columns);
+    gemm<T>(false, false, g_.group_out(), count, depth(), w + weight_at(group), depth(), columns,
+            count, 0, y + output_at(n, group) + r0 * g_.out[2], g_.out_plane());
   }
 
   void input_grad(const T* dy, const T* w, T* dx, int64_t n, int64_t group, T* columns) const {
@@ -171,14 +173,12 @@ class Im2col final : public Kernel {
     }
   }
 
-  void weight_grad(const T* x, const T* dy, T* dw, int64_t n, int64_t group, T* columns) const {
-    for (int64_t r0 = 0; r0 < out_rows(); r0 += rows_) {
-      const int64_t r1 = std::min(out_rows(), r0 + rows_), count = (r1 - r0) * g_.out[2];
-      unfold(x + input_at(n, group), r0, r1, columns);
-      gemm<T>(false, true, g_.group_out(), depth(), count,
-              dy + output_at(n, group) + r0 * g_.out[2], g_.out_plane(), columns, count, 1,
-              dw + weight_at(group), depth());
-    }
+  void weight_grad(const T* x, const T* dy, T* dw, int64_t n, int64_t group, int64_t r0, int64_t r1,
+                   T* columns) const {
+    const int64_t count = (r1 - r0) * g_.out[2];
+    unfold(x + input_at(n, group), r0, r1, columns);
+    gemm<T>(false, true, g_.group_out(), depth(), count, dy + output_at(n, group) + r0 * g_.out[2],
+            g_.out_plane(), columns, count, 1, dw + weight_at(group), depth());
   }
 
   ConvPass pass_;

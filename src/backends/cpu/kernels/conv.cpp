@@ -1,11 +1,14 @@
-// conv, conv_input_grad, conv_weight_grad: the library's kernel with reorders around it, or im2col.
+// conv, conv_input_grad, conv_weight_grad: the library's kernel with reorders around it, our direct
+// kernel or a product over columns, whichever a cost model expects to be fastest.
 #include <algorithm>
 #include <cstring>
 
+#include "backends/cpu/direct_conv.h"
 #include "backends/cpu/dnnl.h"
 #include "backends/cpu/im2col.h"
 #include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
+#include "backends/cpu/simd/shift_conv.h"
 #include "backends/cpu/types.h"
 
 namespace nacre::cpu {
@@ -37,6 +40,70 @@ class Zero final : public Kernel {
   size_t bytes_;
 };
 
+// What each way is expected to take, in nanoseconds of one core that does 200 GFLOP/s at its best.
+// The rates were measured on AVX-512 machines; only their ratios matter.
+struct Costs {
+  double library, direct, im2col;
+};
+
+double share_used(int64_t n, int64_t block) {
+  return static_cast<double>(n) / static_cast<double>((n + block - 1) / block * block);
+}
+
+Costs costs(ConvPass pass, const ConvGeometry& g) {
+  const auto real = [](int64_t v) { return static_cast<double>(v); };
+  const double flops =
+      2.0 * real(g.batch * g.out_channels * g.out_plane() * g.group_in() * g.taps());
+  const double plain =
+      4.0 * real(g.batch * (g.in_channels * g.in_plane() + g.out_channels * g.out_plane()));
+  const double columns = 4.0 * real(g.batch * g.in_channels * g.taps() * g.out_plane());
+  const bool to_input = pass == ConvPass::input_grad;
+  Costs c{};
+
+  // The library pads channels to its block (a few input channels only where they are summed into
+  // nothing else) and our plain layout costs it a reorder.
+  const int64_t block = dnnl::channel_block();
+  const bool few = g.group_in() < block && !to_input;
+  const double used =
+      share_used(g.group_out(), block) * (few ? 1.0 : share_used(g.group_in(), block));
+  const bool depthwise = g.group_in() == 1 && g.group_out() == 1;
+  c.library = (depthwise ? flops / 30 : flops / (180 * used)) + plain / 15;
+
+  // The direct kernel computes the garbage between rows, and for the gradient of the input all
+  // products with padding.
+  const int64_t results = to_input ? g.group_in() : g.group_out();
+  const int64_t width = to_input ? g.in[2] : g.out[2];
+  double useful = real(width) / real(width + (g.kernel[2] - 1) * g.dilation[2]);
+  if (to_input) useful *= real(g.out_plane()) / real(g.in_plane());
+  const int64_t rows = shift_rows(results);
+  if (pass == ConvPass::weight_grad)
+    c.direct = flops / (120 * useful) + plain / 20;
+  else
+    c.direct = flops / ((rows > 4 ? 140 : 80) * useful * share_used(results, rows)) + plain / 40;
+
+  const double full = std::min(1.0, real(g.group_out()) / 32);
+  c.im2col = flops / (150 * full) + columns / (to_input ? 7.5 : 20);
+  return c;
+}
+
+std::unique_ptr<Kernel> library(ConvPass pass, const Operand& x, const Operand& w, const Operand& y,
+                                const ConvAttrs& a) {
+  dnnl::Convolution c;
+  c.pass = pass == ConvPass::forward      ? dnnl::Pass::forward
+           : pass == ConvPass::input_grad ? dnnl::Pass::input_grad
+                                          : dnnl::Pass::weight_grad;
+  c.dtype = x.dtype;
+  c.input = x.shape;
+  c.weight = w.shape;
+  c.output = y.shape;
+  c.stride = a.stride;
+  c.dilation = a.dilation;
+  c.pad_low = a.pad_low;
+  c.groups = a.groups;
+  auto program = dnnl::convolution(c);
+  return program ? std::make_unique<LibraryConv>(std::move(program)) : nullptr;
+}
+
 std::unique_ptr<Kernel> prepare(ConvPass pass, const Operand& x, const Operand& w, const Operand& y,
                                 const ConvAttrs& a) {
   const Operand& result = pass == ConvPass::forward ? y : pass == ConvPass::input_grad ? x : w;
@@ -45,23 +112,19 @@ std::unique_ptr<Kernel> prepare(ConvPass pass, const Operand& x, const Operand& 
   if (x.dtype != t || w.dtype != t || y.dtype != t || rank < 1 || rank > 3) return nullptr;
   if (x.numel() == 0 || w.numel() == 0 || y.numel() == 0)
     return std::make_unique<Zero>(result.bytes());
-  if (dnnl::native(t)) {
-    dnnl::Convolution c;
-    c.pass = pass == ConvPass::forward      ? dnnl::Pass::forward
-             : pass == ConvPass::input_grad ? dnnl::Pass::input_grad
-                                            : dnnl::Pass::weight_grad;
-    c.dtype = t;
-    c.input = x.shape;
-    c.weight = w.shape;
-    c.output = y.shape;
-    c.stride = a.stride;
-    c.dilation = a.dilation;
-    c.pad_low = a.pad_low;
-    c.groups = a.groups;
-    if (auto program = dnnl::convolution(c))
-      return std::make_unique<LibraryConv>(std::move(program));
+  const ConvGeometry g(x.shape, w.shape, y.shape, a);
+  if (t == DType::bf16 && dnnl::native(t)) return library(pass, x, w, y, a);
+  if (t != DType::f32) return make_im2col(t, pass, g);
+
+  const Costs cost = costs(pass, g);
+  std::unique_ptr<Kernel> kernel;
+  if (cost.library <= std::min(cost.direct, cost.im2col)) {
+    kernel = library(pass, x, w, y, a);
+    // The library's own products over columns are slower than ours.
+    if (kernel && kernel->description().find("gemm") == std::string::npos) return kernel;
   }
-  return make_im2col(t, pass, ConvGeometry(x.shape, w.shape, y.shape, a));
+  if (cost.direct <= cost.im2col && (kernel = make_direct_conv(pass, g))) return kernel;
+  return make_im2col(t, pass, g);
 }
 
 template <typename F>

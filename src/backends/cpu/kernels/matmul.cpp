@@ -1,4 +1,5 @@
-// matmul: oneDNN for f32 and native bf16, OpenBLAS for f64, plain loops for integers.
+// matmul: oneDNN for f32 and native bf16, an own kernel for vectors, OpenBLAS for f64, plain loops
+// for integers.
 #include <algorithm>
 #include <vector>
 
@@ -6,6 +7,7 @@
 #include "backends/cpu/gemm.h"
 #include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
+#include "backends/cpu/simd/shift_conv.h"
 #include "base/parallel.h"
 
 namespace nacre::cpu {
@@ -190,6 +192,53 @@ class LoopProduct final : public Product {
   }
 };
 
+// A row by a matrix or a matrix by a column, bound by memory: each thread streams its own part of
+// the matrix.
+class VectorProduct final : public Product {
+ public:
+  using Product::Product;
+  std::string description() const override { return "gemv"; }
+  // The vector has to be dense.
+  static bool fits(const Problem& p) {
+    return (p.c.rows == 1 && p.a.col == 1) || (p.c.cols == 1 && p.b.row == 1);
+  }
+
+ private:
+  void multiply(const void* a, const void* b, void* c, void*) const override {
+    const bool row = p_.c.rows == 1 && p_.a.col == 1;
+    const View& matrix = row ? p_.b : p_.a;
+    const int64_t n = row ? p_.c.cols : p_.c.rows, k = p_.a.cols, count = p_.batch.numel();
+    // Whether an output is a dot product with a dense line of the matrix.
+    const bool dots = row == matrix.transposed();
+    const int64_t threads =
+        std::max<int64_t>(1, std::min<int64_t>(num_threads(), n * k / (1 << 14)));
+    const int64_t pieces = count >= threads ? 1 : threads;
+    const int64_t piece = (n + 64 * pieces - 1) / (64 * pieces) * 64;
+    const int64_t grain =
+        std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(1, k * std::min(n, piece)));
+    parallel_for(count * pieces, grain, [&](int64_t u0, int64_t u1) {
+      for (int64_t u = u0; u < u1; ++u) {
+        const int64_t j0 = u % pieces * piece, j1 = std::min(n, j0 + piece);
+        if (j0 >= j1) continue;
+        int64_t ao = 0, bo = 0, co = 0, i = u / pieces;
+        for (int64_t d = p_.batch.rank(); d-- > 0; i /= p_.batch[d]) {
+          const int64_t at = i % p_.batch[d];
+          ao += at * p_.a.batch[d];
+          bo += at * p_.b.batch[d];
+          co += at * p_.c.batch[d];
+        }
+        const auto* x = static_cast<const float*>(row ? a : b) + (row ? ao : bo);
+        const auto* m = static_cast<const float*>(row ? b : a) + (row ? bo : ao);
+        auto* y = static_cast<float*>(c) + co + j0;
+        if (dots)
+          matrix_by_column(m + j0 * matrix.leading(), matrix.leading(), x, j1 - j0, k, y);
+        else
+          row_by_matrix(x, m + j0, matrix.leading(), k, j1 - j0, y);
+      }
+    });
+  }
+};
+
 }  // namespace
 
 std::unique_ptr<Kernel> make_matmul(Operands in, Operands out) {
@@ -198,6 +247,8 @@ std::unique_ptr<Kernel> make_matmul(Operands in, Operands out) {
     return nullptr;
   Problem p(in, out);
   const bool empty = out[0].numel() == 0 || p.a.cols == 0;
+  if (!empty && t == DType::f32 && VectorProduct::fits(p))
+    return std::make_unique<VectorProduct>(in, std::move(p));
   if (!empty && dnnl::native(t)) {
     if (auto program =
             dnnl::matmul(tensor(p.a, p.batch, t), tensor(p.b, p.batch, t), tensor(p.c, p.batch, t)))
