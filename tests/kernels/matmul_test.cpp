@@ -46,7 +46,7 @@ void check_product(Random& r, DType t, const Shape& a_shape, const Shape& b_shap
   run(*kernel, {&a, &b}, c);
   const double k = static_cast<double>(a_shape[-1]);
   const double tolerance =
-      is_float(t) ? 4 * epsilon(t) + 8 * std::sqrt(k + 1) * std::min(epsilon(t), 0x1p-24) : 0;
+      is_float(t) ? 4 * epsilon(t) + (8 * std::sqrt(k + 1) + k) * std::min(epsilon(t), 0x1p-24) : 0;
   expect_near(c[0], product(a, b, out), tolerance,
               cat({name_of(t), " ", a_shape, " (", a.op.strides.list(), ") by ", b_shape, " (",
                    b.op.strides.list(), "), ", kernel->description()}));
