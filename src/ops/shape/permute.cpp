@@ -13,6 +13,8 @@ struct PermuteAttrs {
 API(Tensor permute(In x, const Ints& dims))
 /// Swaps two dimensions.
 API(Tensor transpose(In x, int64_t a = -2, int64_t b = -1))
+/// Moves dimension `from` to position `to` of the result; the others keep their order.
+API(Tensor movedim(In x, int64_t from, int64_t to))
 
 OP(permute) = {
     .name = "permute",
@@ -78,6 +80,12 @@ OP(permute) = {
           s.add(
               {s.integers({2, 3}, 0, 9)}, [](const Tensors& x) { return Tensors{transpose(x[0])}; },
               "{0}.t()");
+          s.add(
+              {s.uniform({2, 3, 4})},
+              [](const Tensors& x) {
+                return Tensors{movedim(x[0], 0, -1), movedim(x[0], 2, 1)};
+              },
+              "({0}.movedim(0, -1), {0}.movedim(2, 1))");
           s.bad(
               {s.uniform({2, 3})},
               [](const Tensors& x) {
@@ -98,6 +106,16 @@ Tensor transpose(In x, int64_t a, int64_t b) {
   Ints dims;
   for (int64_t d = 0; d < x->rank(); ++d) dims.push_back(d);
   std::swap(dims[normalize_dim(a, x->rank())], dims[normalize_dim(b, x->rank())]);
+  return permute(x, dims);
+}
+
+Tensor movedim(In x, int64_t from, int64_t to) {
+  from = normalize_dim(from, x->rank());
+  to = normalize_dim(to, x->rank());
+  Ints dims;
+  for (int64_t d = 0; d < x->rank(); ++d)
+    if (d != from) dims.push_back(d);
+  dims.insert(to, from);
   return permute(x, dims);
 }
 
