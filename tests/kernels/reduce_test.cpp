@@ -35,9 +35,9 @@ const Case kCases[] = {
     {{2, 3, 4, 5}, {}},
     {{40, 17, 33}, {0, 2}},
     {{100, 3}, {0}},
-    {{600, 700}, {0}},
-    {{70000, 3}, {0}},
-    {{2, 100000}, {1}},
+    {{300, 700}, {0}},
+    {{30000, 3}, {0}},
+    {{2, 70000}, {1}},
     {{1, 5, 1}, {0, 2}},
     {{0, 3}, {0}},
     {{3, 0}, {0}},
@@ -136,8 +136,8 @@ TEST(Reduce, AllKindsTypesDimensionsAndStrides) {
         const bool extreme = kind == Reduce::amax || kind == Reduce::amin;
         if ((extreme || kind == Reduce::mean) && c.shape.numel() == 0) continue;
         const bool large = c.shape.numel() > 10000;
-        if (large && (kind == Reduce::prod || kind == Reduce::all)) continue;
-        if (large && t != DType::f32 && t != DType::f64 && t != DType::i32) continue;
+        if (large && (kind != Reduce::sum && kind != Reduce::amax)) continue;
+        if (large && t != DType::f32 && t != DType::i32) continue;
         const bool one = kind == Reduce::prod;
         Array a = random_array(t, c.shape, 1, one ? 0.6 : t == DType::u8 ? 0 : -3, one ? 1.5 : 3);
         if (truth)  // so that both answers occur

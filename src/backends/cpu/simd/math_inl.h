@@ -90,12 +90,15 @@ HWY_INLINE V Exp(D d, V x) {
   using T = hn::TFromD<D>;
   const hn::RebindToSigned<D> di;
   hn::Vec<decltype(di)> n;
-  const V c = hn::Max(hn::Min(x, hn::Set(d, M::kExpHigh)), hn::Set(d, M::kExpLow));
+  // Lanes whose result is 0 compute exp(0): a product that underflows costs a hundred cycles, and
+  // masks of -inf are common.
+  const auto zero = hn::Lt(x, hn::Set(d, M::kExpLow));
+  const V c = hn::IfThenZeroElse(zero, hn::Min(x, hn::Set(d, M::kExpHigh)));
   const V p = hn::Add(ReducedExpm1(d, c, n), hn::Set(d, T(1)));
   // Two factors, since 2^n itself may be subnormal or too large.
   const auto half = hn::ShiftRight<1>(n);
   const V y = hn::Mul(hn::Mul(p, Pow2(d, half)), Pow2(d, hn::Sub(n, half)));
-  return NotANumber(d, x, y);
+  return NotANumber(d, x, hn::IfThenZeroElse(zero, y));
 }
 
 template <class D, class V>

@@ -18,29 +18,44 @@ constexpr size_t kRows = 32;     // rows whose sum is taken in lanes
 template <class T>
 using Tag = hn::ScalableTag<T>;
 
-/// The first n lanes of memory, the rest `fill`.
+/// The first n lanes of memory, the rest `fill`. Reads nothing past them.
 template <class D, class T>
 HWY_INLINE hn::Vec<D> LoadPart(D d, const T* p, size_t n, T fill) {
+#if HWY_MEM_OPS_MIGHT_FAULT
   HWY_ALIGN T lanes[hn::MaxLanes(D())];
   for (size_t i = 0; i < hn::Lanes(d); ++i) lanes[i] = i < n ? p[i] : fill;
   return hn::Load(d, lanes);
+#else
+  const auto valid = hn::FirstN(d, n);
+  return hn::IfThenElse(valid, hn::MaskedLoad(valid, d, p), hn::Set(d, fill));
+#endif
 }
 
 template <class D, class V, class T>
 HWY_INLINE void StorePart(D d, V v, T* p, size_t n) {
+#if HWY_MEM_OPS_MIGHT_FAULT
   HWY_ALIGN T lanes[hn::MaxLanes(D())];
   hn::Store(v, d, lanes);
   for (size_t i = 0; i < n; ++i) p[i] = lanes[i];
+#else
+  hn::BlendedStore(v, hn::FirstN(d, n), d, p);
+#endif
 }
 
 template <class D, class V>
 HWY_INLINE double LaneSum(D d, V v) {
-  using T = hn::TFromD<D>;
-  HWY_ALIGN T lanes[hn::MaxLanes(D())];
-  hn::Store(v, d, lanes);
-  double s = 0;
-  for (size_t i = 0; i < hn::Lanes(d); ++i) s += static_cast<double>(lanes[i]);
-  return s;
+  if constexpr (sizeof(hn::TFromD<D>) == 8) {
+    return hn::GetLane(hn::SumOfLanes(d, v));
+  } else {
+    const HalfTag<D> dh;
+    const hn::Rebind<double, decltype(dh)> dd;
+    const auto low = hn::PromoteTo(dd, LowHalf(dh, v));
+#if HWY_TARGET == HWY_SCALAR
+    return hn::GetLane(low);
+#else
+    return LaneSum(dd, hn::Add(low, hn::PromoteTo(dd, HighHalf(dh, v))));
+#endif
+  }
 }
 
 /// Sum of term(d, i, count) over vectors: count lanes from element i on are valid; term gives 0 in

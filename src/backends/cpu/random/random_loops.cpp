@@ -1,8 +1,10 @@
 #include "backends/cpu/random/random.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numbers>
+#include <type_traits>
 
 #include "backends/cpu/elementwise/loops.h"
 #include "backends/cpu/simd/convert.h"
@@ -139,18 +141,32 @@ class Dropout final : public Kernel {
   std::string description() const override { return "simd"; }
   bool may_alias(int in, int) const override { return in == 0; }
   void run(const void* const* in, void* const* out, void*) const override {
+    if (threshold_ > UINT32_MAX) {
+      std::fill_n(static_cast<T*>(out[0]), n_, T(0));
+      return;
+    }
     const uint64_t key = key_of(in[1]);
     const T* x = static_cast<const T*>(in[0]);
     T* y = static_cast<T*>(out[0]);
     tiles(n_, [&](int64_t first, int64_t n) {
       uint32_t w[kTile];
       words(key, first, n, w);
-      for (int64_t i = 0; i < n; ++i)
-        y[first + i] = w[i] >= threshold_ ? x[first + i] * scale_ : T(0);
+      keep(w, x + first, y + first, n);
     });
   }
 
  private:
+  void keep(const uint32_t* w, const T* x, T* y, int64_t n) const {
+    const uint32_t threshold = static_cast<uint32_t>(threshold_);
+    const T scale = scale_;
+    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) {  // a mask of bits, since a branch would be guessed wrong
+      const Bits kept = Bits(0) - Bits(w[i] >= threshold);
+      y[i] = std::bit_cast<T>(std::bit_cast<Bits>(x[i] * scale) & kept);
+    }
+  }
+
   int64_t n_;
   uint64_t threshold_;
   T scale_;
