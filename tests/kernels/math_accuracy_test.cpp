@@ -4,9 +4,9 @@
 #include <bit>
 #include <functional>
 
+#include <hwy/targets.h>
 #include "arrays.h"
 #include "backends/cpu/elementwise/loops.h"
-#include "hwy/targets.h"
 
 namespace nacre::cpu {
 namespace {

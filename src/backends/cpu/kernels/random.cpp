@@ -8,6 +8,5 @@ KERNEL(random_bits) { return make_random_bits(q.in, q.out); }
 KERNEL(random_uniform) { return make_random_uniform(q.in, q.out); }
 KERNEL(random_normal) { return make_random_normal(q.in, q.out); }
 KERNEL(dropout) { return make_dropout(q.in, q.out, q.number("p")); }
-KERNEL(dropout_grad) { return make_dropout(q.in, q.out, q.number("p")); }
 
 }  // namespace nacre::cpu

@@ -1,6 +1,6 @@
 // Reductions.
-#include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/reduce/reduce.h"
+#include "backends/cpu/kernel_macros.h"
 
 namespace nacre::cpu {
 
