@@ -34,6 +34,15 @@ std::pair<Tensor, Tensor> unify_float(const Tensor& a, const Tensor& b) {
 
 Tensor as_float(const Tensor& t) { return is_float(t.dtype()) ? t : to(t, DType::f32); }
 
+Tensor sum_to_shape(const Tensor& g, const Shape& shape) {
+  if (g.shape() == shape) return g;
+  Ints dims;
+  const int64_t extra = g.rank() - shape.rank();
+  for (int64_t d = 0; d < g.rank(); ++d)
+    if (d < extra || (shape[d - extra] == 1 && g.size(d) != 1)) dims.push_back(d);
+  return reshape(dims.empty() ? g : sum(g, dims), shape);
+}
+
 int64_t broadcast_index(int64_t k, const Shape& out, const Shape& in) {
   int64_t i = 0, stride = 1;
   for (int64_t d = 1; d <= out.rank(); ++d) {

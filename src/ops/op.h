@@ -17,6 +17,9 @@ std::pair<Tensor, Tensor> unify_float(const Tensor& a, const Tensor& b);
 /// Integers and bool become f32, floating tensors stay.
 Tensor as_float(const Tensor& t);
 
+/// g summed over the dimensions along which `shape` was broadcast to the shape of g.
+Tensor sum_to_shape(const Tensor& g, const Shape& shape);
+
 /// Position of element k of `out` in an operand of shape `in` that broadcasts to it.
 int64_t broadcast_index(int64_t k, const Shape& out, const Shape& in);
 

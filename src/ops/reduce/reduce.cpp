@@ -18,6 +18,12 @@ void infer_reduce(Infer& in) {
   in.out(in.dtype(0), reduced_shape(in.shape(0), in.attrs<ReduceAttrs>()));
 }
 
+double reduced_count(const Shape& in, const ReduceAttrs& attrs) {
+  double n = 1;
+  for (int64_t d : attrs.dims) n *= static_cast<double>(in[d]);
+  return n;
+}
+
 Tensor expand_reduced(const Tensor& y, const Shape& shape, const ReduceAttrs& attrs) {
   Shape kept = shape;
   for (int64_t d : attrs.dims) kept[d] = 1;

@@ -18,6 +18,8 @@ struct ReduceAttrs {
 Shape reduced_shape(const Shape& in, const ReduceAttrs& attrs);
 /// Shape rule: type of the input, reduced shape.
 void infer_reduce(Infer& in);
+/// Number of elements that each result is made of.
+double reduced_count(const Shape& in, const ReduceAttrs& attrs);
 /// A reduced tensor broadcast back to the shape it was reduced from.
 Tensor expand_reduced(const Tensor& y, const Shape& shape, const ReduceAttrs& attrs);
 

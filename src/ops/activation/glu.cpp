@@ -1,0 +1,57 @@
+#include "ops/op.h"
+
+namespace nacre {
+namespace {
+struct GluAttrs {
+  int64_t dim = 0;
+  void fields(FieldVisitor& v) { v("dim", dim); }
+};
+}  // namespace
+
+/// Gated linear unit (Dauphin et al., 2017): the first half along a dimension times the sigmoid of
+/// the second. x: any shape, floating; the size of the dimension is even and halves.
+API(Tensor glu(In x, int64_t dim = -1))
+
+OP(glu) = {
+    .name = "glu",
+    .kind = OpKind::composite,
+    .attrs = attr_type<GluAttrs>(),
+    .infer =
+        [](Infer& in) {
+          const int64_t dim = in.attrs<GluAttrs>().dim;
+          in.check_float(0);
+          in.check(in.shape(0)[dim] % 2 == 0,
+                   {"dimension ", dim, " has the odd size ", in.shape(0)[dim]});
+          Shape s = in.shape(0);
+          s[dim] /= 2;
+          in.out(in.dtype(0), s);
+        },
+    .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
+      const auto& a = *static_cast<const GluAttrs*>(attrs);
+      const int64_t half = in[0].size(a.dim) / 2;
+      const Tensor first = narrow(in[0], a.dim, 0, half), second = narrow(in[0], a.dim, half, half);
+      return {first * sigmoid(second)};
+    },
+    .samples =
+        [](Samples& s) {
+          s.add(
+              {s.uniform({3, 4})}, [](const Tensors& x) { return Tensors{glu(x[0])}; },
+              "F.glu({0}, -1)");
+          s.add(
+              {s.uniform({2, 6, 3}, -3, 3)}, [](const Tensors& x) { return Tensors{glu(x[0], 1)}; },
+              "F.glu({0}, 1)");
+          s.add(
+              {s.uniform({0, 4})}, [](const Tensors& x) { return Tensors{glu(x[0], 1)}; },
+              "F.glu({0}, 1)");
+          s.bad(
+              {s.uniform({2, 3})}, [](const Tensors& x) { return Tensors{glu(x[0])}; },
+              "dimension 1 has the odd size 3");
+          s.bad(
+              {s.uniform({2, 4})}, [](const Tensors& x) { return Tensors{glu(x[0], 2)}; },
+              "out of range");
+        },
+};
+
+Tensor glu(In x, int64_t dim) { return make(op_glu, GluAttrs{normalize_dim(dim, x->rank())}, {x}); }
+
+}  // namespace nacre

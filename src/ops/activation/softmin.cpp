@@ -1,0 +1,45 @@
+#include "ops/op.h"
+
+namespace nacre {
+namespace {
+struct SoftminAttrs {
+  int64_t dim = 0;
+  void fields(FieldVisitor& v) { v("dim", dim); }
+};
+}  // namespace
+
+/// Softmin along one dimension: softmax(-x).
+/// x: any shape, floating.
+API(Tensor softmin(In x, int64_t dim = -1))
+
+OP(softmin) = {
+    .name = "softmin",
+    .kind = OpKind::composite,
+    .attrs = attr_type<SoftminAttrs>(),
+    .infer = infer_same_float,
+    .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
+      const auto& a = *static_cast<const SoftminAttrs*>(attrs);
+      return {softmax(neg(in[0]), a.dim)};
+    },
+    .samples =
+        [](Samples& s) {
+          s.add(
+              {s.uniform({3, 4}, -3, 3)}, [](const Tensors& x) { return Tensors{softmin(x[0])}; },
+              "F.softmin({0}, -1)");
+          s.add(
+              {s.uniform({2, 3, 4}, -3, 3)},
+              [](const Tensors& x) { return Tensors{softmin(x[0], 1)}; }, "F.softmin({0}, 1)");
+          s.add(
+              {s.uniform({0, 3})}, [](const Tensors& x) { return Tensors{softmin(x[0])}; },
+              "F.softmin({0}, -1)");
+          s.bad(
+              {s.uniform({2, 3})}, [](const Tensors& x) { return Tensors{softmin(x[0], 2)}; },
+              "out of range");
+        },
+};
+
+Tensor softmin(In x, int64_t dim) {
+  return make(op_softmin, SoftminAttrs{normalize_dim(dim, x->rank())}, {x});
+}
+
+}  // namespace nacre

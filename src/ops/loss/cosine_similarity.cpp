@@ -1,0 +1,82 @@
+#include "ops/op.h"
+
+namespace nacre {
+namespace {
+struct CosineSimilarityAttrs {
+  int64_t dim = 0;
+  double eps = 1e-8;
+  void fields(FieldVisitor& v) {
+    v("dim", dim);
+    v("eps", eps);
+  }
+};
+}  // namespace
+
+/// Cosine of the angle between vectors along one dimension: a . b / (max(|a|, eps) max(|b|, eps)).
+/// a, b: shapes that broadcast, floating. Returns the shape without that dimension.
+API(Tensor cosine_similarity(In a, In b, int64_t dim = -1, double eps = 1e-8))
+
+OP(cosine_similarity) = {
+    .name = "cosine_similarity",
+    .kind = OpKind::composite,
+    .attrs = attr_type<CosineSimilarityAttrs>(),
+    .infer =
+        [](Infer& in) {
+          in.check_float(0);
+          in.check(in.attrs<CosineSimilarityAttrs>().eps > 0, {"eps has to be positive"});
+          Shape s = in.shape(0);
+          s.erase(in.attrs<CosineSimilarityAttrs>().dim);
+          in.out(in.dtype(0), s);
+        },
+    .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
+      const auto& a = *static_cast<const CosineSimilarityAttrs*>(attrs);
+      const Ints dim = {a.dim};
+      const Tensor size = maximum(norm(in[0], 2, dim), a.eps) * maximum(norm(in[1], 2, dim), a.eps);
+      return {sum(in[0] * in[1], dim) / size};
+    },
+    .samples =
+        [](Samples& s) {
+          s.add(
+              {s.uniform({3, 4}), s.uniform({3, 4})},
+              [](const Tensors& x) { return Tensors{cosine_similarity(x[0], x[1])}; },
+              "F.cosine_similarity({0}, {1}, -1)");
+          s.add(
+              {s.uniform({2, 4, 3}), s.uniform({4, 1})},
+              [](const Tensors& x) { return Tensors{cosine_similarity(x[0], x[1], 1)}; },
+              "F.cosine_similarity({0}, {1}, 1)");
+          s.add(
+              {s.uniform({5}), s.uniform({5})},
+              [](const Tensors& x) { return Tensors{cosine_similarity(x[0], x[1], 0)}; },
+              "F.cosine_similarity({0}, {1}, 0)");
+          s.add(
+              {s.uniform({0, 3}), s.uniform({0, 3})},
+              [](const Tensors& x) { return Tensors{cosine_similarity(x[0], x[1])}; },
+              "F.cosine_similarity({0}, {1}, -1)");
+          s.add(
+               {s.at({0, 0, 1, 0}, {2, 2}), s.at({1, 2, -3, 0}, {2, 2})},
+               [](const Tensors& x) { return Tensors{cosine_similarity(x[0], x[1])}; },
+               "F.cosine_similarity({0}, {1}, -1)")
+              .check_grad = false;
+          s.bad(
+              {s.uniform({3}), s.uniform({4})},
+              [](const Tensors& x) { return Tensors{cosine_similarity(x[0], x[1])}; },
+              "do not broadcast");
+          s.bad(
+              {s.uniform({3}), s.uniform({3})},
+              [](const Tensors& x) { return Tensors{cosine_similarity(x[0], x[1], 1)}; },
+              "out of range");
+          s.bad(
+              {s.uniform({3}), s.uniform({3})},
+              [](const Tensors& x) { return Tensors{cosine_similarity(x[0], x[1], 0, 0)}; },
+              "eps has to be positive");
+        },
+};
+
+Tensor cosine_similarity(In a, In b, int64_t dim, double eps) {
+  const auto [x, y] = unify_float(a, b);
+  const Shape s = broadcast_shapes(x.shape(), y.shape());
+  return make(op_cosine_similarity, CosineSimilarityAttrs{normalize_dim(dim, s.rank()), eps},
+              {expand(x, s), expand(y, s)});
+}
+
+}  // namespace nacre
