@@ -282,7 +282,9 @@ std::unique_ptr<Kernel> make_index_select(Operands in, Operands out, int64_t dim
 }
 
 std::unique_ptr<Kernel> make_index_add(Operands in, Operands out, int64_t dim) {
-  if (!is_index(in[1].dtype) || in[0].shape.empty() || in[2].dtype != in[0].dtype) return nullptr;
+  if (!is_index(in[1].dtype) || in[0].shape.empty() || in[2].dtype != in[0].dtype ||
+      in[0].dtype == DType::boolean)
+    return nullptr;
   if (is_half(in[0].dtype))
     return in_f32(in, out, [&](Operands i, Operands o) { return make_index_add(i, o, dim); });
   return for_type(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {
@@ -308,6 +310,7 @@ std::unique_ptr<Kernel> make_scatter(Operands in, Operands out, int64_t dim,
     return for_size(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {
       return std::make_unique<Scatter<decltype(zero), Reduce::set>>(in[0], in[1], in[2], dim);
     });
+  if (in[0].dtype == DType::boolean) return nullptr;
   if (is_half(in[0].dtype))
     return in_f32(in, out, [&](Operands i, Operands o) { return make_scatter(i, o, dim, reduce); });
   return for_type(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {

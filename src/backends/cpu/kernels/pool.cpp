@@ -15,11 +15,12 @@ struct Window {
   std::array<int64_t, 3> in{1, 1, 1}, out{1, 1, 1}, kernel{1, 1, 1};
   std::array<int64_t, 3> stride{1, 1, 1}, dilation{1, 1, 1}, pad{0, 0, 0};
   int64_t planes = 0;
-  bool include_pad = false;
+  bool whole = false;  // every window counts all of its taps
 
   Window(const Shape& x, const Shape& y, const PoolAttrs& a)
-      : planes(x[0] * x[1]), include_pad(a.include_pad) {
+      : planes(x[0] * x[1]), whole(a.include_pad) {
     const int64_t rank = x.rank() - 2;
+    bool clipped = false;
     for (int64_t i = 0; i < rank; ++i) {
       const auto at = static_cast<size_t>(3 - rank + i);
       in[at] = x[2 + i];
@@ -28,7 +29,10 @@ struct Window {
       stride[at] = a.stride[i];
       dilation[at] = a.dilation[i];
       pad[at] = a.pad_low[i];
+      clipped = clipped || pad[at] > 0 ||
+                (out[at] - 1) * stride[at] + (kernel[at] - 1) * dilation[at] >= in[at];
     }
+    whole = whole || !clipped;
   }
   int64_t in_plane() const { return in[0] * in[1] * in[2]; }
   int64_t out_plane() const { return out[0] * out[1] * out[2]; }
@@ -67,7 +71,7 @@ struct Window {
   // The divisor of output o of row r.
   template <typename T>
   T scale(int64_t r, int64_t o) const {
-    if (include_pad) return T(1) / static_cast<T>(taps());
+    if (whole) return T(1) / static_cast<T>(taps());
     const int64_t n = inside(0, r / out[1]) * inside(1, r % out[1]) * inside(2, o);
     return n > 0 ? T(1) / static_cast<T>(n) : T(0);
   }
