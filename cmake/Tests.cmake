@@ -2,6 +2,7 @@
 # tests/<area>/*_slow_test.cpp        -> build/test_<area>_slow          label slow
 # tests/<area>/*_concurrency_test.cpp -> build/test_<area>_concurrency   label concurrency
 # tests/<area>/*_fuzz_test.cpp        -> build/test_<area>_fuzz          label fuzz
+# Other files tests/<area>/*.cpp are helpers, compiled into test_<area>.
 # The targets tests_fast, tests_slow, ... build those of one label.
 find_package(GTest REQUIRED)
 foreach(label fast slow concurrency fuzz)
@@ -37,6 +38,8 @@ foreach(folder ${entries})
     endif()
   endforeach()
   if(files)
-    nacre_test(test_${area} fast ${files})
+    file(GLOB helpers CONFIGURE_DEPENDS ${folder}/*.cpp)
+    list(FILTER helpers EXCLUDE REGEX "_(test|fuzz).cpp$")
+    nacre_test(test_${area} fast ${files} ${helpers})
   endif()
 endforeach()
