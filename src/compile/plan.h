@@ -93,6 +93,10 @@ Graph run_passes(Graph graph, const CompileOptions& options);
 /// Finds a kernel for a node as the executor would: a backend's, or null.
 std::shared_ptr<const Kernel> find_kernel(const KernelQuery& query, const CompileOptions& options);
 
+/// For tests: this function answers for the backend's kernel of an op; null takes it away again.
+/// Call it while no other thread compiles, and clear_plans() afterwards.
+void set_kernel_override(const std::string& op, PrepareFn prepare);
+
 /// The adapter that runs an op's reference.
 std::unique_ptr<Kernel> reference_kernel(const KernelQuery& query);
 /// Runs of reference kernels in this process outside NACRE_BACKEND=ref, by op name.

@@ -43,6 +43,22 @@ Tensor sum_to_shape(const Tensor& g, const Shape& shape) {
   return reshape(dims.empty() ? g : sum(g, dims), shape);
 }
 
+int64_t normalize_dim(const OpDef& op, int64_t dim, int64_t rank) {
+  try {
+    return normalize_dim(dim, rank);
+  } catch (const Error& e) {
+    fail(e.kind(), {"[", op.name, "] ", e.what(), where()});
+  }
+}
+
+Ints normalize_dims(const OpDef& op, const Ints& dims, int64_t rank) {
+  try {
+    return normalize_dims(dims, rank);
+  } catch (const Error& e) {
+    fail(e.kind(), {"[", op.name, "] ", e.what(), where()});
+  }
+}
+
 int64_t broadcast_index(int64_t k, const Shape& out, const Shape& in) {
   int64_t i = 0, stride = 1;
   for (int64_t d = 1; d <= out.rank(); ++d) {

@@ -20,6 +20,10 @@ Tensor as_float(const Tensor& t);
 /// g summed over the dimensions along which `shape` was broadcast to the shape of g.
 Tensor sum_to_shape(const Tensor& g, const Shape& shape);
 
+/// normalize_dim and normalize_dims of nacre/shape.h, with Errors that name the op.
+int64_t normalize_dim(const OpDef& op, int64_t dim, int64_t rank);
+Ints normalize_dims(const OpDef& op, const Ints& dims, int64_t rank);
+
 /// Position of element k of `out` in an operand of shape `in` that broadcasts to it.
 int64_t broadcast_index(int64_t k, const Shape& out, const Shape& in);
 

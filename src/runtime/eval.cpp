@@ -104,7 +104,7 @@ void visit(Work& w, std::span<const Tensor> roots, uint64_t mark) {
 /// A node keeps its graph after evaluation if gradients may still be asked for.
 bool keeps_graph(const Node* n) {
   return (n->tracked && !n->consumed && !n->leaf_of_grad) ||
-         (eager() && !n->consumed && n->op && n->op->pure && n->op->kind != OpKind::view);
+         (eager() && !n->consumed && n->op && n->op->pure && (n->op->vjp || n->op->decompose));
 }
 
 void find_outputs(Work& w, std::span<const Tensor> roots, uint64_t mark) {

@@ -140,7 +140,7 @@ std::vector<KernelName> kernels_of(const Subject& subject, const Sample& sample,
     for (const Operand& o : ins)
       if (is_float(o.dtype)) type = o.dtype;
     const bool found =
-        find_kernel({*n->op, n->attrs.get(), ins, outs, n->attrs.hash()}, reference) != nullptr;
+        find_kernel({*n->op, n->attrs.get(), ins, outs, n->attrs.hash()}, options) != nullptr;
     names.emplace_back(n->op->name, type, found && !reference ? "cpu" : "reference");
   }
   return names;

@@ -49,7 +49,7 @@ OP(sum) = {
 };
 
 Tensor sum(In x, const Ints& dims, bool keepdim) {
-  return make(op_sum, ReduceAttrs{normalize_dims(dims, x->rank()), keepdim}, {widened(x)});
+  return make(op_sum, ReduceAttrs{normalize_dims(op_sum, dims, x->rank()), keepdim}, {widened(x)});
 }
 
 }  // namespace nacre

@@ -105,7 +105,8 @@ Tensor permute(In x, const Ints& dims) {
 Tensor transpose(In x, int64_t a, int64_t b) {
   Ints dims;
   for (int64_t d = 0; d < x->rank(); ++d) dims.push_back(d);
-  std::swap(dims[normalize_dim(a, x->rank())], dims[normalize_dim(b, x->rank())]);
+  std::swap(dims[normalize_dim(op_permute, a, x->rank())],
+            dims[normalize_dim(op_permute, b, x->rank())]);
   return permute(x, dims);
 }
 

@@ -125,8 +125,8 @@ Tensor reshape(In x, const Shape& shape) {
 
 Tensor flatten(In x, int64_t first, int64_t last) {
   if (x->rank() == 0) return reshape(x, {1});
-  first = normalize_dim(first, x->rank());
-  last = normalize_dim(last, x->rank());
+  first = normalize_dim(op_reshape, first, x->rank());
+  last = normalize_dim(op_reshape, last, x->rank());
   Shape s = x->shape().slice(0, first);
   s.push_back(x->shape().slice(first, last + 1).numel());
   for (int64_t d = last + 1; d < x->rank(); ++d) s.push_back(x->size(d));
@@ -134,7 +134,7 @@ Tensor flatten(In x, int64_t first, int64_t last) {
 }
 
 Tensor squeeze(In x, const Ints& dims) {
-  const Ints list = normalize_dims(dims, x->rank());
+  const Ints list = normalize_dims(op_reshape, dims, x->rank());
   Shape s;
   for (int64_t d = 0; d < x->rank(); ++d) {
     const bool named = std::find(list.begin(), list.end(), d) != list.end();
@@ -145,7 +145,7 @@ Tensor squeeze(In x, const Ints& dims) {
 
 Tensor unsqueeze(In x, int64_t dim) {
   Shape s = x->shape();
-  s.insert(normalize_dim(dim, x->rank() + 1), 1);
+  s.insert(normalize_dim(op_reshape, dim, x->rank() + 1), 1);
   return reshape(x, s);
 }
 
