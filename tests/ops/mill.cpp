@@ -66,8 +66,12 @@ Tensors Subject::substituted(const Tensors& out) const {
   for (const Node* n : topological(out)) {
     if (!n->op || n->evaluated) continue;
     Tensors in;
-    for (const Tensor& t : n->inputs) in.push_back(mapped(t));
-    made[n] = make_all(n->op == listed_ ? def_ : *n->op, n->attrs, in);
+    bool changed = n->op == listed_;  // what lies below the op stays: gradients are taken there
+    for (const Tensor& t : n->inputs) {
+      in.push_back(mapped(t));
+      changed = changed || !same(in.back(), t);
+    }
+    if (changed) made[n] = make_all(n->op == listed_ ? def_ : *n->op, n->attrs, in);
   }
   Tensors result;
   for (const Tensor& t : out) result.push_back(mapped(t));

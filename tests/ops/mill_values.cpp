@@ -243,7 +243,8 @@ void check_layouts(const Subject& subject, Report& report) {
   for (size_t i = 0; i < subject.samples().size(); ++i) {
     if (subject.samples()[i].inputs.empty()) continue;
     for (Layout l : {Layout::transposed, Layout::sliced, Layout::expanded})
-      compare_layout(subject, i, l, report);
+      if (l != Layout::expanded || subject.def().kind != OpKind::control)  // see must_survive
+        compare_layout(subject, i, l, report);
   }
 }
 
@@ -251,8 +252,10 @@ void check_layouts(const Subject& subject, Report& report) {
 
 namespace {
 
-/// Any result or an Error will do; everything else escapes and fails.
+/// Any result or an Error will do; everything else escapes and fails. Loops are left out: on other
+/// inputs than the sample's they may have no end.
 void must_survive(const Subject& subject, const Sample& s, const Tensors& in) {
+  if (subject.def().kind == OpKind::control) return;
   for (Mode mode : {Mode::optimised, Mode::reference}) {
     Run run(mode);
     outcome(subject, s, in);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "compile/plan.h"
+#include "nacre/autograd.h"
 #include "nacre/ops.h"
 #include "nacre/plan.h"
 #include "ops/mill.h"
@@ -68,8 +69,9 @@ TEST(Mutation, AGradientWithTheInputsSwapped) {
 TEST(Mutation, AGradientThatForgetsAnInput) {
   OpDef op = copy_of("matmul");
   op.vjp = [](Vjp& v) {
-    std::vector<bool> wants = {v.wants(0), false};
-    Vjp part(v.y(), std::vector<Tensor>{v.x(0), v.x(1)}, {v.dy()}, wants);
+    const std::vector<bool> wants = {v.wants(0), false};
+    const Tensors in = {v.x(0), v.x(1)};
+    Vjp part(v.y(), in, {v.dy()}, wants);
     v.dx(0) = run_vjp(*find_op("matmul"), part)[0];
   };
   EXPECT_TRUE(fails(op, "Gradient"));
@@ -92,9 +94,19 @@ TEST(Mutation, AShapeRuleThatTransposes) {
   EXPECT_TRUE(fails(op, "Golden"));
 }
 
-TEST(Mutation, AShapeRuleThatRefusesNothing) {
+TEST(Mutation, ABadInputThatIsTaken) {
   OpDef op = copy_of("add");
-  op.infer = [](Infer& in) { in.out(in.dtype(0), in.shape(0)); };
+  op.samples = [](Samples& s) {
+    s.bad(
+        {s.uniform({2, 3}), s.uniform({3})},
+        [](const Tensors& x) { return Tensors{add(x[0], x[1])}; }, "do not broadcast");
+  };
+  EXPECT_TRUE(fails(op, "BadInputs"));
+  op.samples = [](Samples& s) {
+    s.bad(
+        {s.uniform({2, 3}), s.uniform({4})},
+        [](const Tensors& x) { return Tensors{add(x[0], x[1])}; }, "another text");
+  };
   EXPECT_TRUE(fails(op, "BadInputs"));
 }
 
