@@ -35,7 +35,7 @@ Values make_input(const SampleInput& in, Key key, DType floating) {
 }
 }  // namespace
 
-std::vector<Values> Subject::inputs(const Sample& sample, size_t number, DType floating) const {
+std::vector<Values> Subject::inputs(const OpSample& sample, size_t number, DType floating) const {
   std::vector<Values> list;
   for (const SampleInput& in : sample.inputs)
     list.push_back(
@@ -78,7 +78,7 @@ Tensors Subject::substituted(const Tensors& out) const {
   return result;
 }
 
-Tensors Subject::call(const Sample& sample, const Tensors& in) const {
+Tensors Subject::call(const OpSample& sample, const Tensors& in) const {
   if (&def_ == listed_) return sample.call(in);
   const bool was_eager = eager();
   set_eager(false);
@@ -125,8 +125,8 @@ Counts& counts() {
   return c;
 }
 
-std::vector<KernelName> kernels_of(const Subject& subject, const Sample& sample, const Tensors& in,
-                                   bool reference) {
+std::vector<KernelName> kernels_of(const Subject& subject, const OpSample& sample,
+                                   const Tensors& in, bool reference) {
   CompileOptions options;
   options.passes = false;
   options.reference = reference;
@@ -243,7 +243,7 @@ std::vector<Values> values_of(const Tensors& tensors) {
   return out;
 }
 
-std::string describe(const Sample& sample, size_t number) {
+std::string describe(const OpSample& sample, size_t number) {
   std::string s = cat({"sample ", number, " ("});
   for (size_t i = 0; i < sample.inputs.size(); ++i)
     s += cat({i ? ", " : "", sample.inputs[i].dtype, " ", sample.inputs[i].shape});
@@ -295,7 +295,7 @@ Tensor projection(const Subject& subject, size_t sample, const Tensors& out) {
   return loss;
 }
 
-std::vector<size_t> differentiable(const Sample& sample) {
+std::vector<size_t> differentiable(const OpSample& sample) {
   std::vector<size_t> list;
   for (size_t i = 0; i < sample.inputs.size(); ++i)
     if (is_float(sample.inputs[i].dtype) && sample.inputs[i].differentiable) list.push_back(i);

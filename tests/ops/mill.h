@@ -36,17 +36,17 @@ class Subject {
  public:
   explicit Subject(const OpDef& def);
   const OpDef& def() const { return def_; }
-  const std::vector<Sample>& samples() const { return samples_.list; }
-  const std::vector<std::pair<Sample, std::string>>& bad_samples() const {
+  const std::vector<OpSample>& samples() const { return samples_.list; }
+  const std::vector<std::pair<OpSample, std::string>>& bad_samples() const {
     return samples_.bad_list;
   }
 
   /// Calls the sample. If the definition is not the one in the table of ops, its nodes take the
   /// place of that one's.
-  Tensors call(const Sample& sample, const Tensors& in) const;
+  Tensors call(const OpSample& sample, const Tensors& in) const;
   /// Inputs of a sample, the same in every run; f32 inputs hold values of type `floating`.
   std::vector<Values> inputs(size_t sample, DType floating) const;
-  std::vector<Values> inputs(const Sample& sample, size_t number, DType floating) const;
+  std::vector<Values> inputs(const OpSample& sample, size_t number, DType floating) const;
   /// Weights of a random projection of output k, of size 0.5 to 1.5 and either sign.
   std::vector<double> weights(size_t sample, size_t k, int64_t n) const;
 
@@ -89,7 +89,7 @@ struct Counts {
 };
 Counts& counts();
 /// The kernels that the plan of a sample with these inputs runs. Throws what compiling throws.
-std::vector<KernelName> kernels_of(const Subject&, const Sample&, const Tensors& in,
+std::vector<KernelName> kernels_of(const Subject&, const OpSample&, const Tensors& in,
                                    bool reference);
 
 // ---- tools of the checks
@@ -119,7 +119,7 @@ double round_off(DType dtype);
 /// True for inputs that stand for "the floating type under test".
 bool is_tested_float(const SampleInput& in);
 /// "sample 2 (f32 2x3, i64 4), f16".
-std::string describe(const Sample& sample, size_t number);
+std::string describe(const OpSample& sample, size_t number);
 
 /// How far two results may lie apart, per element: relative * max(|want|, floor).
 struct Tolerance {
@@ -133,6 +133,6 @@ double scale_of(const Values& v);
 /// sum(out * weights) over the floating outputs, in f64; undefined if there are none.
 Tensor projection(const Subject&, size_t sample, const Tensors& out);
 /// Positions of the inputs whose gradient can be taken.
-std::vector<size_t> differentiable(const Sample& sample);
+std::vector<size_t> differentiable(const OpSample& sample);
 
 }  // namespace nacre::testing

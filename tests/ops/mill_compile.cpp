@@ -15,7 +15,7 @@ namespace {
 
 /// Outputs and, where there are any, gradients, evaluated together.
 Tensors everything(const Subject& subject, size_t number, const Tensors& in) {
-  const Sample& s = subject.samples()[number];
+  const OpSample& s = subject.samples()[number];
   Tensors out = subject.call(s, in);
   const std::vector<size_t> which = differentiable(s);
   if (which.empty()) return out;
@@ -38,7 +38,7 @@ std::vector<Values> run(const Subject& subject, size_t number, const std::vector
 
 void check_compiled(const Subject& subject, Report& report) {
   for (size_t i = 0; i < subject.samples().size(); ++i) {
-    const Sample& s = subject.samples()[i];
+    const OpSample& s = subject.samples()[i];
     const std::string at = describe(s, i);
     const std::vector<Values> in = subject.inputs(i, DType::f32);
     const auto plain = run(subject, i, in, Mode::plain);
@@ -74,7 +74,7 @@ void round_trip_attributes(const Node* n, const std::string& at, Report& report)
 
 void check_save_load(const Subject& subject, Report& report) {
   for (size_t i = 0; i < subject.samples().size(); ++i) {
-    const Sample& s = subject.samples()[i];
+    const OpSample& s = subject.samples()[i];
     const std::string at = describe(s, i);
     const Tensors in = tensors_of(subject.inputs(i, DType::f32));
     const Tensors out = subject.call(s, in);

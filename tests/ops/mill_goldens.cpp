@@ -40,7 +40,7 @@ Json list_of(const Shape& shape) {
 /// Of everything that the golden depends on: the expression, the inputs, the weights.
 std::string checksum(const Subject& subject, size_t number, const std::vector<Values>& in,
                      const Tensors& out) {
-  const Sample& s = subject.samples()[number];
+  const OpSample& s = subject.samples()[number];
   std::string text = s.torch + (s.check_grad ? " grad " : " ");
   const auto add = [&](const std::vector<double>& values) {
     for (double v : values) {
@@ -58,7 +58,7 @@ std::string checksum(const Subject& subject, size_t number, const std::vector<Va
 }
 
 Json request(const Subject& subject, size_t number) {
-  const Sample& s = subject.samples()[number];
+  const OpSample& s = subject.samples()[number];
   const std::vector<Values> in = subject.inputs(number, DType::f64);
   const Tensors out = subject.call(s, tensors_of(in));
   Json r = Json::object();
@@ -109,7 +109,7 @@ void compare(const std::vector<Values>& got, const Json& golden, double relative
 
 void check_golden(const Subject& subject, Report& report) {
   for (size_t i = 0; i < subject.samples().size(); ++i) {
-    const Sample& s = subject.samples()[i];
+    const OpSample& s = subject.samples()[i];
     if (s.torch.empty()) continue;
     const std::string at = describe(s, i);
     const Json* golden = goldens().find(key_of(subject, i));

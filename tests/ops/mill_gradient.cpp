@@ -111,7 +111,7 @@ Tensor second(const Subject& subject, size_t number, const Tensors& in,
 }
 
 struct Setup {
-  const Sample& sample;
+  const OpSample& sample;
   Inputs in;
   std::vector<size_t> which;
   std::string at;
@@ -120,7 +120,7 @@ struct Setup {
 };
 
 Setup prepare(const Subject& subject, size_t number) {
-  const Sample& s = subject.samples()[number];
+  const OpSample& s = subject.samples()[number];
   Setup setup{s, subject.inputs(number, DType::f64), differentiable(s), describe(s, number)};
   if (setup.which.empty()) return setup;
   Run run(Mode::reference);

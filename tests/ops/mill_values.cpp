@@ -16,12 +16,12 @@ namespace {
 
 constexpr DType kFloats[] = {DType::f32, DType::f64, DType::bf16, DType::f16};
 
-bool has_tested_float(const Sample& s) {
+bool has_tested_float(const OpSample& s) {
   return std::any_of(s.inputs.begin(), s.inputs.end(), is_tested_float);
 }
 
 /// The same inputs for the oracle: values of a narrow type held in f64.
-std::vector<Values> widened(const Sample& s, std::vector<Values> in) {
+std::vector<Values> widened(const OpSample& s, std::vector<Values> in) {
   for (size_t i = 0; i < in.size(); ++i)
     if (is_tested_float(s.inputs[i])) in[i].dtype = DType::f64;
   return in;
@@ -39,7 +39,7 @@ double largest_input(const std::vector<Values>& in) {
 /// counts for f32 and f64 only, as sums of 16-bit types run in f32. N is the number of kernels,
 /// each of which rounds. An elementwise op has K = 1 and is measured per element; sums of terms
 /// that cancel are measured by what goes in.
-Tolerance tolerance_of(const Subject& subject, const Sample& s, const std::vector<Values>& in,
+Tolerance tolerance_of(const Subject& subject, const OpSample& s, const std::vector<Values>& in,
                        const Values& got, DType floating, size_t nodes) {
   if (!is_float(got.dtype)) return {0, 0};
   const bool scalar = subject.def().kind == OpKind::elementwise && nodes == 1;
@@ -58,8 +58,8 @@ void record(const std::vector<KernelName>& kernels) {
   for (const KernelName& k : kernels) counts().kernels.insert(k);
 }
 
-void compare(const Subject& subject, const Sample& s, size_t number, DType floating, bool reference,
-             Report& report) {
+void compare(const Subject& subject, const OpSample& s, size_t number, DType floating,
+             bool reference, Report& report) {
   const std::string at =
       cat({describe(s, number), " ", floating, reference ? " reference" : " cpu"});
   const std::vector<Values> in = subject.inputs(number, floating);
@@ -111,7 +111,7 @@ void check_definition(const Subject& subject, Report& report) {
   for (const OpDocumented& d : builtin_ops())
     if (d.def->id == op.id && !d.doc[0]) report.fail({"is not documented"});
   for (size_t i = 0; i < subject.samples().size(); ++i) {
-    const Sample& s = subject.samples()[i];
+    const OpSample& s = subject.samples()[i];
     if (s.torch.empty() && s.oracle.empty())
       report.fail({describe(s, i), " has neither a torch expression nor another oracle"});
     for (const SampleInput& in : s.inputs)
@@ -125,7 +125,7 @@ void check_definition(const Subject& subject, Report& report) {
 void check_forward(const Subject& subject, Report& report) {
   counts().ops.insert(subject.def().name);
   for (size_t i = 0; i < subject.samples().size(); ++i) {
-    const Sample& s = subject.samples()[i];
+    const OpSample& s = subject.samples()[i];
     ++counts().samples;
     for (DType t : kFloats) {
       if (t != DType::f32 && !has_tested_float(s)) continue;
@@ -185,7 +185,7 @@ struct Outcome {
   std::vector<Values> values;
   std::string error;
 };
-Outcome outcome(const Subject& subject, const Sample& s, const Tensors& in) {
+Outcome outcome(const Subject& subject, const OpSample& s, const Tensors& in) {
   try {
     return {values_of(subject.call(s, in)), ""};
   } catch (const Error& e) {
@@ -194,7 +194,7 @@ Outcome outcome(const Subject& subject, const Sample& s, const Tensors& in) {
 }
 
 /// True if rounding errors of the inputs change the result as much as what is to be seen.
-bool ill_posed(const Subject& subject, const Sample& s, std::vector<Values> in) {
+bool ill_posed(const Subject& subject, const OpSample& s, std::vector<Values> in) {
   const Outcome before = outcome(subject, s, tensors_of(in));
   for (Values& v : in)
     if (is_float(v.dtype))
@@ -208,7 +208,7 @@ bool ill_posed(const Subject& subject, const Sample& s, std::vector<Values> in) 
 }
 
 void compare_layout(const Subject& subject, size_t number, Layout layout, Report& report) {
-  const Sample& s = subject.samples()[number];
+  const OpSample& s = subject.samples()[number];
   std::vector<Values> in = subject.inputs(number, DType::f32);
   Tensors views;
   for (size_t i = 0; i < in.size(); ++i) {
@@ -254,7 +254,7 @@ namespace {
 
 /// Any result or an Error will do; everything else escapes and fails. Loops are left out: on other
 /// inputs than the sample's they may have no end.
-void must_survive(const Subject& subject, const Sample& s, const Tensors& in) {
+void must_survive(const Subject& subject, const OpSample& s, const Tensors& in) {
   if (subject.def().kind == OpKind::control) return;
   for (Mode mode : {Mode::optimised, Mode::reference}) {
     Run run(mode);
@@ -263,7 +263,7 @@ void must_survive(const Subject& subject, const Sample& s, const Tensors& in) {
 }
 
 void specials(const Subject& subject, size_t number) {
-  const Sample& s = subject.samples()[number];
+  const OpSample& s = subject.samples()[number];
   std::vector<Values> in = subject.inputs(number, DType::f32);
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   for (double special : {std::numeric_limits<double>::quiet_NaN(), kInfinity, -kInfinity}) {
@@ -281,7 +281,7 @@ void specials(const Subject& subject, size_t number) {
 }
 
 void wrong_types(const Subject& subject, size_t number, Report& report) {
-  const Sample& s = subject.samples()[number];
+  const OpSample& s = subject.samples()[number];
   const std::vector<Values> in = subject.inputs(number, DType::f32);
   for (size_t i = 0; i < in.size(); ++i) {
     for (DType t : {DType::f64, DType::f16, DType::i64, DType::u8, DType::boolean, DType::f32}) {
@@ -307,7 +307,7 @@ void wrong_types(const Subject& subject, size_t number, Report& report) {
 
 /// Inputs with a dimension more, and with one size changed.
 void wrong_shapes(const Subject& subject, size_t number) {
-  const Sample& s = subject.samples()[number];
+  const OpSample& s = subject.samples()[number];
   for (size_t i = 0; i < s.inputs.size(); ++i) {
     if (s.inputs[i].kind == SampleInput::Kind::key) continue;
     for (int way = 0; way < 3; ++way) {
