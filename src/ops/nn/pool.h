@@ -1,0 +1,44 @@
+// What the pooling ops share.
+#pragma once
+
+#include "ops/nn/window.h"
+
+namespace nacre {
+
+struct MaxPoolAttrs {
+  Ints kernel, stride, dilation, pad_low, pad_high;  ///< one entry for each spatial dimension
+  void fields(FieldVisitor& v) {
+    v("kernel", kernel);
+    v("stride", stride);
+    v("dilation", dilation);
+    v("pad_low", pad_low);
+    v("pad_high", pad_high);
+  }
+};
+struct AvgPoolAttrs : MaxPoolAttrs {
+  bool include_pad = true;
+  void fields(FieldVisitor& v) {
+    MaxPoolAttrs::fields(v);
+    v("include_pad", include_pad);
+  }
+};
+struct AvgPoolGradAttrs : AvgPoolAttrs {
+  Ints input_size;  ///< spatial size of the result
+  void fields(FieldVisitor& v) {
+    AvgPoolAttrs::fields(v);
+    v("input_size", input_size);
+  }
+};
+
+inline Window window_of(const MaxPoolAttrs& a) {
+  return {a.kernel, a.stride, a.dilation, a.pad_low, a.pad_high};
+}
+
+/// Average pooling nodes with resolved attributes.
+Tensor avg_pool(const Tensor& x, const AvgPoolAttrs& a);
+Tensor avg_pool_grad(const Tensor& dy, const AvgPoolAttrs& a, const Ints& input_size);
+
+/// Checks that x has `rank` spatial dimensions; errors begin with [op].
+void check_pool_input(const char* op, const Tensor& x, int64_t rank);
+
+}  // namespace nacre
