@@ -21,7 +21,7 @@ std::vector<double> divisors(const Shape& in, const Shape& out, const AvgPoolAtt
   return n;
 }
 
-AvgPoolAttrs with_window(const Window& w, bool include_pad) {
+AvgPoolAttrs with_window(const SlidingWindow& w, bool include_pad) {
   AvgPoolAttrs a;
   static_cast<MaxPoolAttrs&>(a) = {w.kernel, w.stride, w.dilation, w.pad_low, w.pad_high};
   a.include_pad = include_pad;
@@ -136,7 +136,7 @@ OP(avg_pool_grad) = {
     .vjp = [](Vjp& v) { v.dx(0) = avg_pool(v.dy(), v.attrs<AvgPoolGradAttrs>()); },
     .samples =
         [](Samples& s) {
-          const auto call = [](Window w, bool include_pad, Ints size) {
+          const auto call = [](SlidingWindow w, bool include_pad, Ints size) {
             return [w, include_pad, size](const Tensors& x) {
               return Tensors{avg_pool_grad(x[0], with_window(w, include_pad), size)};
             };
@@ -170,15 +170,15 @@ Tensor averaged(const char* op, int64_t rank, const Tensor& x, const Ints& kerne
   check_pool_input(op, x, rank);
   const Shape spatial = spatial_of(x.shape());
   const Ints& stride = o.stride.empty() ? kernel : o.stride;
-  const Window plain =
+  const SlidingWindow plain =
       resolve_window(op, spatial, kernel, stride, o.padding, o.dilation, false, false);
   if (!o.ceil_mode) return avg_pool(x, with_window(plain, o.include_pad));
-  const Window w = resolve_window(op, spatial, kernel, stride, o.padding, o.dilation, false, true);
+  const SlidingWindow w = resolve_window(op, spatial, kernel, stride, o.padding, o.dilation, false, true);
   if (!o.include_pad || w.pad_high == plain.pad_high)
     return avg_pool(x, with_window(w, o.include_pad));
   // The user's padding counts in the divisor, what ceil_mode adds to it does not.
   Ints low = {0, 0}, high = {0, 0};
-  Window rest = w;
+  SlidingWindow rest = w;
   for (int64_t d = 0; d < rank; ++d) {
     low.push_back(plain.pad_low[d]);
     high.push_back(plain.pad_high[d]);

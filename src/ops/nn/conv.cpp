@@ -20,7 +20,7 @@ API(Tensor conv2d(In x, In weight, const Tensor& bias = {}, const ConvOptions& o
 /// Convolution over three spatial dimensions; as conv1d with x: NxCxDxHxW.
 API(Tensor conv3d(In x, In weight, const Tensor& bias = {}, const ConvOptions& options = {}))
 
-Window window_of(const ConvAttrs& a, const Ints& kernel) {
+SlidingWindow window_of(const ConvAttrs& a, const Ints& kernel) {
   return {kernel, a.stride, a.dilation, a.pad_low, a.pad_high};
 }
 
@@ -155,7 +155,7 @@ Tensor convolve(const char* op, int64_t rank, const Tensor& input, const Tensor&
     bad({"input has ", xs[1], " channels, weight expects ", ws[1] * o.groups});
   for (int64_t k : spatial_of(ws))
     if (k < 1) bad({"weight has an empty kernel"});
-  const Window r = resolve_window(op, spatial_of(xs), spatial_of(ws), o.stride, o.padding,
+  const SlidingWindow r = resolve_window(op, spatial_of(xs), spatial_of(ws), o.stride, o.padding,
                                   o.dilation, o.same, false);
   return add_channel_bias(
       op, conv(x, w, {r.stride, r.dilation, r.pad_low, r.pad_high, o.groups}), bias);

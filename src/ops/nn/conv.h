@@ -40,7 +40,7 @@ Tensor conv_input_grad(const Tensor& dy, const Tensor& w, const ConvAttrs& a,
 Tensor conv_weight_grad(const Tensor& x, const Tensor& dy, const ConvAttrs& a,
                         const Ints& kernel_size);
 
-Window window_of(const ConvAttrs& a, const Ints& kernel);
+SlidingWindow window_of(const ConvAttrs& a, const Ints& kernel);
 
 /// Checks a NxCx*S input against the batch, channels, groups and output size of an output of the
 /// convolution with this kernel; returns the output's spatial size.

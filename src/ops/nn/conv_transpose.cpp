@@ -39,7 +39,7 @@ Tensor transposed(const char* op, int64_t rank, const Tensor& input, const Tenso
   if (xs[1] != ws[0]) bad({"input has ", xs[1], " channels, weight expects ", ws[0]});
   if (o.groups < 1 || xs[1] % o.groups != 0)
     bad({xs[1], " input channels do not divide into ", o.groups, " groups"});
-  const Window r = resolve_window(op, spatial_of(xs), spatial_of(ws), o.stride, o.padding,
+  const SlidingWindow r = resolve_window(op, spatial_of(xs), spatial_of(ws), o.stride, o.padding,
                                   o.dilation, false, false);
   const Ints extra = per_dimension(op, "output_padding", o.output_padding, rank);
   Ints size;

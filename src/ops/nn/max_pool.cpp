@@ -140,7 +140,7 @@ namespace {
 Tensors max_pool(const char* op, int64_t rank, const Tensor& x, const Ints& kernel,
                  const PoolOptions& o) {
   check_pool_input(op, x, rank);
-  const Window w = resolve_window(op, spatial_of(x.shape()), kernel,
+  const SlidingWindow w = resolve_window(op, spatial_of(x.shape()), kernel,
                                   o.stride.empty() ? kernel : o.stride, o.padding, o.dilation,
                                   false, o.ceil_mode);
   return make_all(op_max_pool,

@@ -30,7 +30,7 @@ struct AvgPoolGradAttrs : AvgPoolAttrs {
   }
 };
 
-inline Window window_of(const MaxPoolAttrs& a) {
+inline SlidingWindow window_of(const MaxPoolAttrs& a) {
   return {a.kernel, a.stride, a.dilation, a.pad_low, a.pad_high};
 }
 

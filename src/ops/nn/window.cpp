@@ -16,10 +16,10 @@ Ints per_dimension(const char* op, const char* what, const Ints& list, int64_t r
                             " entries, 1 or ", rank, " are needed", where()});
 }
 
-Window resolve_window(const char* op, const Shape& spatial, const Ints& kernel, const Ints& stride,
+SlidingWindow resolve_window(const char* op, const Shape& spatial, const Ints& kernel, const Ints& stride,
                       const Ints& padding, const Ints& dilation, bool same, bool ceil_mode) {
   const int64_t rank = spatial.rank();
-  Window w;
+  SlidingWindow w;
   w.kernel = per_dimension(op, "kernel", kernel, rank);
   w.stride = per_dimension(op, "stride", stride, rank);
   w.dilation = per_dimension(op, "dilation", dilation, rank);
@@ -60,7 +60,7 @@ Window resolve_window(const char* op, const Shape& spatial, const Ints& kernel, 
   return w;
 }
 
-Shape windowed_shape(const Infer& in, const Shape& spatial, const Window& w) {
+Shape windowed_shape(const Infer& in, const Shape& spatial, const SlidingWindow& w) {
   const int64_t rank = spatial.rank();
   for (const Ints* list : {&w.kernel, &w.stride, &w.dilation, &w.pad_low, &w.pad_high})
     in.check(list->rank() == rank,

@@ -6,7 +6,7 @@
 namespace nacre {
 
 /// Resolved window, one entry for each spatial dimension.
-struct Window {
+struct SlidingWindow {
   Ints kernel, stride, dilation, pad_low, pad_high;
 };
 
@@ -14,18 +14,18 @@ struct Window {
 /// for each dimension, or all lows and then all highs; `same` keeps ceil(size / stride) outputs;
 /// `ceil_mode` adds padding at the end for a last partial window, as PyTorch does. Errors begin
 /// with [op].
-Window resolve_window(const char* op, const Shape& spatial, const Ints& kernel, const Ints& stride,
+SlidingWindow resolve_window(const char* op, const Shape& spatial, const Ints& kernel, const Ints& stride,
                       const Ints& padding, const Ints& dilation, bool same, bool ceil_mode);
 
 /// One entry for each of `rank` dimensions from a list of one or of `rank`.
 Ints per_dimension(const char* op, const char* what, const Ints& list, int64_t rank);
 
 /// Spatial size of the output of a window over `spatial`; fails through `in` where none fits.
-Shape windowed_shape(const Infer& in, const Shape& spatial, const Window& w);
+Shape windowed_shape(const Infer& in, const Shape& spatial, const SlidingWindow& w);
 
 /// Calls f(output, tap, input) with flat positions for each tap of each window that lies inside.
 template <typename F>
-void for_taps(const Shape& spatial, const Shape& out, const Window& w, F f) {
+void for_taps(const Shape& spatial, const Shape& out, const SlidingWindow& w, F f) {
   const int64_t taps = w.kernel.numel();
   for (int64_t o = 0; o < out.numel(); ++o)
     for (int64_t t = 0; t < taps; ++t) {

@@ -12,23 +12,6 @@ extern const OpDef op_layer_norm_grad;
 
 namespace {
 
-void check_weights(Infer& in, size_t first, size_t last, const Shape& leading) {
-  const Shape rows = in.shape(0).slice(leading.rank(), in.rank(0));
-  for (size_t i = first; i < last; ++i) {
-    check_beside(in, i);
-    in.check(in.shape(i) == rows,
-             {"input ", i, " has shape ", in.shape(i), ", the normalised dimensions are ", rows});
-  }
-}
-
-void check_statistics(Infer& in, size_t first, size_t last, const Shape& leading) {
-  for (size_t i = first; i < last; ++i) {
-    check_beside(in, i);
-    in.check(in.shape(i) == leading,
-             {"input ", i, " has shape ", in.shape(i), ", the leading dimensions are ", leading});
-  }
-}
-
 Tensors layer_norm_grad(const Vjp& v) {
   const Tensor& x = v.x(0);
   const auto& a = v.attrs<RowNormAttrs>();
@@ -45,7 +28,7 @@ OP(layer_norm) = {
     .infer =
         [](Infer& in) {
           const Shape leading = check_rows(in);
-          check_weights(in, 1, in.inputs(), leading);
+          for (size_t i = 1; i < in.inputs(); ++i) check_row_weight(in, i);
           in.out(in.dtype(0), in.shape(0));
           for (int k = 0; k < 2; ++k) in.out(statistics_type(in.dtype(0)), leading);
         },
@@ -127,10 +110,10 @@ OP(layer_norm_grad) = {
     .attrs = attr_type<RowNormAttrs>(),
     .infer =
         [](Infer& in) {
-          const Shape leading = check_rows(in);
+          check_rows(in);
           const size_t last = in.inputs() - 1;
-          check_statistics(in, 1, 3, leading);
-          check_weights(in, 3, last, leading);
+          for (size_t i = 1; i < 3; ++i) check_row_statistic(in, i);
+          for (size_t i = 3; i < last; ++i) check_row_weight(in, i);
           check_beside(in, last);
           in.check(in.shape(last) == in.shape(0),
                    {"dy has shape ", in.shape(last), ", x has ", in.shape(0)});

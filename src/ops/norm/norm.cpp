@@ -36,6 +36,21 @@ Shape check_rows(const Infer& in) {
   return in.shape(0).slice(0, in.rank(0) - r);
 }
 
+void check_row_weight(const Infer& in, size_t i) {
+  const int64_t r = in.attrs<RowNormAttrs>().normalized_rank;
+  const Shape rows = in.shape(0).slice(in.rank(0) - r, in.rank(0));
+  check_beside(in, i);
+  in.check(in.shape(i) == rows,
+           {"input ", i, " has shape ", in.shape(i), ", the normalised dimensions are ", rows});
+}
+
+void check_row_statistic(const Infer& in, size_t i) {
+  const Shape leading = in.shape(0).slice(0, in.rank(0) - in.attrs<RowNormAttrs>().normalized_rank);
+  check_beside(in, i);
+  in.check(in.shape(i) == leading,
+           {"input ", i, " has shape ", in.shape(i), ", the leading dimensions are ", leading});
+}
+
 int64_t resolve_rank(const char* op, const Tensor& x, const Tensor& weight,
                      int64_t normalized_rank) {
   if (!weight.defined()) return normalized_rank == 0 ? 1 : normalized_rank;

@@ -37,6 +37,9 @@ Ints all_but_channels(int64_t rank);
 
 /// Checks x against normalized_rank; returns the leading dimensions.
 Shape check_rows(const Infer& in);
+/// Checks that input i has the shape of the normalised dimensions, or of the leading ones.
+void check_row_weight(const Infer& in, size_t i);
+void check_row_statistic(const Infer& in, size_t i);
 
 /// The rank of weight, else the one given, else 1; errors begin with [op].
 int64_t resolve_rank(const char* op, const Tensor& x, const Tensor& weight, int64_t normalized_rank);
