@@ -39,10 +39,9 @@ OP(avg_pool) = {
           in.check(in.rank(0) >= 3 && in.rank(0) <= 5,
                    {"the input has rank ", in.rank(0), ", 3 to 5 are known"});
           const Shape& x = in.shape(0);
-          in.out(in.dtype(0),
-                 with_spatial(
-                     x[0], x[1],
-                     windowed_shape(in, spatial_of(x), window_of(in.attrs<AvgPoolAttrs>()))));
+          in.out(in.dtype(0), with_spatial(x[0], x[1],
+                                           windowed_shape(in, spatial_of(x),
+                                                          window_of(in.attrs<AvgPoolAttrs>()))));
         },
     .ref =
         [](Ref& r) {
@@ -59,8 +58,7 @@ OP(avg_pool) = {
         },
     .vjp =
         [](Vjp& v) {
-          v.dx(0) =
-              avg_pool_grad(v.dy(), v.attrs<AvgPoolAttrs>(), spatial_of(v.x(0).shape()));
+          v.dx(0) = avg_pool_grad(v.dy(), v.attrs<AvgPoolAttrs>(), spatial_of(v.x(0).shape()));
         },
     .onnx = "AveragePool",
     .samples =
@@ -141,7 +139,8 @@ OP(avg_pool_grad) = {
               return Tensors{avg_pool_grad(x[0], with_window(w, include_pad), size)};
             };
           };
-          s.add({s.uniform({2, 3, 2, 3})}, call({{2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}}, true, {4, 6}),
+          s.add({s.uniform({2, 3, 2, 3})},
+                call({{2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}}, true, {4, 6}),
                 "F.interpolate({0}, scale_factor=2, mode='nearest') / 4");
           s.add({s.uniform({1, 1, 4})}, call({{3}, {2}, {1}, {1}, {1}}, false, {7})).oracle =
               "the adjoint of avg_pool, by gradient checks of both";
@@ -173,7 +172,8 @@ Tensor averaged(const char* op, int64_t rank, const Tensor& x, const Ints& kerne
   const SlidingWindow plain =
       resolve_window(op, spatial, kernel, stride, o.padding, o.dilation, false, false);
   if (!o.ceil_mode) return avg_pool(x, with_window(plain, o.include_pad));
-  const SlidingWindow w = resolve_window(op, spatial, kernel, stride, o.padding, o.dilation, false, true);
+  const SlidingWindow w =
+      resolve_window(op, spatial, kernel, stride, o.padding, o.dilation, false, true);
   if (!o.include_pad || w.pad_high == plain.pad_high)
     return avg_pool(x, with_window(w, o.include_pad));
   // The user's padding counts in the divisor, what ceil_mode adds to it does not.

@@ -4,12 +4,12 @@ namespace nacre {
 
 /// How a convolution's window moves.
 API(struct ConvOptions {
-      Ints stride = {1};    ///< one entry, or one for each spatial dimension
-      Ints padding = {0};   ///< one entry, one for each dimension, or all lows, then all highs
-      Ints dilation = {1};  ///< distance between the taps of the kernel
-      int64_t groups = 1;   ///< channels are split into this many independent convolutions
-      bool same = false;    ///< pad to ceil(size / stride) outputs, an odd rest at the end
-    };)
+  Ints stride = {1};    ///< one entry, or one for each spatial dimension
+  Ints padding = {0};   ///< one entry, one for each dimension, or all lows, then all highs
+  Ints dilation = {1};  ///< distance between the taps of the kernel
+  int64_t groups = 1;   ///< channels are split into this many independent convolutions
+  bool same = false;    ///< pad to ceil(size / stride) outputs, an odd rest at the end
+};)
 
 /// Convolution (cross-correlation) over one spatial dimension, zero padding.
 /// x: NxCxL, weight: Ox(C/groups)xK, bias: O or undefined. Returns NxOxL' with
@@ -41,9 +41,9 @@ OP(conv) = {
           in.check(x[1] % a.groups == 0 && x[1] / a.groups == w[1],
                    {"input has ", x[1], " channels, weight expects ", w[1], " in each of ",
                     a.groups, " groups"});
-          in.out(in.dtype(0), with_spatial(x[0], w[0],
-                                           windowed_shape(in, spatial_of(x),
-                                                          window_of(a, spatial_of(w)))));
+          in.out(in.dtype(0),
+                 with_spatial(x[0], w[0],
+                              windowed_shape(in, spatial_of(x), window_of(a, spatial_of(w)))));
         },
     .ref =
         [](Ref& r) {
@@ -55,10 +55,8 @@ OP(conv) = {
     .vjp =
         [](Vjp& v) {
           const auto& a = v.attrs<ConvAttrs>();
-          if (v.wants(0))
-            v.dx(0) = conv_input_grad(v.dy(), v.x(1), a, spatial_of(v.x(0).shape()));
-          if (v.wants(1))
-            v.dx(1) = conv_weight_grad(v.x(0), v.dy(), a, spatial_of(v.x(1).shape()));
+          if (v.wants(0)) v.dx(0) = conv_input_grad(v.dy(), v.x(1), a, spatial_of(v.x(0).shape()));
+          if (v.wants(1)) v.dx(1) = conv_weight_grad(v.x(0), v.dy(), a, spatial_of(v.x(1).shape()));
         },
     .onnx = "Conv",
     .samples =
@@ -70,8 +68,8 @@ OP(conv) = {
           s.add(
               {s.uniform({1, 2, 6, 5}), s.uniform({3, 2, 3, 2}), s.uniform({3})},
               [](const Tensors& x) {
-                return Tensors{
-                    conv2d(x[0], x[1], x[2], {.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 2}})};
+                return Tensors{conv2d(x[0], x[1], x[2],
+                                      {.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 2}})};
               },
               "F.conv2d({0}, {1}, {2}, stride=(2, 1), padding=(1, 2), dilation=(1, 2))");
           s.add({s.uniform({2, 4, 4, 4}), s.uniform({6, 2, 3, 3})},
@@ -79,8 +77,7 @@ OP(conv) = {
           s.add({s.uniform({2, 3, 4, 4}), s.uniform({3, 1, 3, 3})},
                 two({.padding = {1}, .groups = 3}), "F.conv2d({0}, {1}, padding=1, groups=3)");
           s.add({s.uniform({2, 3, 4, 4}), s.uniform({5, 3, 1, 1})}, two({}), "F.conv2d({0}, {1})");
-          s.add({s.uniform({1, 2, 4, 5}), s.uniform({2, 2, 3, 3})},
-                two({.padding = {0, 1, 2, 1}}),
+          s.add({s.uniform({1, 2, 4, 5}), s.uniform({2, 2, 3, 3})}, two({.padding = {0, 1, 2, 1}}),
                 "F.conv2d(F.pad({0}, (1, 1, 0, 2)), {1})");
           s.add({s.uniform({1, 2, 5, 6}), s.uniform({2, 2, 4, 3})}, two({.same = true}),
                 "F.conv2d({0}, {1}, padding='same')");
@@ -156,9 +153,9 @@ Tensor convolve(const char* op, int64_t rank, const Tensor& input, const Tensor&
   for (int64_t k : spatial_of(ws))
     if (k < 1) bad({"weight has an empty kernel"});
   const SlidingWindow r = resolve_window(op, spatial_of(xs), spatial_of(ws), o.stride, o.padding,
-                                  o.dilation, o.same, false);
-  return add_channel_bias(
-      op, conv(x, w, {r.stride, r.dilation, r.pad_low, r.pad_high, o.groups}), bias);
+                                         o.dilation, o.same, false);
+  return add_channel_bias(op, conv(x, w, {r.stride, r.dilation, r.pad_low, r.pad_high, o.groups}),
+                          bias);
 }
 
 }  // namespace

@@ -26,8 +26,7 @@ OP(conv_input_grad) = {
                    {"the input has rank ", in.rank(0), ", 3 to 5 are known"});
           in.check_rank(1, in.rank(0));
           const Shape &dy = in.shape(0), &w = in.shape(1);
-          in.check(dy[1] == w[0],
-                   {"input has ", dy[1], " channels, weight expects ", w[0]});
+          in.check(dy[1] == w[0], {"input has ", dy[1], " channels, weight expects ", w[0]});
           in.check(a.input_size.rank() == in.rank(0) - 2,
                    {"input_size ", a.input_size.list(), " needs ", in.rank(0) - 2, " entries"});
           const Shape x = with_spatial(dy[0], w[1] * a.groups, a.input_size);

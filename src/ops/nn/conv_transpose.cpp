@@ -5,16 +5,17 @@ namespace nacre {
 /// How a transposed convolution's window moves; stride, padding and dilation are those of the
 /// convolution that it is the transpose of.
 API(struct ConvTransposeOptions {
-      Ints stride = {1};          ///< one entry, or one for each spatial dimension
-      Ints padding = {0};         ///< cropped off: one entry, one for each, or all lows, then highs
-      Ints output_padding = {0};  ///< added to one side of the output, less than the stride
-      Ints dilation = {1};
-      int64_t groups = 1;
-    };)
+  Ints stride = {1};          ///< one entry, or one for each spatial dimension
+  Ints padding = {0};         ///< cropped off: one entry, one for each, or all lows, then highs
+  Ints output_padding = {0};  ///< added to one side of the output, less than the stride
+  Ints dilation = {1};
+  int64_t groups = 1;
+};)
 
 /// Transposed convolution (deconvolution) over one spatial dimension: the transpose of the matrix
 /// of conv1d times x (Zeiler et al. 2010). x: NxCxL, weight: Cx(O/groups)xK, bias: O or undefined.
-/// Returns NxOxL' with L' = (L - 1) * stride - low - high + dilation * (K - 1) + output_padding + 1.
+/// Returns NxOxL' with L' = (L - 1) * stride - low - high + dilation * (K - 1) + output_padding
+/// + 1.
 API(Tensor conv_transpose1d(In x, In weight, const Tensor& bias = {},
                             const ConvTransposeOptions& options = {}))
 /// Transposed convolution over two spatial dimensions; as conv_transpose1d with x: NxCxHxW.
@@ -40,7 +41,7 @@ Tensor transposed(const char* op, int64_t rank, const Tensor& input, const Tenso
   if (o.groups < 1 || xs[1] % o.groups != 0)
     bad({xs[1], " input channels do not divide into ", o.groups, " groups"});
   const SlidingWindow r = resolve_window(op, spatial_of(xs), spatial_of(ws), o.stride, o.padding,
-                                  o.dilation, false, false);
+                                         o.dilation, false, false);
   const Ints extra = per_dimension(op, "output_padding", o.output_padding, rank);
   Ints size;
   for (int64_t d = 0; d < rank; ++d) {

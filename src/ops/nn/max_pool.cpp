@@ -6,12 +6,12 @@ namespace nacre {
 
 /// How a pooling window moves.
 API(struct PoolOptions {
-      Ints stride = {};     ///< empty: the kernel's size
-      Ints padding = {0};   ///< one entry, one for each dimension, or all lows, then all highs
-      Ints dilation = {1};
-      bool ceil_mode = false;    ///< a last partial window counts
-      bool include_pad = true;   ///< averages: padding counts in the divisor
-    };)
+  Ints stride = {};    ///< empty: the kernel's size
+  Ints padding = {0};  ///< one entry, one for each dimension, or all lows, then all highs
+  Ints dilation = {1};
+  bool ceil_mode = false;   ///< a last partial window counts
+  bool include_pad = true;  ///< averages: padding counts in the divisor
+};)
 
 /// Largest value of each window. x: NxCxL, kernel: one entry. Returns {values, indices}: NxCxL'
 /// and, as i64, where in the input's plane each value was (the first of equal ones; NaN counts as
@@ -50,8 +50,7 @@ OP(max_pool) = {
                    {"the input has rank ", in.rank(0), ", 3 to 5 are known"});
           const Shape& x = in.shape(0);
           const Shape y = with_spatial(
-              x[0], x[1],
-              windowed_shape(in, spatial_of(x), window_of(in.attrs<MaxPoolAttrs>())));
+              x[0], x[1], windowed_shape(in, spatial_of(x), window_of(in.attrs<MaxPoolAttrs>())));
           in.out(in.dtype(0), y);
           in.out(DType::i64, y);
         },
@@ -140,11 +139,11 @@ namespace {
 Tensors max_pool(const char* op, int64_t rank, const Tensor& x, const Ints& kernel,
                  const PoolOptions& o) {
   check_pool_input(op, x, rank);
-  const SlidingWindow w = resolve_window(op, spatial_of(x.shape()), kernel,
-                                  o.stride.empty() ? kernel : o.stride, o.padding, o.dilation,
-                                  false, o.ceil_mode);
-  return make_all(op_max_pool,
-                  MaxPoolAttrs{w.kernel, w.stride, w.dilation, w.pad_low, w.pad_high}, {x});
+  const SlidingWindow w =
+      resolve_window(op, spatial_of(x.shape()), kernel, o.stride.empty() ? kernel : o.stride,
+                     o.padding, o.dilation, false, o.ceil_mode);
+  return make_all(op_max_pool, MaxPoolAttrs{w.kernel, w.stride, w.dilation, w.pad_low, w.pad_high},
+                  {x});
 }
 
 }  // namespace

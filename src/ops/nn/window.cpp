@@ -16,8 +16,9 @@ Ints per_dimension(const char* op, const char* what, const Ints& list, int64_t r
                             " entries, 1 or ", rank, " are needed", where()});
 }
 
-SlidingWindow resolve_window(const char* op, const Shape& spatial, const Ints& kernel, const Ints& stride,
-                      const Ints& padding, const Ints& dilation, bool same, bool ceil_mode) {
+SlidingWindow resolve_window(const char* op, const Shape& spatial, const Ints& kernel,
+                             const Ints& stride, const Ints& padding, const Ints& dilation,
+                             bool same, bool ceil_mode) {
   const int64_t rank = spatial.rank();
   SlidingWindow w;
   w.kernel = per_dimension(op, "kernel", kernel, rank);

@@ -14,8 +14,9 @@ struct SlidingWindow {
 /// for each dimension, or all lows and then all highs; `same` keeps ceil(size / stride) outputs;
 /// `ceil_mode` adds padding at the end for a last partial window, as PyTorch does. Errors begin
 /// with [op].
-SlidingWindow resolve_window(const char* op, const Shape& spatial, const Ints& kernel, const Ints& stride,
-                      const Ints& padding, const Ints& dilation, bool same, bool ceil_mode);
+SlidingWindow resolve_window(const char* op, const Shape& spatial, const Ints& kernel,
+                             const Ints& stride, const Ints& padding, const Ints& dilation,
+                             bool same, bool ceil_mode);
 
 /// One entry for each of `rank` dimensions from a list of one or of `rank`.
 Ints per_dimension(const char* op, const char* what, const Ints& list, int64_t rank);
@@ -32,8 +33,8 @@ void for_taps(const Shape& spatial, const Shape& out, const SlidingWindow& w, F 
       int64_t position = 0, stride = 1, orest = o, trest = t;
       bool inside = true;
       for (int64_t d = out.rank() - 1; d >= 0; --d) {
-        const int64_t at = orest % out[d] * w.stride[d] - w.pad_low[d] +
-                           trest % w.kernel[d] * w.dilation[d];
+        const int64_t at =
+            orest % out[d] * w.stride[d] - w.pad_low[d] + trest % w.kernel[d] * w.dilation[d];
         inside = inside && at >= 0 && at < spatial[d];
         position += at * stride;
         stride *= spatial[d];

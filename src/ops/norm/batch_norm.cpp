@@ -69,7 +69,8 @@ OP(batch_norm_train) = {
           const double n = static_cast<double>(x.numel() / x.size(1));
           Tensor extra = expand(over_channels(v.dy(1) / n, rank), x.shape());
           if (v.has_dy(2))
-            extra += (wide(x) - over_channels(v.y(1), rank)) * over_channels(v.dy(2) * (2 / n), rank);
+            extra +=
+                (wide(x) - over_channels(v.y(1), rank)) * over_channels(v.dy(2) * (2 / n), rank);
           extra = cast(extra, x.dtype());
           v.dx(0) = v.has_dy(0) ? v.dx(0) + extra : extra;
         },

@@ -69,17 +69,20 @@ OP(group_norm) = {
                 "F.group_norm({0}, 2, {1}, {2})");
           s.add({s.uniform({2, 6}), s.uniform({6}), s.uniform({6})}, by(3),
                 "F.group_norm({0}, 3, {1}, {2})");
-          s.add({s.uniform({2, 3, 4})}, [](const Tensors& x) { return Tensors{group_norm(x[0], 1)}; },
-                "F.group_norm({0}, 1)");
-          s.add({s.uniform({2, 4, 4}), s.uniform({4})},
-                [](const Tensors& x) { return Tensors{group_norm(x[0], 4, {}, x[1], 0.1)}; },
-                "F.group_norm({0}, 4, None, {1}, 0.1)");
+          s.add(
+              {s.uniform({2, 3, 4})}, [](const Tensors& x) { return Tensors{group_norm(x[0], 1)}; },
+              "F.group_norm({0}, 1)");
+          s.add(
+              {s.uniform({2, 4, 4}), s.uniform({4})},
+              [](const Tensors& x) { return Tensors{group_norm(x[0], 4, {}, x[1], 0.1)}; },
+              "F.group_norm({0}, 4, None, {1}, 0.1)");
           s.add({s.uniform({0, 4, 3}), s.uniform({4}), s.uniform({4})}, by(2),
                 "F.group_norm({0}, 2, {1}, {2})");
           s.add({s.uniform({2, 3, 4, 2}), s.uniform({3}), s.uniform({3})}, instance,
                 "F.instance_norm({0}, None, None, {1}, {2})");
-          s.add({s.uniform({2, 3, 5})}, [](const Tensors& x) { return Tensors{instance_norm(x[0])}; },
-                "F.instance_norm({0})");
+          s.add(
+              {s.uniform({2, 3, 5})}, [](const Tensors& x) { return Tensors{instance_norm(x[0])}; },
+              "F.instance_norm({0})");
           s.bad({s.uniform({2, 4, 3}), s.uniform({4}), s.uniform({4})}, by(3),
                 "4 channels do not divide into 3 groups");
           s.bad({s.uniform({2, 4, 3}), s.uniform({4}), s.uniform({4})}, by(0),

@@ -54,8 +54,7 @@ OP(layer_norm) = {
             for (size_t i = 0; i < v.inputs(); ++i) v.dx(i) = g[i];
           }
           if (!v.has_dy(1) && !v.has_dy(2)) return;
-          const double n =
-              static_cast<double>(x.shape().slice(x.rank() - r, x.rank()).numel());
+          const double n = static_cast<double>(x.shape().slice(x.rank() - r, x.rank()).numel());
           Tensor extra = expand(over_rows(v.dy(1) / n, x, r), x.shape());
           if (v.has_dy(2)) {
             const Tensor rstd = v.y(2);
@@ -68,38 +67,41 @@ OP(layer_norm) = {
     .onnx = "LayerNormalization",
     .samples =
         [](Samples& s) {
-          const auto three = [](const Tensors& x) {
-            return Tensors{layer_norm(x[0], x[1], x[2])};
-          };
+          const auto three = [](const Tensors& x) { return Tensors{layer_norm(x[0], x[1], x[2])}; };
           s.add({s.uniform({4, 6}), s.uniform({6}), s.uniform({6})}, three,
                 "F.layer_norm({0}, (6,), {1}, {2})");
           s.add({s.uniform({2, 3, 4}), s.uniform({3, 4}), s.uniform({3, 4})}, three,
                 "F.layer_norm({0}, (3, 4), {1}, {2})");
-          s.add({s.uniform({2, 3, 5})}, [](const Tensors& x) { return Tensors{layer_norm(x[0])}; },
-                "F.layer_norm({0}, (5,))");
-          s.add({s.uniform({3, 5}), s.uniform({5})},
-                [](const Tensors& x) { return Tensors{layer_norm(x[0], x[1], {}, 0.1)}; },
-                "F.layer_norm({0}, (5,), {1}, None, 0.1)");
-          s.add({s.uniform({3, 2, 2}), s.uniform({2, 2})},
-                [](const Tensors& x) { return Tensors{layer_norm(x[0], {}, x[1], 1e-5, 2)}; },
-                "F.layer_norm({0}, (2, 2), None, {1})");
+          s.add(
+              {s.uniform({2, 3, 5})}, [](const Tensors& x) { return Tensors{layer_norm(x[0])}; },
+              "F.layer_norm({0}, (5,))");
+          s.add(
+              {s.uniform({3, 5}), s.uniform({5})},
+              [](const Tensors& x) { return Tensors{layer_norm(x[0], x[1], {}, 0.1)}; },
+              "F.layer_norm({0}, (5,), {1}, None, 0.1)");
+          s.add(
+              {s.uniform({3, 2, 2}), s.uniform({2, 2})},
+              [](const Tensors& x) { return Tensors{layer_norm(x[0], {}, x[1], 1e-5, 2)}; },
+              "F.layer_norm({0}, (2, 2), None, {1})");
           s.add({s.uniform({0, 6}), s.uniform({6}), s.uniform({6})}, three,
                 "F.layer_norm({0}, (6,), {1}, {2})");
-          s.add({s.uniform({4, 6}), s.uniform({6}), s.uniform({6})},
-                [](const Tensors& x) {
-                  return make_all(op_layer_norm, RowNormAttrs{}, {x[0], x[1], x[2]});
-                },
-                "(F.layer_norm({0}, (6,), {1}, {2}), {0}.mean(1), "
-                "({0}.var(1, unbiased=False) + 1e-5).rsqrt())");
+          s.add(
+              {s.uniform({4, 6}), s.uniform({6}), s.uniform({6})},
+              [](const Tensors& x) {
+                return make_all(op_layer_norm, RowNormAttrs{}, {x[0], x[1], x[2]});
+              },
+              "(F.layer_norm({0}, (6,), {1}, {2}), {0}.mean(1), "
+              "({0}.var(1, unbiased=False) + 1e-5).rsqrt())");
           s.bad({s.uniform({4, 6}), s.uniform({5}), s.uniform({5})}, three,
                 "input 1 has shape 5, the normalised dimensions are 6");
           s.bad({s.uniform({6}), s.uniform({1, 6}), s.uniform({1, 6})}, three,
                 "normalized_rank is 2, the input has 1 dimensions");
           s.bad({s.integers({4, 6}, 0, 9), s.uniform({6}), s.uniform({6})}, three,
                 "a floating type is needed");
-          s.bad({s.uniform({4, 6}), s.uniform({6})},
-                [](const Tensors& x) { return Tensors{layer_norm(x[0], x[1], {}, 1e-5, 2)}; },
-                "[layer_norm] normalized_rank is 2, the weight has shape 6");
+          s.bad(
+              {s.uniform({4, 6}), s.uniform({6})},
+              [](const Tensors& x) { return Tensors{layer_norm(x[0], x[1], {}, 1e-5, 2)}; },
+              "[layer_norm] normalized_rank is 2, the weight has shape 6");
         },
 };
 
@@ -141,8 +143,8 @@ OP(layer_norm_grad) = {
             return make_all(op_layer_norm_grad, box(RowNormAttrs{x[0].rank() - x[1].rank(), 1e-5}),
                             x);
           };
-          const auto torch = [](const std::string& w, const std::string& dy, const std::string& dims,
-                                const std::string& rows) {
+          const auto torch = [](const std::string& w, const std::string& dy,
+                                const std::string& dims, const std::string& rows) {
             const std::string dx = "(lambda h, g, r: r * (g - g.mean(" + dims +
                                    ", keepdim=True) - h * (g * h).mean(" + dims +
                                    ", keepdim=True)))(({0} - M) * R, " + dy + w + ", R)";
@@ -165,8 +167,8 @@ OP(layer_norm_grad) = {
           s.add({s.uniform({2, 3, 2}), s.uniform({2}), s.uniform({2}, 0.5, 2), s.uniform({3, 2}),
                  s.uniform({2, 3, 2})},
                 call, torch(" * {3}", "{4}", "(-2, -1)", "0"));
-          s.add({s.uniform({3, 5}), s.uniform({3}), s.uniform({3}, 0.5, 2), s.uniform({3, 5})}, call,
-                torch("", "{3}", "-1", ""));
+          s.add({s.uniform({3, 5}), s.uniform({3}), s.uniform({3}, 0.5, 2), s.uniform({3, 5})},
+                call, torch("", "{3}", "-1", ""));
           s.bad({s.uniform({3, 5}), s.uniform({3}), s.uniform({3}), s.uniform({5}),
                  s.uniform({3, 4})},
                 call, "dy has shape 3x4, x has 3x5");

@@ -49,23 +49,29 @@ OP(local_response_norm) = {
     .onnx = "LRN",
     .samples =
         [](Samples& s) {
-          s.add({s.uniform({2, 5, 3, 2})},
-                [](const Tensors& x) { return Tensors{local_response_norm(x[0], 3, 0.5)}; },
-                "F.local_response_norm({0}, 3, 0.5)");
-          s.add({s.uniform({1, 4, 3})},
-                [](const Tensors& x) { return Tensors{local_response_norm(x[0], 4, 0.9, 0.5, 2)}; },
-                "F.local_response_norm({0}, 4, 0.9, 0.5, 2)");
-          s.add({s.uniform({2, 3, 2, 2})},
-                [](const Tensors& x) { return Tensors{local_response_norm(x[0], 1)}; },
-                "F.local_response_norm({0}, 1)");
-          s.add({s.uniform({0, 3, 2, 2})},
-                [](const Tensors& x) { return Tensors{local_response_norm(x[0], 5)}; },
-                "F.local_response_norm({0}, 5)");
-          s.bad({s.uniform({2, 3, 2})},
-                [](const Tensors& x) { return Tensors{local_response_norm(x[0], 0)}; },
-                "size is 0, at least 1 is needed");
-          s.bad({s.uniform({2, 3})},
-                [](const Tensors& x) { return Tensors{local_response_norm(x[0], 3)}; }, "rank 2");
+          s.add(
+              {s.uniform({2, 5, 3, 2})},
+              [](const Tensors& x) { return Tensors{local_response_norm(x[0], 3, 0.5)}; },
+              "F.local_response_norm({0}, 3, 0.5)");
+          s.add(
+              {s.uniform({1, 4, 3})},
+              [](const Tensors& x) { return Tensors{local_response_norm(x[0], 4, 0.9, 0.5, 2)}; },
+              "F.local_response_norm({0}, 4, 0.9, 0.5, 2)");
+          s.add(
+              {s.uniform({2, 3, 2, 2})},
+              [](const Tensors& x) { return Tensors{local_response_norm(x[0], 1)}; },
+              "F.local_response_norm({0}, 1)");
+          s.add(
+              {s.uniform({0, 3, 2, 2})},
+              [](const Tensors& x) { return Tensors{local_response_norm(x[0], 5)}; },
+              "F.local_response_norm({0}, 5)");
+          s.bad(
+              {s.uniform({2, 3, 2})},
+              [](const Tensors& x) { return Tensors{local_response_norm(x[0], 0)}; },
+              "size is 0, at least 1 is needed");
+          s.bad(
+              {s.uniform({2, 3})},
+              [](const Tensors& x) { return Tensors{local_response_norm(x[0], 3)}; }, "rank 2");
         },
 };
 

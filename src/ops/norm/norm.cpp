@@ -55,9 +55,9 @@ int64_t resolve_rank(const char* op, const Tensor& x, const Tensor& weight,
                      int64_t normalized_rank) {
   if (!weight.defined()) return normalized_rank == 0 ? 1 : normalized_rank;
   if (normalized_rank != 0 && normalized_rank != weight.rank())
-    fail(Error::Kind::shape, {"[", op, "] normalized_rank is ", normalized_rank,
-                              ", the weight has shape ", weight.shape(), " (input ", x.shape(), ")",
-                              where()});
+    fail(Error::Kind::shape,
+         {"[", op, "] normalized_rank is ", normalized_rank, ", the weight has shape ",
+          weight.shape(), " (input ", x.shape(), ")", where()});
   return weight.rank();
 }
 

@@ -42,7 +42,8 @@ void check_row_weight(const Infer& in, size_t i);
 void check_row_statistic(const Infer& in, size_t i);
 
 /// The rank of weight, else the one given, else 1; errors begin with [op].
-int64_t resolve_rank(const char* op, const Tensor& x, const Tensor& weight, int64_t normalized_rank);
+int64_t resolve_rank(const char* op, const Tensor& x, const Tensor& weight,
+                     int64_t normalized_rank);
 /// Statistics of rows as something that broadcasts over x.
 Tensor over_rows(const Tensor& t, const Tensor& x, int64_t normalized_rank);
 

@@ -36,10 +36,9 @@ OP(rms_norm) = {
           const Tensor& x = v.x(0);
           const auto& a = v.attrs<RowNormAttrs>();
           if (v.has_dy(0)) {
-            const Tensors g =
-                v.inputs() == 1
-                    ? make_all(op_rms_norm_grad, a, {x, v.y(1), v.dy()})
-                    : make_all(op_rms_norm_grad, a, {x, v.y(1), v.x(1), v.dy()});
+            const Tensors g = v.inputs() == 1
+                                  ? make_all(op_rms_norm_grad, a, {x, v.y(1), v.dy()})
+                                  : make_all(op_rms_norm_grad, a, {x, v.y(1), v.x(1), v.dy()});
             for (size_t i = 0; i < v.inputs(); ++i) v.dx(i) = g[i];
           }
           if (!v.has_dy(1)) return;
@@ -57,13 +56,17 @@ OP(rms_norm) = {
           s.add({s.uniform({4, 6}), s.uniform({6})}, two, "F.rms_norm({0}, (6,), {1}, 1e-5)");
           s.add({s.uniform({2, 3, 4}), s.uniform({3, 4})}, two,
                 "F.rms_norm({0}, (3, 4), {1}, 1e-5)");
-          s.add({s.uniform({2, 3, 5})},
-                [](const Tensors& x) { return Tensors{rms_norm(x[0], {}, 0.1)}; },
-                "F.rms_norm({0}, (5,), None, 0.1)");
+          s.add(
+              {s.uniform({2, 3, 5})},
+              [](const Tensors& x) { return Tensors{rms_norm(x[0], {}, 0.1)}; },
+              "F.rms_norm({0}, (5,), None, 0.1)");
           s.add({s.uniform({0, 6}), s.uniform({6})}, two, "F.rms_norm({0}, (6,), {1}, 1e-5)");
-          s.add({s.uniform({4, 6}), s.uniform({6})},
-                [](const Tensors& x) { return make_all(op_rms_norm, RowNormAttrs{}, {x[0], x[1]}); },
-                "(F.rms_norm({0}, (6,), {1}, 1e-5), ({0}.square().mean(1) + 1e-5).rsqrt())");
+          s.add(
+              {s.uniform({4, 6}), s.uniform({6})},
+              [](const Tensors& x) {
+                return make_all(op_rms_norm, RowNormAttrs{}, {x[0], x[1]});
+              },
+              "(F.rms_norm({0}, (6,), {1}, 1e-5), ({0}.square().mean(1) + 1e-5).rsqrt())");
           s.bad({s.uniform({4, 6}), s.uniform({5})}, two,
                 "input 1 has shape 5, the normalised dimensions are 6");
           s.bad({s.uniform({6}), s.uniform({1, 6})}, two,
@@ -104,9 +107,11 @@ OP(rms_norm_grad) = {
     .samples =
         [](Samples& s) {
           const auto call = [](const Tensors& x) {
-            return make_all(op_rms_norm_grad, box(RowNormAttrs{x[0].rank() - x[1].rank(), 1e-5}), x);
+            return make_all(op_rms_norm_grad, box(RowNormAttrs{x[0].rank() - x[1].rank(), 1e-5}),
+                            x);
           };
-          s.add({s.uniform({3, 5}), s.uniform({3}, 0.5, 2), s.uniform({5}), s.uniform({3, 5})}, call,
+          s.add({s.uniform({3, 5}), s.uniform({3}, 0.5, 2), s.uniform({5}), s.uniform({3, 5})},
+                call,
                 "(lambda r, g: (r * (g - {0} * r * (g * {0} * r).mean(-1, keepdim=True)), "
                 "({3} * {0} * r).sum(0)))({1}[:, None], {3} * {2})");
           s.add({s.uniform({3, 5}), s.uniform({3}, 0.5, 2), s.uniform({3, 5})}, call,
