@@ -59,7 +59,7 @@ Tensor multi_head_attention(In query, In key, In value, In in_weight, const Tens
     return permute(reshape(t, {n, t.size(1), heads, e / heads}), {0, 2, 1, 3});
   };
   Tensor q, k, v;
-  if (same(query, key) && same(query, value)) {
+  if (same(query.get(), key.get()) && same(query.get(), value.get())) {
     const Tensors all = split(project(query, in_weight, in_bias), {e, e, e}, 2);
     q = all[0], k = all[1], v = all[2];
   } else {
