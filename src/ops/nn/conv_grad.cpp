@@ -64,6 +64,29 @@ OP(conv_input_grad) = {
                 "F.conv_transpose1d({0}, {1}, stride=2)[..., :7]");
           s.add({s.uniform({0, 2, 4}), s.uniform({2, 1, 3})}, call({{1}, {1}, {0}, {0}, 1}, {6}),
                 "F.conv_transpose1d({0}, {1})");
+          const auto transposed = [](ConvTransposeOptions o) {
+            return [o](const Tensors& x) {
+              const Tensor bias = x.size() > 2 ? x[2] : Tensor();
+              if (x[0].rank() == 3) return Tensors{conv_transpose1d(x[0], x[1], bias, o)};
+              if (x[0].rank() == 5) return Tensors{conv_transpose3d(x[0], x[1], bias, o)};
+              return Tensors{conv_transpose2d(x[0], x[1], bias, o)};
+            };
+          };
+          s.add({s.uniform({1, 4, 3, 4}), s.uniform({4, 3, 3, 2}), s.uniform({6})},
+                transposed({.stride = {2}, .padding = {1, 0}, .output_padding = {1}, .groups = 2}),
+                "F.conv_transpose2d({0}, {1}, {2}, 2, (1, 0), 1, 2)");
+          s.add({s.uniform({2, 2, 4}), s.uniform({2, 3, 3})}, transposed({.dilation = {2}}),
+                "F.conv_transpose1d({0}, {1}, dilation=2)");
+          s.add({s.uniform({1, 2, 2, 3, 2}), s.uniform({2, 1, 2, 2, 2}), s.uniform({1})},
+                transposed({.stride = {1, 2, 1}}), "F.conv_transpose3d({0}, {1}, {2}, (1, 2, 1))");
+          s.bad({s.uniform({1, 2, 4}), s.uniform({3, 3, 3})}, transposed({}),
+                "[conv_transpose1d] input has 2 channels, weight expects 3");
+          s.bad({s.uniform({1, 2, 4}), s.uniform({2, 3, 3})}, transposed({.output_padding = {1}}),
+                "output_padding [1] must be at least 0 and less than the stride [1]");
+          s.bad({s.uniform({1, 3, 4}), s.uniform({3, 3, 3})}, transposed({.groups = 2}),
+                "3 input channels do not divide into 2 groups");
+          s.bad({s.uniform({1, 2, 1}), s.uniform({2, 3, 1})}, transposed({.padding = {1}}),
+                "leaves an output of size -1");
           s.bad({s.uniform({1, 2, 4}), s.uniform({3, 1, 3})}, call({{1}, {1}, {0}, {0}, 1}, {6}),
                 "input has 2 channels, weight expects 3");
           s.bad({s.uniform({1, 2, 4}), s.uniform({2, 1, 3})}, call({{1}, {1}, {0}, {0}, 1}, {7}),

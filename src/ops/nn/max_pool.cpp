@@ -128,6 +128,8 @@ OP(max_pool) = {
         },
 };
 
+Tensors max_pool(const Tensor& x, const MaxPoolAttrs& a) { return make_all(op_max_pool, a, {x}); }
+
 void check_pool_input(const char* op, const Tensor& x, int64_t rank) {
   if (x.rank() != rank + 2)
     fail(Error::Kind::shape, {"[", op, "] input has rank ", x.rank(), ", ", rank + 2,

@@ -34,7 +34,8 @@ inline SlidingWindow window_of(const MaxPoolAttrs& a) {
   return {a.kernel, a.stride, a.dilation, a.pad_low, a.pad_high};
 }
 
-/// Average pooling nodes with resolved attributes.
+/// Pooling nodes with resolved attributes.
+Tensors max_pool(const Tensor& x, const MaxPoolAttrs& a);
 Tensor avg_pool(const Tensor& x, const AvgPoolAttrs& a);
 Tensor avg_pool_grad(const Tensor& dy, const AvgPoolAttrs& a, const Ints& input_size);
 
