@@ -344,7 +344,9 @@ class Header {
     return "// The operators: functions that build graph nodes. Nothing is computed until a value "
            "is asked for.\n" +
            std::string(kNote) + "#pragma once\n\n" +
-           (body_.empty() ? "" : "#include <cmath>\n\n#include \"nacre/random.h\"\n#include \"nacre/tensor.h\"\n\n") +
+           (body_.empty() ? ""
+                          : "#include <cmath>\n\n#include \"nacre/random.h\"\n#include "
+                            "\"nacre/tensor.h\"\n\n") +
            "namespace nacre {\n" + body_ + "\n}  // namespace nacre\n";
   }
 

@@ -1,3 +1,4 @@
+#include "nacre/autograd.h"
 #include "ops/op.h"
 
 namespace nacre {
@@ -17,7 +18,13 @@ OP(log_softmax_grad) = {
     .name = "log_softmax_grad",
     .kind = OpKind::composite,
     .attrs = attr_type<LogSoftmaxAttrs>(),
-    .infer = infer_same<0>,
+    .infer =
+        [](Infer& in) {
+          in.check_same_dtype();
+          in.check(in.shape(1) == in.shape(0),
+                   {"dy has shape ", in.shape(1), ", y has ", in.shape(0)});
+          infer_same_float(in);
+        },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
       const auto& a = *static_cast<const LogSoftmaxAttrs*>(attrs);
       return {in[1] - exp(in[0]) * sum(in[1], {a.dim}, true)};
@@ -52,7 +59,9 @@ OP(log_softmax) = {
     .infer = infer_same_float,
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
       const auto& a = *static_cast<const LogSoftmaxAttrs*>(attrs);
-      return {in[0] - logsumexp(in[0], {a.dim}, true)};
+      if (in[0].numel() == 0) return {identity(in[0])};
+      const Tensor x = in[0] - stop_gradient(amax(in[0], {a.dim}, true));
+      return {x - log(sum(exp(x), {a.dim}, true))};
     },
     .vjp =
         [](Vjp& v) {

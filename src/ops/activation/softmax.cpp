@@ -18,7 +18,13 @@ OP(softmax_grad) = {
     .name = "softmax_grad",
     .kind = OpKind::composite,
     .attrs = attr_type<SoftmaxAttrs>(),
-    .infer = infer_same<0>,
+    .infer =
+        [](Infer& in) {
+          in.check_same_dtype();
+          in.check(in.shape(1) == in.shape(0),
+                   {"dy has shape ", in.shape(1), ", y has ", in.shape(0)});
+          infer_same_float(in);
+        },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
       const auto& a = *static_cast<const SoftmaxAttrs*>(attrs);
       return {in[0] * (in[1] - sum(in[0] * in[1], {a.dim}, true))};

@@ -30,7 +30,7 @@ OP(contrastive_loss) = {
           in.check(in.rank(0) >= 1 && in.shape(0) == in.shape(1),
                    {"the vectors have different shapes"});
           Shape items = in.shape(0);
-          items.erase(-1);
+          items.erase(items.rank() - 1);
           in.check(in.shape(2) == items,
                    {"targets have shape ", in.shape(2), ", expected ", items});
           infer_loss(in, in.attrs<ContrastiveLossAttrs>().reduction, items);

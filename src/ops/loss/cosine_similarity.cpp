@@ -22,17 +22,19 @@ OP(cosine_similarity) = {
     .attrs = attr_type<CosineSimilarityAttrs>(),
     .infer =
         [](Infer& in) {
+          const auto& a = in.attrs<CosineSimilarityAttrs>();
           in.check_float(0);
-          in.check(in.attrs<CosineSimilarityAttrs>().eps > 0, {"eps has to be positive"});
-          Shape s = in.shape(0);
-          s.erase(in.attrs<CosineSimilarityAttrs>().dim);
-          in.out(in.dtype(0), s);
+          in.check(a.eps > 0, {"eps ", a.eps, " is not positive"});
+          infer_broadcast(in);
+          in.outs[0].second.erase(a.dim);
         },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
       const auto& a = *static_cast<const CosineSimilarityAttrs*>(attrs);
-      const Ints dim = {a.dim};
-      const Tensor size = maximum(norm(in[0], 2, dim), a.eps) * maximum(norm(in[1], 2, dim), a.eps);
-      return {sum(in[0] * in[1], dim) / size};
+      const Shape shape = broadcast_shapes(in[0].shape(), in[1].shape());
+      const Tensor x = expand(in[0], shape), y = expand(in[1], shape);
+      const double eps = in[0].dtype() == DType::f16 ? std::max(a.eps, 0x1p-14) : a.eps;
+      const auto length = [&](const Tensor& t) { return maximum(norm(t, 2, {a.dim}), eps); };
+      return {sum(x * y, {a.dim}) / length(x) / length(y)};
     },
     .samples =
         [](Samples& s) {
@@ -68,15 +70,14 @@ OP(cosine_similarity) = {
           s.bad(
               {s.uniform({3}), s.uniform({3})},
               [](const Tensors& x) { return Tensors{cosine_similarity(x[0], x[1], 0, 0)}; },
-              "eps has to be positive");
+              "eps 0 is not positive");
         },
 };
 
 Tensor cosine_similarity(In a, In b, int64_t dim, double eps) {
   const auto [x, y] = unify_float(a, b);
-  const Shape s = broadcast_shapes(x.shape(), y.shape());
-  return make(op_cosine_similarity, CosineSimilarityAttrs{normalize_dim(dim, s.rank()), eps},
-              {expand(x, s), expand(y, s)});
+  const int64_t rank = std::max(x.rank(), y.rank());
+  return make(op_cosine_similarity, CosineSimilarityAttrs{normalize_dim(dim, rank), eps}, {x, y});
 }
 
 }  // namespace nacre

@@ -168,6 +168,9 @@ OP(ctc_loss_grad) = {
     .infer =
         [](Infer& in) {
           check(in);
+          in.check(in.dtype(4) == in.dtype(0) && in.shape(4) == in.shape(2),
+                   {"gradients of losses are ", in.dtype(4), " ", in.shape(4), ", expected ",
+                    in.dtype(0), " ", in.shape(2)});
           in.out(in.dtype(0), in.shape(0));
         },
     .ref =

@@ -13,7 +13,20 @@ API(std::pair<Tensor, Tensor> softmax_cross_entropy(In logits, In target))
 OP(softmax_cross_entropy_grad) = {
     .name = "softmax_cross_entropy_grad",
     .kind = OpKind::composite,
-    .infer = infer_same<0>,
+    .infer =
+        [](Infer& in) {
+          const Shape& x = in.shape(0);
+          in.check_float(0);
+          in.check_rank(0, 2);
+          in.check_index(1);
+          for (size_t i = 1; i < 4; ++i) {
+            in.check(in.shape(i) == Shape{x[0]},
+                     {"input ", i, " has shape ", in.shape(i), ", expected ", x[0]});
+            in.check(i == 1 || in.dtype(i) == in.dtype(0),
+                     {"input ", i, " has type ", in.dtype(i), ", input 0 has ", in.dtype(0)});
+          }
+          in.out(in.dtype(0), x);
+        },
     .decompose = [](const void*, const Tensors& in) -> Tensors {
       const Tensor p = exp(in[0] - unsqueeze(in[2], 1));
       const Tensor hit = eq(arange(in[0].size(1)), unsqueeze(in[1], 1));

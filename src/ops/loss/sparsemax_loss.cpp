@@ -46,7 +46,7 @@ OP(sparsemax_loss) = {
           s.add({s.uniform({4, 2}, -0.4, 0.4), s.integers({4}, 0, 2)}, call, torch);
           s.add({s.uniform({3, 5}), s.integers({3}, 0, 5)}, [](const Tensors& x) {
              return Tensors{sparsemax_loss(x[0], x[1])};
-           }).oracle = "its gradient is sparsemax minus one-hot, tested apart";
+           }).oracle = "its gradient is sparsemax minus one-hot (properties_test)";
           s.add({s.uniform({0, 2}), s.integers({0}, 0, 2)}, call, torch);
           s.bad({s.uniform({3, 5}), s.integers({2}, 0, 5)}, call,
                 "targets have shape 2, expected 3");

@@ -34,7 +34,7 @@ OP(triplet_margin_loss) = {
                    {"the vectors have different shapes"});
           in.check(a.p > 0, {"p ", a.p, " is not positive"});
           Shape items = in.shape(0);
-          items.erase(-1);
+          items.erase(items.rank() - 1);
           infer_loss(in, a.reduction, items);
         },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {

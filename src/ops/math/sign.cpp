@@ -24,7 +24,9 @@ OP(sign) = {
           s.add({s.at({-2, -0.0, 0, 3, -INFINITY, INFINITY})}, call, "torch.sign({0})").check_grad =
               false;
           s.add({s.integers({7}, -9, 9)}, call, "torch.sign({0})");
-          s.add({s.at({NAN})}, call).oracle = "NaN stays NaN; torch gives 0";
+          OpSample& nan = s.add({s.at({NAN})}, call);
+          nan.oracle = "NaN stays NaN; torch gives 0";
+          nan.check_grad = false;
         },
 };
 
