@@ -52,6 +52,8 @@ OP(glu) = {
         },
 };
 
-Tensor glu(In x, int64_t dim) { return make(op_glu, GluAttrs{normalize_dim(dim, x->rank())}, {x}); }
+Tensor glu(In x, int64_t dim) {
+  return make(op_glu, GluAttrs{normalize_dim(op_glu, dim, x->rank())}, {x});
+}
 
 }  // namespace nacre

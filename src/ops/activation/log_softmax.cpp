@@ -102,7 +102,7 @@ OP(log_softmax) = {
 };
 
 Tensor log_softmax(In x, int64_t dim) {
-  return make(op_log_softmax, LogSoftmaxAttrs{normalize_dim(dim, x->rank())}, {x});
+  return make(op_log_softmax, LogSoftmaxAttrs{normalize_dim(op_log_softmax, dim, x->rank())}, {x});
 }
 
 }  // namespace nacre

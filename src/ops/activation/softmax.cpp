@@ -101,7 +101,7 @@ OP(softmax) = {
 };
 
 Tensor softmax(In x, int64_t dim) {
-  return make(op_softmax, SoftmaxAttrs{normalize_dim(dim, x->rank())}, {x});
+  return make(op_softmax, SoftmaxAttrs{normalize_dim(op_softmax, dim, x->rank())}, {x});
 }
 
 }  // namespace nacre

@@ -39,7 +39,7 @@ OP(softmin) = {
 };
 
 Tensor softmin(In x, int64_t dim) {
-  return make(op_softmin, SoftminAttrs{normalize_dim(dim, x->rank())}, {x});
+  return make(op_softmin, SoftminAttrs{normalize_dim(op_softmin, dim, x->rank())}, {x});
 }
 
 }  // namespace nacre

@@ -81,7 +81,7 @@ OP(sparsemax) = {
 };
 
 Tensor sparsemax(In x, int64_t dim) {
-  return make(op_sparsemax, SparsemaxAttrs{normalize_dim(dim, x->rank())}, {x});
+  return make(op_sparsemax, SparsemaxAttrs{normalize_dim(op_sparsemax, dim, x->rank())}, {x});
 }
 
 }  // namespace nacre

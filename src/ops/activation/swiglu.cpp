@@ -54,7 +54,7 @@ OP(swiglu) = {
 };
 
 Tensor swiglu(In x, int64_t dim) {
-  return make(op_swiglu, SwigluAttrs{normalize_dim(dim, x->rank())}, {x});
+  return make(op_swiglu, SwigluAttrs{normalize_dim(op_swiglu, dim, x->rank())}, {x});
 }
 
 }  // namespace nacre

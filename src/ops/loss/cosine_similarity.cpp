@@ -77,7 +77,8 @@ OP(cosine_similarity) = {
 Tensor cosine_similarity(In a, In b, int64_t dim, double eps) {
   const auto [x, y] = unify_float(a, b);
   const int64_t rank = std::max(x.rank(), y.rank());
-  return make(op_cosine_similarity, CosineSimilarityAttrs{normalize_dim(dim, rank), eps}, {x, y});
+  return make(op_cosine_similarity,
+              CosineSimilarityAttrs{normalize_dim(op_cosine_similarity, dim, rank), eps}, {x, y});
 }
 
 }  // namespace nacre

@@ -51,7 +51,7 @@ OP(all) = {
 };
 
 Tensor all(In x, const Ints& dims, bool keepdim) {
-  return make(op_all, ReduceAttrs{normalize_dims(dims, x->rank()), keepdim},
+  return make(op_all, ReduceAttrs{normalize_dims(op_all, dims, x->rank()), keepdim},
               {cast(x, DType::boolean)});
 }
 

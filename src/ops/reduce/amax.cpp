@@ -73,7 +73,7 @@ OP(amax) = {
 };
 
 Tensor amax(In x, const Ints& dims, bool keepdim) {
-  return make(op_amax, ReduceAttrs{normalize_dims(dims, x->rank()), keepdim}, {x});
+  return make(op_amax, ReduceAttrs{normalize_dims(op_amax, dims, x->rank()), keepdim}, {x});
 }
 
 }  // namespace nacre

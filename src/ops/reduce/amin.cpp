@@ -73,7 +73,7 @@ OP(amin) = {
 };
 
 Tensor amin(In x, const Ints& dims, bool keepdim) {
-  return make(op_amin, ReduceAttrs{normalize_dims(dims, x->rank()), keepdim}, {x});
+  return make(op_amin, ReduceAttrs{normalize_dims(op_amin, dims, x->rank()), keepdim}, {x});
 }
 
 }  // namespace nacre

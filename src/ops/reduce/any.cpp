@@ -51,7 +51,7 @@ OP(any) = {
 };
 
 Tensor any(In x, const Ints& dims, bool keepdim) {
-  return make(op_any, ReduceAttrs{normalize_dims(dims, x->rank()), keepdim},
+  return make(op_any, ReduceAttrs{normalize_dims(op_any, dims, x->rank()), keepdim},
               {cast(x, DType::boolean)});
 }
 

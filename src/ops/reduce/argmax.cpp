@@ -73,7 +73,7 @@ OP(argmax) = {
 };
 
 Tensor argmax(In x, int64_t dim, bool keepdim) {
-  const int64_t d = normalize_dim(dim, x->rank());
+  const int64_t d = normalize_dim(op_argmax, dim, x->rank());
   const Tensor y = make(op_argmax, ArgmaxAttrs{d}, {x});
   return keepdim ? unsqueeze(y, d) : y;
 }

@@ -73,7 +73,7 @@ OP(argmin) = {
 };
 
 Tensor argmin(In x, int64_t dim, bool keepdim) {
-  const int64_t d = normalize_dim(dim, x->rank());
+  const int64_t d = normalize_dim(op_argmin, dim, x->rank());
   const Tensor y = make(op_argmin, ArgminAttrs{d}, {x});
   return keepdim ? unsqueeze(y, d) : y;
 }

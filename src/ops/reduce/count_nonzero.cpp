@@ -46,7 +46,8 @@ OP(count_nonzero) = {
 };
 
 Tensor count_nonzero(In x, const Ints& dims, bool keepdim) {
-  return make(op_count_nonzero, ReduceAttrs{normalize_dims(dims, x->rank()), keepdim}, {x});
+  return make(op_count_nonzero,
+              ReduceAttrs{normalize_dims(op_count_nonzero, dims, x->rank()), keepdim}, {x});
 }
 
 }  // namespace nacre

@@ -91,7 +91,7 @@ OP(cumprod) = {
 };
 
 Tensor cumprod(In x, int64_t dim) {
-  return make(op_cumprod, CumprodAttrs{normalize_dim(dim, x->rank())}, {widened(x)});
+  return make(op_cumprod, CumprodAttrs{normalize_dim(op_cumprod, dim, x->rank())}, {widened(x)});
 }
 
 }  // namespace nacre

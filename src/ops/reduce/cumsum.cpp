@@ -73,7 +73,7 @@ OP(cumsum) = {
 };
 
 Tensor cumsum(In x, int64_t dim) {
-  return make(op_cumsum, CumsumAttrs{normalize_dim(dim, x->rank())}, {widened(x)});
+  return make(op_cumsum, CumsumAttrs{normalize_dim(op_cumsum, dim, x->rank())}, {widened(x)});
 }
 
 }  // namespace nacre

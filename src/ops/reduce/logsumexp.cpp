@@ -74,7 +74,8 @@ OP(logsumexp) = {
 };
 
 Tensor logsumexp(In x, const Ints& dims, bool keepdim) {
-  return make(op_logsumexp, ReduceAttrs{normalize_dims(dims, x->rank()), keepdim}, {as_float(x)});
+  return make(op_logsumexp, ReduceAttrs{normalize_dims(op_logsumexp, dims, x->rank()), keepdim},
+              {as_float(x)});
 }
 
 }  // namespace nacre

@@ -62,7 +62,8 @@ OP(mean) = {
 };
 
 Tensor mean(In x, const Ints& dims, bool keepdim) {
-  return make(op_mean, ReduceAttrs{normalize_dims(dims, x->rank()), keepdim}, {as_float(x)});
+  return make(op_mean, ReduceAttrs{normalize_dims(op_mean, dims, x->rank()), keepdim},
+              {as_float(x)});
 }
 
 }  // namespace nacre

@@ -62,7 +62,7 @@ OP(median) = {
 };
 
 Tensor median(In x, int64_t dim, bool keepdim) {
-  const int64_t d = normalize_dim(dim, x->rank());
+  const int64_t d = normalize_dim(op_median, dim, x->rank());
   const Tensor y = make(op_median, MedianAttrs{d}, {x});
   return keepdim ? unsqueeze(y, d) : y;
 }

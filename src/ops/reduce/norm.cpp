@@ -124,7 +124,7 @@ OP(norm) = {
 };
 
 Tensor norm(In x, double p, const Ints& dims, bool keepdim) {
-  return make(op_norm, NormAttrs{p, normalize_dims(dims, x->rank()), keepdim}, {x});
+  return make(op_norm, NormAttrs{p, normalize_dims(op_norm, dims, x->rank()), keepdim}, {x});
 }
 
 }  // namespace nacre

@@ -79,7 +79,8 @@ OP(prod) = {
 };
 
 Tensor prod(In x, const Ints& dims, bool keepdim) {
-  return make(op_prod, ReduceAttrs{normalize_dims(dims, x->rank()), keepdim}, {widened(x)});
+  return make(op_prod, ReduceAttrs{normalize_dims(op_prod, dims, x->rank()), keepdim},
+              {widened(x)});
 }
 
 }  // namespace nacre

@@ -75,7 +75,7 @@ OP(quantile) = {
 };
 
 Tensor quantile(In x, double q, int64_t dim, bool keepdim) {
-  const int64_t d = normalize_dim(dim, x->rank());
+  const int64_t d = normalize_dim(op_quantile, dim, x->rank());
   const Tensor y = make(op_quantile, QuantileAttrs{q, d}, {as_float(x)});
   return keepdim ? unsqueeze(y, d) : y;
 }

@@ -82,7 +82,7 @@ OP(std) = {
 };
 
 Tensor stddev(In x, const Ints& dims, int64_t correction, bool keepdim) {
-  return make(op_std, StdAttrs{normalize_dims(dims, x->rank()), correction, keepdim},
+  return make(op_std, StdAttrs{normalize_dims(op_std, dims, x->rank()), correction, keepdim},
               {as_float(x)});
 }
 

@@ -83,7 +83,7 @@ OP(var) = {
 };
 
 Tensor var(In x, const Ints& dims, int64_t correction, bool keepdim) {
-  return make(op_var, VarAttrs{normalize_dims(dims, x->rank()), correction, keepdim},
+  return make(op_var, VarAttrs{normalize_dims(op_var, dims, x->rank()), correction, keepdim},
               {as_float(x)});
 }
 

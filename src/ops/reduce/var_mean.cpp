@@ -68,9 +68,9 @@ OP(var_mean) = {
 };
 
 std::pair<Tensor, Tensor> var_mean(In x, const Ints& dims, int64_t correction, bool keepdim) {
-  const Tensors y =
-      make_all(op_var_mean, VarMeanAttrs{normalize_dims(dims, x->rank()), correction, keepdim},
-               {as_float(x)});
+  const Tensors y = make_all(
+      op_var_mean, VarMeanAttrs{normalize_dims(op_var_mean, dims, x->rank()), correction, keepdim},
+      {as_float(x)});
   return {y[0], y[1]};
 }
 
