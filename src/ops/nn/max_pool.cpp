@@ -106,8 +106,17 @@ OP(max_pool) = {
           s.add({s.at({1, 1, NAN, 0, 2, NAN}, {1, 1, 1, 6})}, two({1, 3}, {}),
                 "F.max_pool2d({0}, (1, 3), return_indices=True)")
               .check_grad = false;
-          s.add({s.uniform({1, 1, 4, 4})}, two({2}, {.stride = {2}, .padding = {0, 0, 3, 3}}))
-              .oracle = "the reference: windows of padding alone give -infinity and index -1";
+          auto& missing =
+              s.add({s.uniform({1, 1, 4, 4})}, two({2}, {.stride = {2}, .padding = {0, 0, 3, 3}}));
+          missing.oracle = "the reference: windows of padding alone give -infinity and index -1";
+          missing.check_grad = false;
+          s.add(
+              {s.uniform({1, 2, 3, 4})},
+              [](const Tensors& x) {
+                const Tensor y = max_pool2d(x[0], {2}, {.stride = {2}, .padding = {2}})[0];
+                return Tensors{maximum(y, -9.0)};
+              },
+              "torch.clamp(F.max_pool2d(F.pad({0}, (2, 2, 2, 2), value=-math.inf), 2), min=-9)");
           s.add(
               {s.uniform({2, 2, 9})},
               [](const Tensors& x) {

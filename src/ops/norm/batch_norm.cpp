@@ -126,11 +126,16 @@ OP(batch_norm_infer) = {
           const auto call = [](const Tensors& x) {
             return Tensors{batch_norm_infer(x[0], x[1], x[2], x[3], x[4])};
           };
-          const std::string torch = "F.batch_norm({0}, {3}, {4}, {1}, {2})";
+          const auto torch = [](const char* v) {  // torch has no gradient of running statistics
+            return cat(
+                {"({0} - {3}", v, ") / torch.sqrt({4}", v, " + 1e-5) * {1}", v, " + {2}", v});
+          };
           const auto c = [&](int64_t n) { return s.uniform({n}); };
-          s.add({s.uniform({4, 3, 2, 3}), c(3), c(3), c(3), s.uniform({3}, 0.5, 2)}, call, torch);
-          s.add({s.uniform({5, 3}), c(3), c(3), c(3), s.uniform({3}, 0.5, 2)}, call, torch);
-          s.add({s.uniform({0, 2, 3}), c(2), c(2), c(2), s.uniform({2}, 0.5, 2)}, call, torch);
+          s.add({s.uniform({4, 3, 2, 3}), c(3), c(3), c(3), s.uniform({3}, 0.5, 2)}, call,
+                torch("[:, None, None]"));
+          s.add({s.uniform({5, 3}), c(3), c(3), c(3), s.uniform({3}, 0.5, 2)}, call, torch(""));
+          s.add({s.uniform({0, 2, 3}), c(2), c(2), c(2), s.uniform({2}, 0.5, 2)}, call,
+                torch("[:, None]"));
           s.bad({s.uniform({4, 3}), c(3), c(3), c(3), c(2)}, call, "input 4 has shape 2");
           s.bad({s.uniform({4}), c(3), c(3), c(3), c(3)}, call, "rank 1");
         },
