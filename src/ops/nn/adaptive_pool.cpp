@@ -74,7 +74,13 @@ OP(adaptive_avg_pool) = {
       return {y};
     },
     .onnx = "GlobalAveragePool",
-    .samples = [](Samples& s) { adaptive_samples(s, adaptive_avg_pool, "adaptive_avg_pool"); },
+    .samples =
+        [](Samples& s) {
+          adaptive_samples(s, adaptive_avg_pool, "adaptive_avg_pool");
+          const auto whole = [](const Tensors& x) { return Tensors{global_avg_pool(x[0])}; };
+          s.add({s.uniform({2, 3, 4, 2})}, whole, "{0}.mean((2, 3))");
+          s.bad({s.uniform({2, 3})}, whole, "[global_avg_pool] input has rank 2");
+        },
 };
 
 OP(adaptive_max_pool) = {
@@ -99,7 +105,13 @@ OP(adaptive_max_pool) = {
       return {y};
     },
     .onnx = "GlobalMaxPool",
-    .samples = [](Samples& s) { adaptive_samples(s, adaptive_max_pool, "adaptive_max_pool"); },
+    .samples =
+        [](Samples& s) {
+          adaptive_samples(s, adaptive_max_pool, "adaptive_max_pool");
+          const auto whole = [](const Tensors& x) { return Tensors{global_max_pool(x[0])}; };
+          s.add({s.uniform({2, 3, 4, 2})}, whole, "{0}.amax((2, 3))");
+          s.bad({s.uniform({2, 3})}, whole, "[global_max_pool] input has rank 2");
+        },
 };
 
 /// Mean over all spatial dimensions: NxCx... -> NxC.

@@ -50,7 +50,8 @@ OP(normalize) = {
 };
 
 Tensor normalize(In x, double p, int64_t dim, double eps) {
-  return make(op_normalize, NormalizeAttrs{p, normalize_dim(op_normalize, dim, x->rank()), eps}, {x});
+  return make(op_normalize, NormalizeAttrs{p, normalize_dim(op_normalize, dim, x->rank()), eps},
+              {x});
 }
 
 }  // namespace nacre
