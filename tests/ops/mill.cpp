@@ -279,7 +279,8 @@ std::string difference(const Values& got, const Values& want, Tolerance toleranc
         continue;
     }
     if (!(std::abs(a - b) <= allowed))  // also if one is NaN or infinite
-      return cat({"element ", k, " is ", a, ", expected ", b, " within ", allowed});
+      return cat({"element ", k, " is ", a, ", expected ", b, ", off by ", std::abs(a - b),
+                  ", allowed ", allowed});
   }
   return "";
 }

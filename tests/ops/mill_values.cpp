@@ -34,20 +34,29 @@ double largest_input(const std::vector<Values>& in) {
   return largest;
 }
 
+/// Unit round-off of the narrowest floating type among the values of a graph.
+double coarsest_of(const Tensors& out) {
+  double u = 0;
+  for (const Node* n : topological(out))
+    for (const Output& o : n->outputs)
+      if (is_float(o.dtype) && !n->weak) u = std::max(u, round_off(o.dtype));
+  return u;
+}
+
 /// c * sqrt(K) * sqrt(N) * u, with u the unit round-off and c = 8: a vector function may be off by
 /// 4 units in the last place. K is a bound on the terms of one sum, the largest input's size; it
 /// counts for f32 and f64 only, as sums of 16-bit types run in f32. N is the number of kernels,
 /// each of which rounds. An elementwise op has K = 1 and is measured per element; sums of terms
 /// that cancel are measured by what goes in.
 Tolerance tolerance_of(const Subject& subject, const OpSample& s, const std::vector<Values>& in,
-                       const Values& got, DType floating, size_t nodes) {
+                       const Values& got, double coarsest, size_t nodes) {
   if (!is_float(got.dtype)) return {0, 0};
   const bool scalar = subject.def().kind == OpKind::elementwise && nodes == 1;
   double k = 1;
-  const bool narrow = floating == DType::bf16 || floating == DType::f16;
+  const double u = std::max(coarsest, round_off(got.dtype));
+  const bool narrow = u > round_off(DType::f32);
   if (!scalar && !narrow)
     for (const Values& v : in) k = std::max(k, static_cast<double>(v.v.size()));
-  const double u = std::max(round_off(floating), round_off(got.dtype));
   Tolerance t;
   t.relative = 8 * std::sqrt(k) * std::sqrt(static_cast<double>(nodes)) * u * s.slack;
   t.floor = scalar ? 0 : largest_input(in);
@@ -69,10 +78,13 @@ void compare(const Subject& subject, const OpSample& s, size_t number, DType flo
     want = values_of(subject.call(s, tensors_of(widened(s, in))));
   }
   size_t nodes = 1;
+  double coarsest = round_off(floating);
   std::vector<KernelName> kernels;
   try {
     Run run(reference ? Mode::reference : Mode::optimised);
-    got = values_of(subject.call(s, tensors_of(in)));
+    const Tensors out = subject.call(s, tensors_of(in));
+    coarsest = std::max(coarsest, coarsest_of(out));
+    got = values_of(out);
     try {
       kernels = kernels_of(subject, s, tensors_of(in), reference);
       nodes = std::max<size_t>(1, kernels.size());
@@ -93,7 +105,7 @@ void compare(const Subject& subject, const OpSample& s, size_t number, DType flo
     return;
   }
   for (size_t k = 0; k < got.size(); ++k) {
-    Tolerance t = tolerance_of(subject, s, in, got[k], floating, nodes);
+    Tolerance t = tolerance_of(subject, s, in, got[k], coarsest, nodes);
     t.floor = std::max(t.floor, scale_of(want[k]));
     const std::string text = difference(got[k], want[k], t);
     if (!text.empty()) report.fail({at, " output ", k, ": ", text});
@@ -299,6 +311,7 @@ void wrong_types(const Subject& subject, size_t number, Report& report) {
     undefined[i] = Tensor();
     try {  // an argument may be optional: then the call works without it
       const Tensors out = subject.call(s, undefined);
+      if (i == 0) report.fail({describe(s, number), " takes an undefined input 0"});
       const Tensors whole = subject.call(s, tensors_of(in));
       eval(out);
       for (size_t k = 0; k < out.size(); ++k)

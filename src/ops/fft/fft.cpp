@@ -119,7 +119,7 @@ OP(fft_c2c) = {
 namespace {
 Tensor along(const Tensor& x, int64_t dim, bool inverse) {
   if (x.rank() < 2) return make(op_fft_c2c, FftAttrs{inverse}, {x});  // says what is wrong
-  dim = normalize_dim(dim, x.rank() - 1);
+  dim = normalize_dim(op_fft_c2c, dim, x.rank() - 1);
   if (dim == x.rank() - 2) return make(op_fft_c2c, FftAttrs{inverse}, {x});
   return transpose(make(op_fft_c2c, FftAttrs{inverse}, {transpose(x, dim, -2)}), dim, -2);
 }
@@ -168,7 +168,7 @@ OP(rfft) = {
 };
 
 Tensor rfft(In x, int64_t dim) {
-  dim = normalize_dim(dim, x->rank());
+  dim = normalize_dim(op_rfft, dim, x->rank());
   if (dim == x->rank() - 1) return make(op_rfft, {x});
   return transpose(make(op_rfft, {transpose(x, dim, -1)}), dim, -2);
 }
@@ -228,7 +228,7 @@ OP(irfft) = {
 Tensor irfft(In x, int64_t n, int64_t dim) {
   const int64_t rank = x->rank();
   if (rank < 2) return make(op_irfft, IrfftAttrs{n}, {x});  // says what is wrong
-  dim = normalize_dim(dim, rank - 1);
+  dim = normalize_dim(op_irfft, dim, rank - 1);
   if (n == -1) n = 2 * (x->size(dim) - 1);
   if (dim == rank - 2) return make(op_irfft, IrfftAttrs{n}, {x});
   return transpose(make(op_irfft, IrfftAttrs{n}, {transpose(x, dim, -2)}), dim, -1);

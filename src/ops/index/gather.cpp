@@ -51,7 +51,7 @@ OP(gather) = {
 };
 
 Tensor gather(In x, int64_t dim, In index) {
-  return make(op_gather, IndexAttrs{normalize_dim(dim, x->rank())}, {x, index});
+  return make(op_gather, IndexAttrs{normalize_dim(op_gather, dim, x->rank())}, {x, index});
 }
 
 }  // namespace nacre

@@ -48,7 +48,8 @@ OP(index_select) = {
 };
 
 Tensor index_select(In x, int64_t dim, In index) {
-  return make(op_index_select, IndexAttrs{normalize_dim(dim, x->rank())}, {x, index});
+  return make(op_index_select, IndexAttrs{normalize_dim(op_index_select, dim, x->rank())},
+              {x, index});
 }
 
 /// x with the parts of src added at numbered entries of one dimension; parts with the same number
@@ -113,7 +114,7 @@ OP(index_add) = {
 
 Tensor index_add(In x, int64_t dim, In index, In src) {
   const auto [a, b] = unify(x, src);
-  return make(op_index_add, IndexAttrs{normalize_dim(dim, a.rank())}, {a, index, b});
+  return make(op_index_add, IndexAttrs{normalize_dim(op_index_add, dim, a.rank())}, {a, index, b});
 }
 
 Tensor bincount(In x, int64_t bins) {

@@ -135,9 +135,9 @@ OP(scatter) = {
           s.add({s.uniform({4}), s.ints_at({1, 1, 1}, {3}), s.uniform({3})}, call(0, "set"),
                 "{0}.index_put((torch.tensor([1]),), {2}[2:])");
           s.add({s.uniform({3, 4}), s.integers({3, 6}, 0, 4), s.uniform({3, 7})}, call(-1, "add"),
-                "{0}.scatter_add(1, {1}, {2})");
+                "{0}.scatter_add(1, {1}, {2}[:, :6])");
           s.add({s.uniform({3, 4}), s.integers({2, 6}, 0, 4), s.uniform({3, 6})}, call(1, "mul"),
-                "{0}.scatter_reduce(1, {1}, {2}, 'prod')");
+                "torch.cat(({0}[:2].scatter_reduce(1, {1}, {2}[:2], 'prod'), {0}[2:]))");
           s.add({s.at({2, 0, 3}), s.ints_at({0, 1, 2}, {3}), s.at({5, 4, 0})}, call(0, "mul"),
                 "{0}.scatter_reduce(0, {1}, {2}, 'prod')");
           s.add({s.at({2, 3}), s.ints_at({0, 0, 1, 1}, {4}), s.at({0, 5, 0, 0})}, call(0, "mul"),
@@ -164,7 +164,8 @@ OP(scatter) = {
 
 Tensor scatter(In x, int64_t dim, In index, In src, const std::string& reduce) {
   const auto [a, b] = unify(x, src);
-  return make(op_scatter, ScatterAttrs{normalize_dim(dim, a.rank()), reduce}, {a, index, b});
+  return make(op_scatter, ScatterAttrs{normalize_dim(op_scatter, dim, a.rank()), reduce},
+              {a, index, b});
 }
 
 }  // namespace nacre

@@ -52,8 +52,8 @@ void picked_vjp(Vjp& v, int64_t dim) {
   v.dx(0) = v.x(0).rank() == 0 ? v.dy() : scatter(zeros_like(v.x(0)), dim, v.y(1), v.dy(), "add");
 }
 
-int64_t dim_of(const Tensor& x, int64_t dim) {
-  return normalize_dim(dim, std::max<int64_t>(1, x.rank()));
+int64_t dim_of(const OpDef& op, const Tensor& x, int64_t dim) {
+  return normalize_dim(op, dim, std::max<int64_t>(1, x.rank()));
 }
 
 }  // namespace
@@ -107,7 +107,7 @@ OP(sort) = {
 };
 
 Tensors sort(In x, int64_t dim, bool descending) {
-  return make_all(op_sort, SortAttrs{dim_of(x, dim), descending}, {x});
+  return make_all(op_sort, SortAttrs{dim_of(op_sort, x, dim), descending}, {x});
 }
 Tensor argsort(In x, int64_t dim, bool descending) { return sort(x, dim, descending)[1]; }
 
@@ -163,7 +163,7 @@ OP(topk) = {
 };
 
 Tensors topk(In x, int64_t k, int64_t dim, bool largest) {
-  return make_all(op_topk, TopkAttrs{k, dim_of(x, dim), largest}, {x});
+  return make_all(op_topk, TopkAttrs{k, dim_of(op_topk, x, dim), largest}, {x});
 }
 
 }  // namespace nacre

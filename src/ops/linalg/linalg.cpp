@@ -24,7 +24,7 @@ Shape matrices(const Shape& batch, int64_t rows, int64_t columns) {
   return s;
 }
 
-System make_system(const Tensor& a, const Tensor& b) {
+System make_system(const OpDef& op, const Tensor& a, const Tensor& b) {
   auto [x, y] = unify(a, b);
   System s{x, y, false};
   if (x.rank() < 2) return s;  // the shape rule says what is wrong
@@ -32,7 +32,12 @@ System make_system(const Tensor& a, const Tensor& b) {
       y.rank() == 1 || (y.rank() == x.rank() - 1 && y.shape() == x.shape().slice(0, x.rank() - 1));
   if (s.vector) s.b = unsqueeze(y, -1);
   if (s.b.rank() < 2) return s;
-  const Shape batch = broadcast_shapes(batch_shape(s.a.shape()), batch_shape(s.b.shape()));
+  Shape batch;
+  try {
+    batch = broadcast_shapes(batch_shape(s.a.shape()), batch_shape(s.b.shape()));
+  } catch (const Error& e) {
+    fail(e.kind(), {"[", op.name, "] ", e.what(), where()});
+  }
   s.a = expand(s.a, matrices(batch, s.a.size(-2), s.a.size(-1)));
   s.b = expand(s.b, matrices(batch, s.b.size(-2), s.b.size(-1)));
   return s;

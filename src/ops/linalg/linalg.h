@@ -22,7 +22,7 @@ struct System {
   Tensor a, b;
   bool vector = false;
 };
-System make_system(const Tensor& a, const Tensor& b);
+System make_system(const OpDef& op, const Tensor& a, const Tensor& b);
 
 /// A square matrix in place as its LU factors with partial pivoting; perm[i] is the row that came
 /// to place i. Returns the sign of the permutation, 0 if a pivot is zero (its number in `pivot`).

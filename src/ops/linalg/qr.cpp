@@ -112,7 +112,7 @@ OP(qr) = {
 Tensors qr(In a) { return make_all(op_qr, Attrs(), std::span(&a.get(), 1)); }
 
 Tensor lstsq(In a, In b) {
-  const System s = make_system(a, b);
+  const System s = make_system(op_qr, a, b);
   if (s.a.rank() < 2 || s.b.rank() < 2)
     fail(Error::Kind::shape, {"[lstsq] a of shape ", s.a.shape(), " and b of shape ", s.b.shape(),
                               " are no system of equations", where()});

@@ -74,7 +74,7 @@ OP(solve) = {
 };
 
 Tensor solve(In a, In b) {
-  const System s = make_system(a, b);
+  const System s = make_system(op_solve, a, b);
   const Tensor x = make(op_solve, {s.a, s.b});
   return s.vector ? squeeze(x, {-1}) : x;
 }

@@ -96,7 +96,7 @@ OP(triangular_solve) = {
 };
 
 Tensor triangular_solve(In a, In b, bool lower, bool transpose, bool unit) {
-  const System s = make_system(a, b);
+  const System s = make_system(op_triangular_solve, a, b);
   const Tensor x = make(op_triangular_solve, TriangularAttrs{lower, transpose, unit}, {s.a, s.b});
   return s.vector ? squeeze(x, {-1}) : x;
 }

@@ -46,8 +46,9 @@ OP(random_uniform) = {
                             gumbel({}, Key(3), DType::f64)};
            }).oracle = oracle;
           OpSample& b = s.add({s.uniform({3, 4}, 0.1, 0.9)}, [](const Tensors& x) {
-            return Tensors{bernoulli(x[0], Key(5)), multinomial(x[0], 2, Key(6)),
-                           multinomial(x[0], 7, Key(6), true)};
+            const Tensor p = cast(x[0], DType::f32);  // numbers of another type are other numbers
+            return Tensors{bernoulli(p, Key(5)), multinomial(p, 2, Key(6)),
+                           multinomial(p, 7, Key(6), true)};
           });
           b.oracle = oracle;
           b.check_grad = false;

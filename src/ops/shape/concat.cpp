@@ -118,7 +118,7 @@ OP(concat) = {
 
 Tensor concat(Ins xs, int64_t dim) {
   const Tensors all = of_one_type(xs, "concat");
-  return make(op_concat, box(ConcatAttrs{normalize_dim(dim, all[0].rank())}), all);
+  return make(op_concat, box(ConcatAttrs{normalize_dim(op_concat, dim, all[0].rank())}), all);
 }
 
 Tensor stack(Ins xs, int64_t dim) {
@@ -130,7 +130,7 @@ Tensor stack(Ins xs, int64_t dim) {
            {"[stack] shapes ", all[0].shape(), " and ", x.shape(), " differ", where()});
     wide.push_back(unsqueeze(x, dim));
   }
-  return concat(wide, normalize_dim(dim, all[0].rank() + 1));
+  return concat(wide, normalize_dim(op_concat, dim, all[0].rank() + 1));
 }
 
 }  // namespace nacre

@@ -82,8 +82,8 @@ OP(diagonal) = {
 };
 
 Tensor diagonal(In x, int64_t offset, int64_t dim1, int64_t dim2) {
-  dim1 = normalize_dim(dim1, x->rank());
-  dim2 = normalize_dim(dim2, x->rank());
+  dim1 = normalize_dim(op_diagonal, dim1, x->rank());
+  dim2 = normalize_dim(op_diagonal, dim2, x->rank());
   if (dim1 == dim2)
     fail(Error::Kind::shape,
          {"[diagonal] dimensions ", dim1, " and ", dim2, " are the same", where()});

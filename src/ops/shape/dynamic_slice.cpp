@@ -151,12 +151,14 @@ OP(dynamic_update) = {
 };
 
 Tensor dynamic_slice(In x, In start, int64_t size, int64_t dim) {
-  return make(op_dynamic_slice, DynamicSliceAttrs{normalize_dim(dim, x->rank()), size}, {x, start});
+  return make(op_dynamic_slice,
+              DynamicSliceAttrs{normalize_dim(op_dynamic_slice, dim, x->rank()), size}, {x, start});
 }
 
 Tensor dynamic_update(In x, In src, In start, int64_t dim) {
   const auto [a, b] = unify(x, src);
-  return make(op_dynamic_update, DynamicUpdateAttrs{normalize_dim(dim, a.rank())}, {a, b, start});
+  return make(op_dynamic_update,
+              DynamicUpdateAttrs{normalize_dim(op_dynamic_update, dim, a.rank())}, {a, b, start});
 }
 
 }  // namespace nacre

@@ -49,7 +49,7 @@ OP(flip) = {
 };
 
 Tensor flip(In x, const Ints& dims) {
-  const Ints list = normalize_dims(dims, x->rank());
+  const Ints list = normalize_dims(op_flip, dims, x->rank());
   return list.empty() ? x.get() : make(op_flip, FlipAttrs{list}, {x});
 }
 

@@ -111,8 +111,8 @@ Tensor transpose(In x, int64_t a, int64_t b) {
 }
 
 Tensor movedim(In x, int64_t from, int64_t to) {
-  from = normalize_dim(from, x->rank());
-  to = normalize_dim(to, x->rank());
+  from = normalize_dim(op_permute, from, x->rank());
+  to = normalize_dim(op_permute, to, x->rank());
   Ints dims;
   for (int64_t d = 0; d < x->rank(); ++d)
     if (d != from) dims.push_back(d);

@@ -77,7 +77,7 @@ OP(roll) = {
 
 Tensor roll(In x, const Ints& shifts, const Ints& dims) {
   Ints list = dims;
-  for (int64_t& d : list) d = normalize_dim(d, x->rank());
+  for (int64_t& d : list) d = normalize_dim(op_roll, d, x->rank());
   return make(op_roll, RollAttrs{shifts, list}, {x});
 }
 

@@ -190,7 +190,7 @@ Tensor slices(In x, const Ints& starts, const Ints& sizes, const Ints& steps) {
 }
 
 Tensor slice(In x, int64_t dim, int64_t start, int64_t stop, int64_t step) {
-  dim = normalize_dim(dim, x->rank());
+  dim = normalize_dim(op_slice, dim, x->rank());
   if (step >= 0) {
     SliceAttrs a = along(x->shape(), dim, start, stop, step);
     if (step == 1 && a.sizes == x->shape()) return x;
@@ -208,7 +208,7 @@ Tensor slice(In x, int64_t dim, int64_t start, int64_t stop, int64_t step) {
 }
 
 Tensor narrow(In x, int64_t dim, int64_t start, int64_t length) {
-  dim = normalize_dim(dim, x->rank());
+  dim = normalize_dim(op_slice, dim, x->rank());
   SliceAttrs a = whole(x->shape());
   a.starts[dim] = start < 0 ? start + x->size(dim) : start;
   a.sizes[dim] = length;
@@ -216,7 +216,7 @@ Tensor narrow(In x, int64_t dim, int64_t start, int64_t length) {
 }
 
 Tensor select(In x, int64_t dim, int64_t index) {
-  dim = normalize_dim(dim, x->rank());
+  dim = normalize_dim(op_slice, dim, x->rank());
   const int64_t size = x->size(dim);
   if (index < -size || index >= size)
     fail(Error::Kind::shape, {"[select] index ", index, " is out of range for dimension ", dim,
@@ -227,7 +227,7 @@ Tensor select(In x, int64_t dim, int64_t index) {
 }
 
 Tensors split(In x, const Ints& sizes, int64_t dim) {
-  dim = normalize_dim(dim, x->rank());
+  dim = normalize_dim(op_slice, dim, x->rank());
   int64_t at = 0;
   for (int64_t n : sizes) at += n;
   if (at != x->size(dim))
@@ -243,7 +243,7 @@ Tensors split(In x, const Ints& sizes, int64_t dim) {
 }
 
 Tensors chunk(In x, int64_t chunks, int64_t dim) {
-  dim = normalize_dim(dim, x->rank());
+  dim = normalize_dim(op_slice, dim, x->rank());
   if (chunks < 1) fail(Error::Kind::shape, {"[chunk] cannot make ", chunks, " chunks", where()});
   const int64_t size = x->size(dim), each = std::max<int64_t>(1, (size + chunks - 1) / chunks);
   Ints sizes;
@@ -327,7 +327,7 @@ Tensor slices_scatter(In x, In src, const Ints& starts, const Ints& steps) {
 }
 
 Tensor slice_scatter(In x, In src, int64_t dim, int64_t start, int64_t stop, int64_t step) {
-  dim = normalize_dim(dim, x->rank());
+  dim = normalize_dim(op_slice_scatter, dim, x->rank());
   const auto [a, b] = unify(x, src);
   return make(op_slice_scatter, along(a.shape(), dim, start, stop, step), {a, b});
 }

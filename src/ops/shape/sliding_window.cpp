@@ -88,7 +88,8 @@ OP(sliding_window) = {
 };
 
 Tensor sliding_window(In x, int64_t dim, int64_t size, int64_t step) {
-  return make(op_sliding_window, WindowAttrs{normalize_dim(dim, x->rank()), size, step}, {x});
+  return make(op_sliding_window,
+              WindowAttrs{normalize_dim(op_sliding_window, dim, x->rank()), size, step}, {x});
 }
 
 }  // namespace nacre
