@@ -18,6 +18,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,6 +68,8 @@ class State {
   /// Evaluates all variables and `also` in one plan. If that throws, every variable keeps the value
   /// that it had at the last commit and the Error goes on.
   void commit(const Tensors& also = {});
+  /// The same for several states together.
+  static void commit(std::span<State* const> states, const Tensors& also);
 
  private:
   std::vector<Variable> variables_;

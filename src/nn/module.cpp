@@ -86,16 +86,24 @@ Variable State::find(std::string_view name) const {
 }
 
 void State::commit(const Tensors& also) {
+  State* self = this;
+  commit(std::span(&self, 1), also);
+}
+
+void State::commit(std::span<State* const> states, const Tensors& also) {
   Tensors all = also;
-  for (const Variable& v : variables_)
-    if (!v.value().evaluated()) all.push_back(v.value());
+  for (const State* s : states)
+    for (const Variable& v : s->variables_)
+      if (!v.value().evaluated()) all.push_back(v.value());
   try {
     eval(all);
   } catch (...) {
-    for (Variable& v : variables_) v.rollback();
+    for (State* s : states)
+      for (Variable& v : s->variables_) v.rollback();
     throw;
   }
-  for (Variable& v : variables_) v.commit();
+  for (State* s : states)
+    for (Variable& v : s->variables_) v.commit();
 }
 
 // ---- scope

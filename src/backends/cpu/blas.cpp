@@ -118,4 +118,6 @@ NACRE_LAPACK(float, s)
 NACRE_LAPACK(double, d)
 #undef NACRE_LAPACK
 
+std::string version() { return openblas_get_config(); }
+
 }  // namespace nacre::cpu::blas

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace nacre::cpu::blas {
 
@@ -58,5 +59,8 @@ int orglq(int64_t k, int64_t n, double* a, int64_t lda, const double* tau, doubl
 /// Work for both.
 int64_t lq_work(int64_t m, int64_t n, float);
 int64_t lq_work(int64_t m, int64_t n, double);
+
+/// "OpenBLAS 0.3.21 ...".
+std::string version();
 
 }  // namespace nacre::cpu::blas

@@ -334,6 +334,12 @@ int64_t channel_block() {
   return (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
 }
 
+std::string version() {
+  const dnnl_version_t* v = dnnl_version();
+  return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." +
+         std::to_string(v->patch);
+}
+
 bool native(DType t) {
   if (t == DType::f32) return true;
   const int isa = dnnl_get_effective_cpu_isa();

@@ -64,4 +64,7 @@ bool native(DType t);
 void sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,
            const float* b, int64_t ldb, float beta, float* c, int64_t ldc);
 
+/// "oneDNN 2.6.3".
+std::string version();
+
 }  // namespace nacre::cpu::dnnl

@@ -1,0 +1,60 @@
+// The commands of the program. main.cpp reads the command line into these structs; each run_* does
+// the work and throws Error.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace nacre::cli {
+
+struct TrainArgs {
+  std::vector<std::pair<std::string, std::string>>
+      settings;  ///< of TrainConfig, in the order given
+  std::string config;
+  std::string resume;  ///< run folder to go on with
+  bool find_lr = false;
+  bool json = false;
+};
+int run_train(const TrainArgs& a);
+
+struct EvalArgs {
+  std::string model, data, part = "auto";
+  int64_t top_k = 5;
+  int workers = 1;
+  bool json = false;
+};
+int run_eval(const EvalArgs& a);
+
+struct PredictArgs {
+  std::string model;
+  std::vector<std::string> inputs;
+  int64_t top = 3;
+  bool json = false, draw = false;
+};
+int run_predict(const PredictArgs& a);
+
+struct ZooArgs {
+  std::string name, options;
+  bool json = false;
+};
+int run_zoo_list(const ZooArgs& a);
+int run_zoo_show(const ZooArgs& a);
+
+struct DataArgs {
+  std::string path, to;
+  bool json = false;
+};
+int run_data_info(const DataArgs& a);
+int run_data_check(const DataArgs& a);
+int run_data_convert(const DataArgs& a);
+
+int run_doctor(bool json);
+
+struct DemoArgs {
+  std::string data = "data/digits", out;
+  int64_t epochs = 40;
+};
+int run_demo(const DemoArgs& a);
+
+}  // namespace nacre::cli

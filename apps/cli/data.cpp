@@ -1,0 +1,186 @@
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "nacre/data.h"
+#include "nacre/error.h"
+#include "train/terminal.h"
+
+namespace nacre::cli {
+namespace {
+
+std::vector<std::pair<const char*, DatasetPtr>> parts(const DataSplits& d) {
+  std::vector<std::pair<const char*, DatasetPtr>> list = {{"train", d.train}};
+  if (d.val) list.emplace_back("val", d.val);
+  if (d.test) list.emplace_back("test", d.test);
+  return list;
+}
+
+std::string shape_of(const Sample& s) {
+  if (!s.image.empty())
+    return cat({s.image.width, "x", s.image.height, " pictures, ", s.image.channels,
+                s.image.channels == 1 ? " channel" : " channels"});
+  if (!s.features.empty()) return cat({s.features.size(), " numbers a row"});
+  if (!s.text.empty()) return "texts";
+  return "other";
+}
+
+/// A class name that can be a folder.
+std::string folder_name(std::string name) {
+  for (char& c : name)
+    if (c == '/' || c == '\\' || static_cast<unsigned char>(c) < 32) c = '_';
+  if (name.empty() || name == "." || name == "..") name = "_" + name;
+  return name;
+}
+
+std::string cell(const std::string& text) {
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + "\"";
+}
+
+void write_csv(const DataSplits& d, const std::string& to) {
+  AtomicFile file(to);
+  std::string header;
+  for (const auto& [name, part] : parts(d))
+    for (int64_t i = 0; i < part->size(); ++i) {
+      const Sample s = part->get(i);
+      const auto& values = s.image.empty() ? s.features : s.image.pixels;
+      if (values.empty() || s.image.channels > 1)
+        fail(Error::Kind::unsupported,
+             {"only grey pictures and rows of numbers can be written as .csv"});
+      if (header.empty()) {
+        const TableSchema* schema = table_schema(*part);
+        if (schema && s.image.empty())
+          for (const std::string& f : schema->feature_names()) header += cell(f) + ",";
+        else
+          for (size_t k = 0; k < values.size(); ++k) header += cat({"pixel", k, ","});
+        header += "label,part\n";
+        file.write(header);
+      }
+      std::string row;
+      for (float v : values) row += Piece(static_cast<double>(v)).text() + ",";
+      row += s.label >= 0       ? cell(part->classes()[static_cast<size_t>(s.label)])
+             : s.target.empty() ? ""
+                                : Piece(static_cast<double>(s.target[0])).text();
+      file.write(row + "," + name + "\n");
+    }
+  file.commit();
+}
+
+void write_pictures(const DataSplits& d, const std::string& to) {
+  if (folder_exists(to) && !list_folder(to).empty())
+    fail(Error::Kind::usage, {to, " exists and is not empty"});
+  const auto list = parts(d);
+  int64_t total = 0;
+  for (const auto& [name, part] : list) total += part->size();
+  Progress bar("writing", total, "pictures");
+  for (const auto& [name, part] : list) {
+    for (const std::string& c : part->classes())
+      make_folders(to + "/" + name + "/" + folder_name(c));
+    for (int64_t i = 0; i < part->size(); ++i) {
+      const Sample s = part->get(i);
+      if (s.image.empty())
+        fail(Error::Kind::unsupported,
+             {"the data hold no pictures; convert to a .csv file instead"});
+      if (s.label < 0) fail(Error::Kind::unsupported, {"the pictures have no classes"});
+      char file[32];
+      std::snprintf(file, sizeof(file), "%06ld.png", static_cast<long>(i));
+      write_png(to + "/" + name + "/" + folder_name(part->classes()[static_cast<size_t>(s.label)]) +
+                    "/" + file,
+                s.image);
+      bar.advance();
+    }
+  }
+  bar.finish();
+}
+
+}  // namespace
+
+int run_data_info(const DataArgs& a) {
+  const DataSplits d = open_dataset(a.path);
+  Json j = Json::object();
+  j["kind"] = d.kind;
+  TextTable table({"part", "samples"});
+  for (const auto& [name, part] : parts(d)) {
+    table.add({name, std::to_string(part->size())});
+    j[name] = part->size();
+  }
+  const auto& classes = d.train->classes();
+  const std::string shape = d.train->size() ? shape_of(d.train->get(0)) : "empty";
+  j["samples"] = shape;
+  std::map<int64_t, int64_t> counts;
+  for (int64_t label : labels_of(*d.train)) ++counts[label];
+  Json by_class = Json::object();
+  for (size_t k = 0; k < classes.size(); ++k)
+    by_class[classes[k]] = counts[static_cast<int64_t>(k)];
+  j["classes"] = by_class;
+  if (a.json) {
+    std::printf("%s\n", print_json(j, 2).c_str());
+    return 0;
+  }
+  std::printf("%s: %s, %s\n\n%s", a.path.c_str(), d.kind.c_str(), shape.c_str(),
+              table.str().c_str());
+  if (!classes.empty()) {
+    TextTable sizes({"class", "training samples"});
+    for (size_t k = 0; k < classes.size(); ++k)
+      sizes.add({classes[k], std::to_string(counts[static_cast<int64_t>(k)])});
+    std::printf("\n%s", sizes.str().c_str());
+  }
+  if (const std::string remark = d.train->remark(); !remark.empty())
+    std::printf("\n%s\n", remark.c_str());
+  if (!d.ignored.empty())
+    std::printf("\nleft aside: %zu files, such as %s\n", d.ignored.size(), d.ignored[0].c_str());
+  return 0;
+}
+
+int run_data_check(const DataArgs& a) {
+  const DataSplits d = open_dataset(a.path);
+  const std::vector<Finding> findings = check_dataset(d);
+  bool errors = false;
+  Json list = Json::array();
+  for (const Finding& f : findings) {
+    const char* level = f.level == Finding::Level::error     ? "error"
+                        : f.level == Finding::Level::warning ? "warning"
+                                                             : "note";
+    errors = errors || f.level == Finding::Level::error;
+    if (a.json) {
+      Json j = Json::object();
+      j["level"] = level;
+      j["code"] = f.code;
+      j["text"] = f.text;
+      j["count"] = f.count;
+      Json examples = Json::array();
+      for (const auto& e : f.examples) examples.push_back(e);
+      j["examples"] = examples;
+      list.push_back(j);
+      continue;
+    }
+    std::printf("%s: %s\n", level, f.text.c_str());
+    for (const auto& e : f.examples) std::printf("    %s\n", e.c_str());
+  }
+  if (a.json)
+    std::printf("%s\n", print_json(list, 2).c_str());
+  else if (findings.empty())
+    std::printf("%s: nothing is wrong\n", a.path.c_str());
+  return errors ? 1 : 0;
+}
+
+int run_data_convert(const DataArgs& a) {
+  const DataSplits d = open_dataset(a.path);
+  if (a.to.size() > 4 && a.to.compare(a.to.size() - 4, 4, ".csv") == 0) {
+    if (file_exists(a.to)) fail(Error::Kind::usage, {a.to, " exists"});
+    write_csv(d, a.to);
+  } else {
+    write_pictures(d, a.to);
+  }
+  std::printf("wrote %s\n", a.to.c_str());
+  return 0;
+}
+
+}  // namespace nacre::cli

@@ -1,0 +1,78 @@
+#include <cstdio>
+
+#include "cli/commands.h"
+#include "cli/show.h"
+#include "train/terminal.h"
+
+namespace nacre::cli {
+namespace {
+
+std::string fixed(double v) {
+  char text[16];
+  std::snprintf(text, sizeof(text), "%.4f", v);
+  return text;
+}
+
+DatasetPtr choose(const DataSplits& d, std::string& part) {
+  if (part == "auto") part = d.test ? "test" : "all";
+  if (part == "all" && (d.val || d.test))
+    fail(Error::Kind::usage, {"the data have parts; choose --part train, val or test"});
+  const DatasetPtr chosen = part == "test" ? d.test : part == "val" ? d.val : d.train;
+  if (!chosen) fail(Error::Kind::usage, {"the data have no part '", part, "'"});
+  return chosen;
+}
+
+}  // namespace
+
+int run_eval(const EvalArgs& a) {
+  Model m = load_model(a.model);
+  OpenOptions options;
+  TableSchema schema;
+  if (const auto at = m.info.extra.find("table"); at != m.info.extra.end()) {
+    schema = TableSchema::from_json(at->second);
+    options.csv.schema = &schema;
+  }
+  const DataSplits data = open_dataset(a.data, options);
+  std::string part = a.part;
+  const DatasetPtr chosen = choose(data, part);
+  if (chosen->classes() != m.info.classes)
+    fail(Error::Kind::data, {"the data have ", chosen->classes().size(), " classes, the model ",
+                             m.info.classes.size(), ", or they are named differently"});
+  const Evaluation e = evaluate(*m.net, chosen, Transform::parse(m.info.transform), 256, a.workers);
+  if (a.json) {
+    Json j = evaluation_json(e, a.top_k);
+    j["part"] = part;
+    std::printf("%s\n", print_json(j).c_str());
+    return 0;
+  }
+  std::printf("%s, part %s\n", headline(e).c_str(), part.c_str());
+  if (e.regression) return 0;
+  if (a.top_k < static_cast<int64_t>(e.classes.size()))
+    std::printf("top-%ld accuracy %.2f %%\n", static_cast<long>(a.top_k), 100 * e.top_k(a.top_k));
+  TextTable table({"class", "precision", "recall", "F1", "samples"});
+  for (size_t k = 0; k < e.classes.size(); ++k) {
+    const ClassScore& s = e.report.classes[k];
+    table.add({e.classes[k], fixed(s.precision), fixed(s.recall), fixed(s.f1),
+               std::to_string(s.support)});
+  }
+  const ClassScore& macro = e.report.macro;
+  table.add({"mean", fixed(macro.precision), fixed(macro.recall), fixed(macro.f1),
+             std::to_string(e.labels.size())});
+  std::printf("\n%s", table.str().c_str());
+  if (e.classes.size() <= 30) {
+    std::vector<std::string> header = {"true \\ predicted"};
+    header.insert(header.end(), e.classes.begin(), e.classes.end());
+    TextTable matrix(header);
+    for (size_t k = 0; k < e.classes.size(); ++k) {
+      std::vector<std::string> row = {e.classes[k]};
+      for (size_t i = 0; i < e.classes.size(); ++i)
+        row.push_back(
+            std::to_string(e.confusion.at(static_cast<int64_t>(k), static_cast<int64_t>(i))));
+      matrix.add(row);
+    }
+    std::printf("\n%s", matrix.str().c_str());
+  }
+  return 0;
+}
+
+}  // namespace nacre::cli

@@ -1,0 +1,257 @@
+// nacre: the command line. Reading of options is here, the work is in one file per command.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <map>
+#include <new>
+
+#include "base/log.h"
+#include "base/parallel.h"
+#include "base/progress.h"
+#include "base/signals.h"
+#include "cli/commands.h"
+#include "nacre/train.h"
+
+namespace nacre::cli {
+namespace {
+
+/// Names of TrainConfig's fields.
+class FieldNames : public FieldVisitor {
+ public:
+  std::vector<std::string> names;
+  void operator()(const char* n, bool&) override { names.emplace_back(n); }
+  void operator()(const char* n, int64_t&) override { names.emplace_back(n); }
+  void operator()(const char* n, double&) override { names.emplace_back(n); }
+  void operator()(const char* n, std::string&) override { names.emplace_back(n); }
+  void operator()(const char* n, Ints&) override { names.emplace_back(n); }
+  void operator()(const char* n, DType&) override { names.emplace_back(n); }
+  void operator()(const char* n, std::shared_ptr<const Graph>&) override { names.emplace_back(n); }
+};
+
+const char* help_of(const std::string& name) {
+  static const std::pair<const char*, const char*> texts[] = {
+      {"model", "model of the zoo"},
+      {"options", "of the model: \"width=32 classes=10\""},
+      {"data", "data set: a folder or file"},
+      {"out", "run folder to write"},
+      {"transform",
+       "steps between file and network, or auto: "
+       "\"resize(32)|hflip()|normalize(mean=0.5,std=0.25)\""},
+      {"from", "model file to start from"},
+      {"freeze", "pattern of parameters that stay as they are"},
+      {"epochs", "passes over the training part"},
+      {"batch", "samples per step"},
+      {"optimizer", "sgd, momentum, nesterov, adam, adamw, ..."},
+      {"lr", "learning rate (its maximum, for schedules)"},
+      {"weight_decay", "weight decay"},
+      {"momentum", "for optimisers that have one"},
+      {"schedule", "constant, cosine, one_cycle, step:30:0.1, plateau:5, warmup:2+cosine, ..."},
+      {"label_smoothing", "share of the target spread over all classes"},
+      {"l1", "penalty on the sum of |parameters|"},
+      {"l2", "penalty on half the sum of squares"},
+      {"clip_norm", "largest joint norm of the gradients; 0: any"},
+      {"accumulate", "batches per update"},
+      {"ema", "decay of averaged weights; 0: none"},
+      {"sampler", "shuffle or balanced"},
+      {"patience", "epochs without improvement before stopping; 0: never"},
+      {"val_share", "share for validation, if the data have no such part"},
+      {"test_share", "share for testing, if the data have no such part"},
+      {"checkpoint_every", "steps between checkpoints; 0: each epoch"},
+      {"seed", "of all random choices"},
+      {"workers", "loader threads"},
+  };
+  for (const auto& [n, text] : texts)
+    if (name == n) return text;
+  return "";
+}
+
+std::string dashed(std::string name) {
+  for (char& c : name)
+    if (c == '_') c = '-';
+  return name;
+}
+
+int exit_code(Error::Kind kind) { return kind == Error::Kind::usage ? 2 : 1; }
+
+int run(int argc, char** argv) {
+  CLI::App app{"nacre: from labelled data to a trained model, in one program.\n"};
+  app.name("nacre");
+  app.require_subcommand(1);
+  bool quiet = false;
+  int threads = 0;
+  app.add_flag("-q,--quiet", quiet, "no progress, only results and warnings");
+  app.add_option("--threads", threads, "threads that compute (default: all cores)")
+      ->check(CLI::Range(1, 1024));
+  app.set_version_flag("--version", NACRE_VERSION);
+  int code = 0;
+  const auto settle = [&] {  // options that concern every command
+    if (quiet) set_progress_mode(Progress::Mode::quiet);
+    if (threads) set_num_threads(threads);
+  };
+
+  TrainArgs train;
+  auto* t = app.add_subcommand("train", "Train a model of the zoo on a data set");
+  t->footer(
+      "Example:\n  nacre train lenet5 --data data/digits --epochs 20 --out runs/a\n  nacre train "
+      "--resume runs/a");
+  FieldNames fields;
+  TrainConfig().fields(fields);
+  std::map<std::string, std::string> given;
+  for (const std::string& name : fields.names) {
+    if (name == "resume" || name == "model") continue;
+    t->add_option("--" + dashed(name), given[name], help_of(name));
+  }
+  std::string model;
+  t->add_option("model", model, "model of the zoo (see: nacre zoo list)");
+  t->add_option("--config", train.config,
+                "YAML file of settings; options on the command line go before");
+  t->add_option("--resume", train.resume, "run folder to go on with");
+  t->add_flag("--find-lr", train.find_lr, "try growing learning rates and suggest one");
+  t->add_flag("--json", train.json, "print the result as JSON");
+  t->callback([&] {
+    if (!model.empty()) train.settings.emplace_back("model", model);
+    for (const std::string& name : fields.names)
+      if (t->get_option_no_throw("--" + dashed(name)) && t->count("--" + dashed(name)) &&
+          name != "resume")
+        train.settings.emplace_back(name, given[name]);
+    settle();
+    code = run_train(train);
+  });
+
+  EvalArgs eval;
+  auto* e = app.add_subcommand("eval", "Evaluate a model file on a data set");
+  e->footer("Example:\n  nacre eval runs/a/model.safetensors --data data/digits");
+  e->add_option("model", eval.model, "model file")->required();
+  e->add_option("--data", eval.data, "data set")->required();
+  e->add_option("--part", eval.part,
+                "train, val, test or all; auto: test if there is one, else all")
+      ->check(CLI::IsMember({"auto", "train", "val", "test", "all"}));
+  e->add_option("--top-k", eval.top_k, "also the share of labels among the k best")
+      ->check(CLI::PositiveNumber);
+  e->add_option("--workers", eval.workers, "loader threads")->check(CLI::Range(0, 64));
+  e->add_flag("--json", eval.json, "print the result as JSON");
+  e->callback([&] {
+    settle();
+    code = run_eval(eval);
+  });
+
+  PredictArgs predict;
+  auto* p = app.add_subcommand("predict", "Predict pictures, or rows of a table");
+  p->footer(
+      "Example:\n  nacre predict runs/a/model.safetensors cat.png photos/\n  nacre predict "
+      "m.safetensors - < cat.png");
+  p->add_option("model", predict.model, "model file")->required();
+  p->add_option("inputs", predict.inputs,
+                "pictures, folders of pictures, a .csv file of rows, or - for standard input")
+      ->required();
+  p->add_option("--top", predict.top, "classes to show")->check(CLI::PositiveNumber);
+  p->add_flag("--draw", predict.draw, "draw each picture in the terminal");
+  p->add_flag("--json", predict.json, "one JSON object a line");
+  p->callback([&] {
+    settle();
+    code = run_predict(predict);
+  });
+
+  ZooArgs zoo;
+  auto* z = app.add_subcommand("zoo", "The models that come with nacre");
+  z->require_subcommand(1);
+  z->footer("Example:\n  nacre zoo list\n  nacre zoo show lenet5");
+  auto* zl = z->add_subcommand("list", "Names, sizes, papers");
+  zl->add_flag("--json", zoo.json, "as JSON");
+  zl->callback([&] {
+    settle();
+    code = run_zoo_list(zoo);
+  });
+  auto* zs = z->add_subcommand("show", "One model: options, layers, parameters, arithmetic");
+  zs->add_option("name", zoo.name, "model")->required();
+  zs->add_option("--options", zoo.options, "\"classes=100\"");
+  zs->add_flag("--json", zoo.json, "as JSON");
+  zs->callback([&] {
+    settle();
+    code = run_zoo_show(zoo);
+  });
+
+  DataArgs data;
+  auto* d = app.add_subcommand("data", "Look at, check and convert data sets");
+  d->require_subcommand(1);
+  d->footer(
+      "Example:\n  nacre data info data/digits\n  nacre data check photos/\n  nacre data convert "
+      "mnist/ mnist-pictures/");
+  auto* di = d->add_subcommand("info", "What was found: parts, classes, sizes");
+  auto* dc =
+      d->add_subcommand("check", "What is wrong: unreadable files, duplicates, empty classes, ...");
+  auto* dv =
+      d->add_subcommand("convert", "Write pictures as a folder per class, or rows as a .csv file");
+  for (auto* s : {di, dc, dv}) s->add_option("data", data.path, "data set")->required();
+  for (auto* s : {di, dc}) s->add_flag("--json", data.json, "as JSON");
+  dv->add_option("to", data.to, "new folder, or file that ends in .csv")->required();
+  di->callback([&] {
+    settle();
+    code = run_data_info(data);
+  });
+  dc->callback([&] {
+    settle();
+    code = run_data_check(data);
+  });
+  dv->callback([&] {
+    settle();
+    code = run_data_convert(data);
+  });
+
+  bool doctor_json = false;
+  auto* doc =
+      app.add_subcommand("doctor", "This machine, the libraries, and whether everything computes");
+  doc->footer("Example:\n  nacre doctor");
+  doc->add_flag("--json", doctor_json, "as JSON");
+  doc->callback([&] {
+    settle();
+    code = run_doctor(doctor_json);
+  });
+
+  DemoArgs demo;
+  auto* dm = app.add_subcommand(
+      "demo", "Train LeNet-5 on the handwritten digits that ship, and predict some");
+  dm->footer("Example:\n  nacre demo");
+  dm->add_option("--data", demo.data, "data set");
+  dm->add_option("--out", demo.out, "run folder (default: the next free runs/digits-N)");
+  dm->add_option("--epochs", demo.epochs, "passes over the training part")
+      ->check(CLI::PositiveNumber);
+  dm->callback([&] {
+    settle();
+    code = run_demo(demo);
+  });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& e) {
+    return app.exit(e);
+  } catch (const CLI::CallForAllHelp& e) {
+    return app.exit(e);
+  } catch (const CLI::CallForVersion& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    std::string sub;
+    for (const auto* s : app.get_subcommands()) sub = " " + s->get_name();
+    std::fprintf(stderr, "nacre%s: %s (see: nacre%s --help)\n", sub.c_str(), e.what(), sub.c_str());
+    return 2;
+  }
+  return code;
+}
+
+}  // namespace
+}  // namespace nacre::cli
+
+int main(int argc, char** argv) {
+  nacre::install_stop_signals();
+  try {
+    return nacre::cli::run(argc, argv);
+  } catch (const nacre::Error& e) {
+    nacre::log_error({e.what()});
+    return nacre::cli::exit_code(e.kind());
+  } catch (const std::bad_alloc&) {
+    nacre::log_error({"out of memory"});
+    return 1;
+  } catch (const std::exception& e) {
+    nacre::log_error({e.what()});
+    return 1;
+  }
+}

@@ -1,0 +1,19 @@
+// What several commands print.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+#include "nacre/train.h"
+
+namespace nacre::cli {
+
+/// "test accuracy 98.61 % (355 of 360), macro F1 0.986".
+std::string headline(const Evaluation& e);
+Json evaluation_json(const Evaluation& e, int64_t top_k);
+/// The first of stem, stem-2, stem-3, ... that does not exist.
+std::string free_folder(const std::string& stem);
+/// 0..1 pixels as grey bytes, brightest 255.
+std::string draw(const Image& image, int columns);
+
+}  // namespace nacre::cli

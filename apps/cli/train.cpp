@@ -1,0 +1,46 @@
+#include <cstdio>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/show.h"
+#include "nacre/train.h"
+
+namespace nacre::cli {
+
+int run_train(const TrainArgs& a) {
+  TrainConfig c;
+  if (!a.resume.empty()) {
+    c = TrainConfig::from_yaml_file(a.resume + "/config.yaml");
+    c.resume = true;
+  } else if (!a.config.empty()) {
+    c = TrainConfig::from_yaml_file(a.config);
+  }
+  for (const auto& [name, value] : a.settings) c.set(name, value);
+  if (!a.resume.empty()) c.out = a.resume;
+  if (c.data.empty()) fail(Error::Kind::usage, {"which data? Add --data FOLDER"});
+  find_model(c.model);
+  if (a.find_lr) {
+    const LrCurve curve = find_lr(c);
+    for (size_t i = 0; i < curve.lr.size(); i += std::max<size_t>(1, curve.lr.size() / 20))
+      std::printf("%-10.3g loss %.4f\n", curve.lr[i], curve.loss[i]);
+    std::printf("suggestion: --lr %.2g\n", curve.suggestion);
+    return 0;
+  }
+  if (c.out.empty()) c.out = free_folder("runs/" + c.model);
+  Trainer trainer(c);
+  log_info({"training ", c.model, " (", trainer.model().parameter_count(), " parameters) on ",
+            trainer.data().train->size(), " samples, validation ", trainer.data().val->size(),
+            ", test ", trainer.data().test->size(), "; run folder ", c.out});
+  const Evaluation test = trainer.run();
+  if (trainer.stopped()) return 130;
+  if (a.json)
+    std::printf("%s\n", print_json(evaluation_json(test, 5)).c_str());
+  else
+    std::printf("%s\nmodel   %s/model.safetensors\nreport  %s/report.html\n",
+                headline(test).c_str(), c.out.c_str(), c.out.c_str());
+  return 0;
+}
+
+}  // namespace nacre::cli

@@ -1,0 +1,147 @@
+// Training: from a data set to a run folder with a model, its curves and a report.
+//
+//   TrainConfig c;
+//   c.model = "lenet5"; c.data = "data/digits"; c.out = "runs/a"; c.epochs = 20;
+//   Trainer trainer(c);
+//   Evaluation test = trainer.run();                // resumes if the folder holds an unfinished
+//   run and c.resume is set std::cout << test.report.accuracy << "\n";
+//
+// or by hand:
+//
+//   for (auto batch = loader.next(); batch; batch = loader.next()) double loss =
+//   trainer.step(*batch);
+//
+// A run folder holds config.yaml, metrics.jsonl, TensorBoard event files, checkpoints/,
+// model.safetensors (the best by validation) and report.html. A run that was stopped or killed and
+// then resumed gives the same bits as one never stopped: with the same seed, number of threads and
+// machine, whatever the number of loader threads.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nacre/data.h"
+#include "nacre/metrics.h"
+#include "nacre/optim.h"
+#include "nacre/zoo.h"
+
+namespace nacre {
+
+struct TrainConfig {
+  std::string model = "lenet5";
+  std::string options;  ///< of the model; channels, classes and in are set from the data
+  std::string data;
+  std::string out;                 ///< run folder; empty: nothing is written
+  std::string transform = "auto";  ///< see nacre/transforms.h; auto: to the model's input size,
+                                   ///< normalised by the data's mean
+  std::string from;    ///< model file to start from; parameters whose shapes differ start fresh
+  std::string freeze;  ///< regular expression of parameter names that stay as they are
+  int64_t epochs = 10, batch = 64;
+  std::string optimizer = "adamw";
+  double lr = 1e-3, weight_decay = 1e-2, momentum = 0.9;
+  std::string schedule = "one_cycle";
+  double label_smoothing = 0;
+  double l1 = 0, l2 = 0;   ///< penalties on the loss
+  double clip_norm = 0;    ///< 0: no clipping
+  int64_t accumulate = 1;  ///< batches per update
+  double ema = 0;          ///< decay of averaged weights, which are then the model; 0: none
+  std::string sampler = "shuffle";  ///< shuffle, balanced
+  int64_t patience = 0;     ///< epochs without a better validation loss before stopping; 0: never
+  double val_share = 0.1;   ///< taken from the training part if the data have no validation part
+  double test_share = 0.2;  ///< taken first if the data have no test part
+  int64_t checkpoint_every = 0;  ///< steps; 0: at the end of each epoch
+  int64_t seed = 0, workers = 2;
+  bool resume = false;
+
+  void fields(FieldVisitor& v);
+  std::string to_yaml() const;
+  /// Throws Error(usage) for unknown keys and wrong types, naming the nearest key.
+  static TrainConfig from_yaml_file(const std::string& path);
+  /// Sets one field from text. Throws Error(usage).
+  void set(const std::string& name, const std::string& value);
+};
+
+/// How good a model is on a data set.
+struct Evaluation {
+  double loss = 0;
+  bool regression = false;
+  std::vector<std::string> classes;
+  std::vector<int64_t> labels, predicted;
+  std::vector<float> scores;   ///< probabilities [n, classes], or predicted values
+  std::vector<float> targets;  ///< values (regression)
+  ConfusionMatrix confusion;
+  ClassificationReport report;
+  double rmse = 0, r2 = 0;  ///< regression
+  double top_k(int64_t k) const;
+  /// Accuracy, or minus the RMSE: higher is better.
+  double score() const { return regression ? -rmse : report.accuracy; }
+};
+
+/// Runs a model over a data set in evaluation mode.
+Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transform,
+                    int64_t batch = 256, int workers = 1);
+
+struct StepInfo {
+  int64_t epoch, step;
+  double loss, lr;
+};
+struct EpochInfo {
+  int64_t epoch, step;
+  double train_loss, val_loss, val_score, lr, seconds;
+};
+
+/// Told what happens; also may stop a run (request_stop of base, or Trainer::stop).
+struct TrainCallbacks {
+  std::function<void(const StepInfo&)> on_step;
+  std::function<void(const EpochInfo&)> on_epoch;
+};
+
+class Trainer {
+ public:
+  /// Opens the data, splits it, and builds model and optimiser. Throws Error.
+  explicit Trainer(TrainConfig config, TrainCallbacks callbacks = {});
+  /// As above, for data and a transform that are at hand.
+  Trainer(TrainConfig config, DataSplits data, TrainCallbacks callbacks = {});
+  ~Trainer();
+
+  /// All epochs, evaluation on the test part, report. Ends early when stopped: see stopped().
+  Evaluation run();
+  /// One update (or, with accumulate > 1, one part of it) on a batch; returns the loss. Throws
+  /// Error(numeric) if it is not finite; the last checkpoint is then what to go back to. Any other
+  /// Error leaves the parameters as they were.
+  double step(const Batch& batch);
+  /// Leaves the schedule: this rate from now on.
+  void set_constant_lr(double lr);
+  /// Asks run() to end after this step, saved.
+  void stop();
+  bool stopped() const;
+
+  Module& model();
+  const ModelInfo& info() const;
+  Optimizer& optimizer();
+  const Transform& transform() const;
+  const DataSplits& data() const;
+  int64_t steps_per_epoch() const;
+  const std::vector<EpochInfo>& history() const;
+
+  /// Writes and reads the whole state: parameters, optimiser, schedule, position, metric history.
+  void save_checkpoint(const std::string& path) const;
+  void load_checkpoint(const std::string& path);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Learning-rate range test (Smith 2017): losses while the rate grows from `low` to `high`; the
+/// model is as before afterwards.
+struct LrCurve {
+  std::vector<double> lr, loss;
+  double suggestion = 0;  ///< where the smoothed loss falls fastest
+};
+LrCurve find_lr(const TrainConfig& config, double low = 1e-6, double high = 1, int64_t steps = 100);
+
+}  // namespace nacre

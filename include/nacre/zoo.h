@@ -1,0 +1,95 @@
+// The models that come with nacre, by name, and the file that holds a trained one.
+//
+//   auto net = make_model("lenet5", "classes=26", Scope::init(Key(0)));
+//   save_model("a.safetensors", *net, info);
+//   Model m = load_model("a.safetensors");           // architecture, parameters, transform and
+//   labels Tensor y = m.net->operator()(x, ctx);
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "nacre/nn.h"
+#include "nacre/op.h"
+
+namespace nacre {
+
+/// What is known of a model: one per file of src/zoo, collected by the build.
+struct ModelEntry {
+  const char* name;
+  const char* summary;     ///< one sentence
+  const char* paper;       ///< authors, title or venue, year
+  const AttrType* config;  ///< the options, a struct with fields()
+  std::unique_ptr<Module> (*make)(const Scope&, const void* config);
+  /// Shape of one input without the batch, for default options; empty: as the data has it (tables).
+  Shape input = {};
+  int64_t parameters = 0;  ///< published, for default options; 0: not published
+  int64_t macs =
+      0;  ///< multiply-accumulates for one input of that shape, published; 0: not published
+  const char* tiny = "";    ///< options of a small form that tests train
+  Shape tiny_input = {};    ///< its input; empty: as input
+  bool regression = false;  ///< gives values, not class scores
+};
+
+/// Defines model_<name>. The build collects these into the table of models.
+#define MODEL(name)                     \
+  extern const ModelEntry model_##name; \
+  const ModelEntry model_##name
+
+/// For ModelEntry::make.
+template <typename M>
+std::unique_ptr<Module> construct(const Scope& s, const void* config) {
+  return std::make_unique<M>(s, *static_cast<const typename M::Config*>(config));
+}
+
+/// All models, sorted by name, and one by name; Error(usage) names near ones if there is none.
+std::vector<const ModelEntry*> all_models();
+const ModelEntry& find_model(std::string_view name);
+
+/// Options as text, "classes=10 width=32": names and values of a model's Config. Error(usage) for
+/// unknown ones.
+std::unique_ptr<Module> make_model(std::string_view name, std::string_view options,
+                                   const Scope& scope);
+/// All options with their values, as text that make_model takes.
+std::string model_options(std::string_view name, std::string_view options = {});
+
+/// Multiply-accumulates of convolutions and matrix products for an input of this shape (with
+/// batch), in evaluation mode.
+int64_t count_macs(Module& net, const Shape& input);
+
+/// Output shape and parameters of each layer for an input of this shape (with batch).
+struct LayerInfo {
+  std::string path;
+  Shape output;
+  int64_t parameters = 0;
+};
+std::vector<LayerInfo> list_layers(Module& net, const Shape& input);
+
+/// What a model file holds besides the parameters.
+struct ModelInfo {
+  std::string model;  ///< zoo name
+  std::string options;
+  std::string transform;                     ///< text form, see nacre/transforms.h
+  std::vector<std::string> classes;          ///< empty for regression
+  Shape input;                               ///< of one sample, after the transform
+  std::map<std::string, std::string> extra;  ///< metrics, table schema and the like
+};
+
+struct Model {
+  ModelInfo info;
+  std::unique_ptr<Module> net;
+};
+
+/// One .safetensors file: parameters and buffers by name, everything else in its metadata. Atomic.
+/// Throws Error(io).
+void save_model(const std::string& path, const Module& net, const ModelInfo& info);
+/// Throws Error(io), or Error(data) if the file is not a model of nacre's. Nothing in the file is
+/// executed.
+Model load_model(const std::string& path);
+/// A Scope source that finds tensors of a .safetensors file by name, and how many it has.
+Scope::Source safetensors_source(const std::string& path);
+
+}  // namespace nacre

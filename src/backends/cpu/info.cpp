@@ -1,0 +1,26 @@
+#include "backends/cpu/info.h"
+
+#include "backends/cpu/blas.h"
+#include "backends/cpu/dnnl.h"
+
+namespace nacre::cpu {
+
+std::string libraries() { return dnnl::version() + ", " + blas::version(); }
+
+std::string vector_units() {
+  std::string s;
+  const auto add = [&](bool has, const char* name) {
+    if (has) s += (s.empty() ? "" : ", ") + std::string(name);
+  };
+#if defined(__x86_64__)
+  add(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), "AVX2");
+  add(__builtin_cpu_supports("avx512f"), "AVX-512");
+  add(__builtin_cpu_supports("avx512vnni"), "VNNI");
+  add(__builtin_cpu_supports("avx512bf16"), "AVX512_BF16");
+#elif defined(__aarch64__)
+  add(true, "NEON");
+#endif
+  return s.empty() ? "none" : s;
+}
+
+}  // namespace nacre::cpu

@@ -1,0 +1,44 @@
+#include "nacre/optim.h"
+
+namespace nacre {
+
+Optimizer::Optimizer(std::vector<Variable> parameters, double lr)
+    : parameters_(std::move(parameters)), scales_(parameters_.size(), 1.0), lr_(lr) {
+  if (parameters_.empty())
+    fail(Error::Kind::usage, {"[optimizer] there are no parameters to train"});
+}
+
+void Optimizer::set_lr_scales(std::vector<double> scales) {
+  if (scales.size() != parameters_.size())
+    fail(Error::Kind::usage, {"[optimizer] ", scales.size(), " learning-rate scales for ",
+                              parameters_.size(), " parameters"});
+  scales_ = std::move(scales);
+}
+
+Variable Optimizer::slot(const char* name, size_t i, double initial) {
+  const std::string full = std::string(name) + "." + parameters_[i].name();
+  Variable v = state_->find(full);
+  if (v.defined()) return v;
+  const Tensor& p = parameters_[i].value();
+  Tensor value = nacre::full(p.shape(), initial, p.dtype());
+  eval(value);
+  return state_->add(full, value, false);
+}
+
+void Optimizer::step(const Tensors& gradients) {
+  if (gradients.size() != parameters_.size())
+    fail(Error::Kind::shape,
+         {"[optimizer] ", gradients.size(), " gradients for ", parameters_.size(), " parameters"});
+  NoGrad guard;
+  ++steps_;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& p = parameters_[i].value();
+    if (gradients[i].shape() != p.shape())
+      fail(Error::Kind::shape,
+           {"[optimizer] the gradient of '", parameters_[i].name(), "' has shape ",
+            gradients[i].shape(), ", the parameter ", p.shape()});
+    parameters_[i].set(update(i, p, gradients[i], lr_ * scales_[i], steps_));
+  }
+}
+
+}  // namespace nacre

@@ -1,0 +1,56 @@
+#include <cmath>
+
+#include "nacre/train.h"
+
+namespace nacre {
+
+double Evaluation::top_k(int64_t k) const {
+  return top_k_accuracy(labels, scores, static_cast<int64_t>(classes.size()), k);
+}
+
+Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transform, int64_t batch,
+                    int workers) {
+  if (!data || data->size() == 0) fail(Error::Kind::data, {"there is nothing to evaluate on"});
+  NoGrad guard;
+  Evaluation e;
+  e.classes = data->classes();
+  e.regression = e.classes.empty();
+  LoaderOptions options;
+  options.batch = batch;
+  options.workers = workers;
+  options.training = false;
+  DataLoader loader(data, transform, sequential(data->size()), options);
+  loader.start(0);
+  Context ctx = Context::eval();
+  while (auto b = loader.next()) {
+    const Tensor x = Tensor::from(b->x, b->shape);
+    const Tensor y = net(x, ctx);
+    const Tensor out = e.regression ? y : softmax(y);
+    const std::vector<float> values = out.to_vector<float>();
+    e.scores.insert(e.scores.end(), values.begin(), values.end());
+    e.labels.insert(e.labels.end(), b->labels.begin(), b->labels.end());
+    e.targets.insert(e.targets.end(), b->targets.begin(), b->targets.end());
+  }
+  if (e.regression) {
+    if (e.targets.size() != e.scores.size())
+      fail(Error::Kind::data,
+           {"the model gives ", e.scores.size(), " values for ", e.targets.size(), " targets"});
+    const double mse = mean_squared_error(e.targets, e.scores);
+    e.loss = mse;
+    e.rmse = std::sqrt(mse);
+    e.r2 = r2_score(e.targets, e.scores);
+    return e;
+  }
+  const auto classes = static_cast<int64_t>(e.classes.size());
+  if (static_cast<int64_t>(e.scores.size()) != classes * static_cast<int64_t>(e.labels.size()))
+    fail(Error::Kind::data,
+         {"the model has ", e.scores.size() / std::max<size_t>(1, e.labels.size()),
+          " classes, the data ", classes});
+  e.predicted = argmax_rows(e.scores, classes);
+  e.confusion = confusion_matrix(e.labels, e.predicted, classes);
+  e.report = classification_report(e.confusion);
+  e.loss = log_loss(e.labels, e.scores, classes);
+  return e;
+}
+
+}  // namespace nacre

@@ -1,0 +1,39 @@
+// The folder of a run: what is written there, and when.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "nacre/formats.h"
+#include "nacre/train.h"
+
+namespace nacre {
+
+class RunFolder {
+ public:
+  /// Makes the folder. Throws Error(usage) if it holds a run already and config.resume is not set.
+  explicit RunFolder(const TrainConfig& config);
+
+  std::string checkpoint_path() const { return folder_ + "/checkpoints/last.safetensors"; }
+  std::string model_path() const { return folder_ + "/model.safetensors"; }
+
+  /// Starts, or goes on, to write: lines of metrics.jsonl after that step (left by a killed
+  /// process) are dropped.
+  void begin(int64_t step, size_t epochs);
+  void step(const StepInfo& info);
+  void epoch(const EpochInfo& info);
+  /// Test results and report.html.
+  void finish(const Evaluation& test, Module& net, const ModelInfo& info, const DatasetPtr& data,
+              const Transform& transform, const std::vector<EpochInfo>& history);
+
+ private:
+  std::string folder_;
+  TrainConfig config_;
+  std::unique_ptr<AppendFile> metrics_;
+  std::unique_ptr<EventWriter> events_;
+  std::vector<StepInfo> steps_;  // for the report
+};
+
+}  // namespace nacre

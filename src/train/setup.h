@@ -1,0 +1,25 @@
+// From a configuration and a data set to what a run needs: parts, model options, transform.
+#pragma once
+
+#include "nacre/train.h"
+
+namespace nacre {
+
+/// Fills the parts that the data lack: a test part, then a validation part, stratified by class.
+void prepare_splits(DataSplits& data, const TrainConfig& config);
+
+/// Changes whenever the training data do.
+uint64_t data_fingerprint(const DataSplits& data);
+
+struct Setup {
+  Transform transform;
+  std::string options;  ///< of the model, with channels, classes and features of the data
+  Shape input;          ///< of one sample after the transform
+  std::map<std::string, std::string> extra;
+};
+Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const DataSplits& data);
+
+/// Parameters from a model file where names and shapes agree, fresh ones elsewhere.
+Scope scope_from(const std::string& path, const Key& key);
+
+}  // namespace nacre

@@ -1,0 +1,372 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <mutex>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "base/signals.h"
+#include "nacre/autograd.h"
+#include "nacre/formats.h"
+#include "nacre/plan.h"
+#include "train/run_folder.h"
+#include "train/setup.h"
+
+namespace nacre {
+
+struct Trainer::Impl {
+  TrainConfig config;
+  TrainCallbacks callbacks;
+  DataSplits data;
+  Transform transform;
+  ModelInfo info;
+  std::unique_ptr<Module> net;
+  std::vector<Variable> trained;
+  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<Schedule> schedule;
+  std::unique_ptr<Average> average;
+  std::unique_ptr<DataLoader> loader;
+  SamplerPtr sampler;
+  uint64_t fingerprint = 0;
+
+  int64_t epoch = 0, batch_in_epoch = 0, steps = 0;  // where the run stands
+  double epoch_loss = 0;                             // sums of the epoch so far
+  int64_t epoch_samples = 0, bad_epochs = 0;
+  double best_loss = std::numeric_limits<double>::infinity();
+  Tensors pending;  // gradients of parts of an update
+  int64_t parts = 0;
+  std::vector<EpochInfo> history;
+  bool stop_asked = false, was_stopped = false;
+
+  bool regression() const { return data.train->classes().empty(); }
+  int64_t epoch_batches() const { return (data.train->size() + config.batch - 1) / config.batch; }
+  void build();
+  double step(const Batch& b);
+  Evaluation validate(const DatasetPtr& part);
+  void end_epoch(double seconds, RunFolder* run);
+  Json position() const;
+};
+
+void Trainer::Impl::build() {
+  prepare_splits(data, config);
+  fingerprint = data_fingerprint(data);
+  const ModelEntry& entry = find_model(config.model);
+  const Setup s = fit_to_data(entry, config, data);
+  transform = s.transform;
+  info.model = config.model;
+  info.options = s.options;
+  info.transform = transform.str();
+  info.classes = data.train->classes();
+  info.input = s.input;
+  info.extra = s.extra;
+  const Key key(static_cast<uint64_t>(config.seed));
+  net = make_model(
+      config.model, s.options,
+      config.from.empty() ? Scope::init(key.fold_in("init")) : scope_from(config.from, key));
+  if (!config.freeze.empty() && net->freeze(config.freeze) == 0)
+    fail(Error::Kind::usage,
+         {"freeze pattern '", config.freeze, "' matches no parameter of ", config.model});
+  trained = net->trainable();
+  optimizer =
+      make_optimizer(config.optimizer, trained, config.lr, config.weight_decay, config.momentum);
+  if (config.ema > 0) average = std::make_unique<Average>(trained, config.ema);
+  sampler = config.sampler == "shuffle" ? shuffled(data.train->size())
+            : config.sampler == "balanced"
+                ? class_balanced(labels_of(*data.train), data.train->size())
+                : nullptr;
+  if (!sampler)
+    fail(Error::Kind::usage,
+         {"unknown sampler '", config.sampler, "'; known are shuffle, balanced"});
+  LoaderOptions o;
+  o.batch = config.batch;
+  o.workers = static_cast<int>(config.workers);
+  o.seed = static_cast<uint64_t>(config.seed);
+  loader = std::make_unique<DataLoader>(data.train, transform, sampler, o);
+  if (config.epochs < 1)
+    fail(Error::Kind::usage, {"epochs should be at least 1, got ", config.epochs});
+  if (config.accumulate < 1)
+    fail(Error::Kind::usage, {"accumulate should be at least 1, got ", config.accumulate});
+  schedule = schedule::parse(config.schedule, config.lr, epoch_batches(), config.epochs);
+}
+
+double Trainer::Impl::step(const Batch& b) {
+  Context ctx = Context::train(Key(static_cast<uint64_t>(config.seed))
+                                   .fold_in("step")
+                                   .fold_in(static_cast<uint64_t>(steps)));
+  const Tensor x = Tensor::from(b.x, b.shape);
+  Tensor loss;
+  {
+    const Tensor y = (*net)(x, ctx);
+    if (regression()) {
+      loss = mse_loss(y, Tensor::from(b.targets, {b.size(), b.target_width}));
+    } else {
+      const Tensor target = b.targets.empty() ? Tensor::from(b.labels, {b.size()})
+                                              : Tensor::from(b.targets, {b.size(), b.target_width});
+      loss = cross_entropy(y, target, Tensor(), config.label_smoothing);
+    }
+  }
+  if (config.l1 > 0 || config.l2 > 0) loss = loss + penalty(trained, config.l1, config.l2);
+  Tensors g = grad(config.accumulate > 1 ? loss / static_cast<double>(config.accumulate) : loss,
+                   values(trained));
+  if (!pending.empty())
+    for (size_t i = 0; i < g.size(); ++i) g[i] = g[i] + pending[i];
+  ctx.commit();
+  ++steps;
+  if (++parts < config.accumulate) {
+    pending = g;
+    Tensors also = g;
+    also.push_back(loss);
+    net->state()->commit(also);
+  } else {
+    pending.clear();
+    parts = 0;
+    if (config.clip_norm > 0) clip_grad_norm(g, config.clip_norm);
+    optimizer->set_lr(schedule->at(steps - 1));
+    optimizer->step(g);
+    g.clear();
+    if (average) average->update();
+    State* states[] = {net->state().get(), optimizer->state().get(),
+                       average ? average->state().get() : nullptr};
+    State::commit(std::span(states, average ? 3 : 2), {loss});
+  }
+  const double value = loss.item();
+  if (!std::isfinite(value))
+    fail(
+        Error::Kind::numeric,
+        {"the loss became ", std::isnan(value) ? "NaN" : "infinite", " at step ", steps, " (epoch ",
+         epoch + 1, "); a smaller learning rate than ", optimizer->lr(), " or clip_norm may help"});
+  return value;
+}
+
+Evaluation Trainer::Impl::validate(const DatasetPtr& part) {
+  if (average) average->swap();
+  Evaluation e;
+  try {
+    e = evaluate(*net, part, transform, 256,
+                 static_cast<int>(std::min<int64_t>(1, config.workers)));
+  } catch (...) {
+    if (average) average->swap();
+    throw;
+  }
+  if (average) average->swap();
+  return e;
+}
+
+void Trainer::Impl::end_epoch(double seconds, RunFolder* run) {
+  const Evaluation e = validate(data.val);
+  schedule->metric(e.loss);
+  EpochInfo i{
+      epoch,  steps,     epoch_loss / static_cast<double>(std::max<int64_t>(1, epoch_samples)),
+      e.loss, e.score(), optimizer->lr(),
+      seconds};
+  history.push_back(i);
+  const bool better = e.loss < best_loss;
+  if (better) best_loss = e.loss;
+  bad_epochs = better ? 0 : bad_epochs + 1;
+  if (run) {
+    run->epoch(i);
+    if (better) {
+      if (average) average->swap();
+      ModelInfo with = info;
+      with.extra["val_score"] = Piece(e.score()).text();
+      save_model(run->model_path(), *net, with);
+      if (average) average->swap();
+    }
+  }
+  if (callbacks.on_epoch) callbacks.on_epoch(i);
+  ++epoch;
+  batch_in_epoch = 0;
+  epoch_loss = 0;
+  epoch_samples = 0;
+}
+
+// ---- the public face
+// -------------------------------------------------------------------------------------------------------
+
+Trainer::Trainer(TrainConfig config, TrainCallbacks callbacks)
+    : Trainer(config, open_dataset(config.data), std::move(callbacks)) {}
+
+Trainer::Trainer(TrainConfig config, DataSplits data, TrainCallbacks callbacks)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->config = std::move(config);
+  impl_->callbacks = std::move(callbacks);
+  impl_->data = std::move(data);
+  impl_->build();
+}
+
+Trainer::~Trainer() = default;
+
+double Trainer::step(const Batch& batch) { return impl_->step(batch); }
+void Trainer::set_constant_lr(double lr) { impl_->schedule = schedule::constant(lr); }
+void Trainer::stop() { impl_->stop_asked = true; }
+bool Trainer::stopped() const { return impl_->was_stopped; }
+Module& Trainer::model() { return *impl_->net; }
+const ModelInfo& Trainer::info() const { return impl_->info; }
+Optimizer& Trainer::optimizer() { return *impl_->optimizer; }
+const Transform& Trainer::transform() const { return impl_->transform; }
+const DataSplits& Trainer::data() const { return impl_->data; }
+int64_t Trainer::steps_per_epoch() const { return impl_->epoch_batches(); }
+const std::vector<EpochInfo>& Trainer::history() const { return impl_->history; }
+
+Evaluation Trainer::run() {
+  Impl& t = *impl_;
+  std::unique_ptr<RunFolder> run;
+  if (!t.config.out.empty()) {
+    run = std::make_unique<RunFolder>(t.config);
+    if (t.config.resume && file_exists(run->checkpoint_path())) {
+      load_checkpoint(run->checkpoint_path());
+      log_info({"going on at epoch ", t.epoch + 1, ", step ", t.steps});
+    }
+    run->begin(t.steps, t.history.size());
+  }
+  const auto interrupted = [&] { return t.stop_asked || stop_requested(); };
+  while (t.epoch < t.config.epochs &&
+         !(t.config.patience > 0 && t.bad_epochs >= t.config.patience)) {
+    const auto start = std::chrono::steady_clock::now();
+    Progress bar(cat({"epoch ", t.epoch + 1, "/", t.config.epochs}), t.epoch_batches(), "batches");
+    bar.advance(t.batch_in_epoch);
+    t.loader->start(t.epoch, t.batch_in_epoch);
+    while (auto b = t.loader->next()) {
+      const double loss = t.step(*b);
+      ++t.batch_in_epoch;
+      t.epoch_loss += loss * static_cast<double>(b->size());
+      t.epoch_samples += b->size();
+      bar.advance(1, cat({"loss ", t.epoch_loss / static_cast<double>(t.epoch_samples)}));
+      if (run) run->step({t.epoch, t.steps, loss, t.optimizer->lr()});
+      if (t.callbacks.on_step) t.callbacks.on_step({t.epoch, t.steps, loss, t.optimizer->lr()});
+      const bool due = t.config.checkpoint_every > 0 && t.steps % t.config.checkpoint_every == 0;
+      if (run && (due || interrupted()) && t.parts == 0) save_checkpoint(run->checkpoint_path());
+      if (interrupted() && t.parts == 0) {
+        t.was_stopped = true;
+        if (run)
+          log_info({"stopped after step ", t.steps,
+                    "; everything is saved. Go on with: nacre train --resume ", t.config.out});
+        return {};
+      }
+    }
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    t.end_epoch(seconds, run.get());
+    const EpochInfo& i = t.history.back();
+    bar.finish(cat({"loss ", i.train_loss, ", validation ", i.val_loss,
+                    t.regression() ? ", RMSE " : ", accuracy ",
+                    t.regression() ? -i.val_score : i.val_score}));
+    if (run) save_checkpoint(run->checkpoint_path());
+  }
+  if (run && file_exists(run->model_path())) {  // the best by validation is the result
+    const Model best = load_model(run->model_path());
+    for (Variable v : t.net->variables()) v.set(best.net->state()->find(v.name()).value());
+    t.net->state()->commit();
+    t.average.reset();
+  }
+  Evaluation test = t.validate(t.data.test);
+  if (run) run->finish(test, *t.net, t.info, t.data.test, t.transform, t.history);
+  return test;
+}
+
+Json Trainer::Impl::position() const {
+  Json j = Json::object();
+  j["epoch"] = epoch;
+  j["batch"] = batch_in_epoch;
+  j["steps"] = steps;
+  j["optimizer_steps"] = optimizer->steps();
+  j["average_updates"] = average ? average->updates() : 0;
+  j["epoch_loss"] = epoch_loss;
+  j["epoch_samples"] = epoch_samples;
+  j["bad_epochs"] = bad_epochs;
+  j["best_loss"] = best_loss;
+  j["fingerprint"] = std::to_string(fingerprint);
+  Json memory = Json::array(), seen = Json::array(), epochs = Json::array();
+  for (double v : schedule->memory()) memory.push_back(v);
+  for (uint64_t h : seen_structures()) seen.push_back(std::to_string(h));
+  for (const EpochInfo& i : history)
+    epochs.push_back(
+        Json::array({i.epoch, i.step, i.train_loss, i.val_loss, i.val_score, i.lr, i.seconds}));
+  j["schedule"] = memory;
+  j["seen"] = seen;
+  j["history"] = epochs;
+  return j;
+}
+
+void Trainer::save_checkpoint(const std::string& path) const {
+  const Impl& t = *impl_;
+  std::vector<NamedTensor> tensors;
+  const auto put = [&](const char* prefix, const State& state) {
+    for (const Variable& v : state.variables())
+      tensors.emplace_back(prefix + v.name(), RawTensor{v.value().dtype(), v.value().shape(),
+                                                        v.value().data(), nullptr});
+  };
+  put("model/", *t.net->state());
+  put("optimizer/", *t.optimizer->state());
+  if (t.average) put("average/", *t.average->state());
+  save_safetensors(path, tensors,
+                   {{"format", "nacre-checkpoint-1"},
+                    {"model", t.info.model},
+                    {"options", t.info.options},
+                    {"position", print_json(t.position())}});
+}
+
+void Trainer::load_checkpoint(const std::string& path) {
+  Impl& t = *impl_;
+  const SafeTensors file = SafeTensors::open(path);
+  const auto meta = [&](const char* name) {
+    const auto at = file.metadata().find(name);
+    if (at == file.metadata().end())
+      fail(Error::Kind::data, {path, " is not a checkpoint: its metadata has no '", name, "'"});
+    return at->second;
+  };
+  if (meta("format") != "nacre-checkpoint-1")
+    fail(Error::Kind::data, {path, " is not a checkpoint of this version"});
+  if (meta("model") != t.info.model || meta("options") != t.info.options)
+    fail(Error::Kind::usage, {path, " belongs to ", meta("model"), " (", meta("options"),
+                              "), this run trains ", t.info.model, " (", t.info.options, ")"});
+  const Json j = parse_json(meta("position"), path);
+  if (j.at("fingerprint").text() != std::to_string(t.fingerprint))
+    fail(Error::Kind::data,
+         {"the data have changed since ", path, " was written; start a new run"});
+  const auto value = [&](const std::string& name) {
+    const RawTensor& raw = file.at(name);
+    Tensor copy = Tensor::from_bytes(raw.data, raw.bytes(), raw.shape, raw.dtype);
+    return copy;
+  };
+  for (Variable v : t.net->state()->variables()) v.set(value("model/" + v.name()));
+  for (const auto& [name, raw] : file.tensors()) {
+    const std::string prefix = "optimizer/";
+    if (name.rfind(prefix, 0) == 0 &&
+        !t.optimizer->state()->find(name.substr(prefix.size())).defined())
+      t.optimizer->state()->add(name.substr(prefix.size()), value(name), false);
+  }
+  if (t.average)
+    for (Variable v : t.average->state()->variables()) v.set(value("average/" + v.name()));
+  State* states[] = {t.net->state().get(),
+                     t.average ? t.average->state().get() : t.optimizer->state().get()};
+  State::commit(states, {});
+  t.epoch = j.at("epoch").integer();
+  t.batch_in_epoch = j.at("batch").integer();
+  t.steps = j.at("steps").integer();
+  t.optimizer->set_steps(j.at("optimizer_steps").integer());
+  if (t.average) t.average->set_updates(j.at("average_updates").integer());
+  t.epoch_loss = j.at("epoch_loss").number();
+  t.epoch_samples = j.at("epoch_samples").integer();
+  t.bad_epochs = j.at("bad_epochs").integer();
+  t.best_loss = j.at("best_loss").number();
+  std::vector<double> memory;
+  for (const Json& v : j.at("schedule").list()) memory.push_back(v.number());
+  if (!memory.empty()) t.schedule->restore(memory);
+  std::vector<uint64_t> seen;
+  for (const Json& v : j.at("seen").list()) seen.push_back(std::stoull(v.text()));
+  restore_seen_structures(seen);
+  t.history.clear();
+  for (const Json& e : j.at("history").list()) {
+    const auto& l = e.list();
+    if (l.size() != 7)
+      fail(Error::Kind::data,
+           {path, ": an entry of the history has ", l.size(), " numbers, expected 7"});
+    t.history.push_back({l[0].integer(), l[1].integer(), l[2].number(), l[3].number(),
+                         l[4].number(), l[5].number(), l[6].number()});
+  }
+}
+
+}  // namespace nacre

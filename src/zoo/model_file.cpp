@@ -1,0 +1,81 @@
+// The file of a trained model: parameters by name, everything else as text in the metadata.
+#include "base/json.h"
+#include "nacre/formats.h"
+#include "nacre/zoo.h"
+
+namespace nacre {
+namespace {
+
+constexpr const char* kFormat = "nacre-model-1";
+
+Tensor tensor_of(const RawTensor& raw) {
+  return Tensor::wrap(raw.owner, raw.data, raw.shape, raw.dtype);
+}
+
+Scope::Source source_of(std::shared_ptr<const SafeTensors> file) {
+  return [file](const std::string& path, const Shape&, DType) -> Tensor {
+    const RawTensor* raw = file->find(path);
+    return raw ? tensor_of(*raw) : Tensor();
+  };
+}
+
+}  // namespace
+
+Scope::Source safetensors_source(const std::string& path) {
+  return source_of(std::make_shared<const SafeTensors>(SafeTensors::open(path)));
+}
+
+void save_model(const std::string& path, const Module& net, const ModelInfo& info) {
+  std::vector<NamedTensor> tensors;
+  Tensors alive;
+  for (const Variable& v : net.variables()) {
+    alive.push_back(v.value());
+    tensors.emplace_back(
+        v.name(), RawTensor{v.value().dtype(), v.value().shape(), v.value().data(), nullptr});
+  }
+  Json classes = Json::array(), input = Json::array();
+  for (const auto& c : info.classes) classes.push_back(c);
+  for (int64_t d : info.input) input.push_back(d);
+  std::map<std::string, std::string> meta = {{"format", kFormat},
+                                             {"model", info.model},
+                                             {"options", info.options},
+                                             {"transform", info.transform},
+                                             {"classes", print_json(classes)},
+                                             {"input", print_json(input)}};
+  for (const auto& [k, v] : info.extra) meta.emplace(k, v);
+  save_safetensors(path, tensors, meta);
+}
+
+Model load_model(const std::string& path) {
+  const auto file = std::make_shared<const SafeTensors>(SafeTensors::open(path));
+  const auto& meta = file->metadata();
+  const auto text = [&](const char* name) {
+    const auto at = meta.find(name);
+    if (at == meta.end())
+      fail(Error::Kind::data,
+           {path, " is not a model file of nacre: its metadata has no '", name, "'"});
+    return at->second;
+  };
+  if (text("format") != kFormat)
+    fail(Error::Kind::data,
+         {path, " has format '", text("format"), "', this version reads '", kFormat, "'"});
+  Model m;
+  m.info.model = text("model");
+  m.info.options = text("options");
+  m.info.transform = text("transform");
+  const Json classes = parse_json(text("classes"), path), input = parse_json(text("input"), path);
+  for (const Json& c : classes.list()) m.info.classes.push_back(c.text());
+  for (const Json& d : input.list()) m.info.input.push_back(d.integer());
+  for (const auto& [k, v] : meta)
+    if (k != "format" && k != "model" && k != "options" && k != "transform" && k != "classes" &&
+        k != "input")
+      m.info.extra[k] = v;
+  try {
+    m.net = make_model(m.info.model, m.info.options, Scope::load(source_of(file)));
+  } catch (const Error& e) {
+    fail(Error::Kind::data, {path, ": ", e.what()});
+  }
+  return m;
+}
+
+}  // namespace nacre

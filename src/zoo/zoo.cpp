@@ -1,0 +1,216 @@
+#include "nacre/zoo.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <sstream>
+
+#include "graph/attrs.h"
+#include "graph/node.h"
+#include "nacre/graph.h"
+
+namespace nacre {
+
+std::span<const ModelEntry* const> zoo_models();
+
+namespace {
+
+/// Sets fields from "name=value" pairs, or writes them out.
+class Options : public FieldVisitor {
+ public:
+  Options(std::string_view model, std::string_view text) : model_(model) {
+    std::string spaced(text);
+    std::replace(spaced.begin(), spaced.end(), ',', ' ');
+    std::stringstream ss(spaced);
+    for (std::string item; ss >> item;) {
+      const auto eq = item.find('=');
+      if (eq == std::string::npos)
+        fail(Error::Kind::usage, {"option '", item, "' of ", model_, " should be name=value"});
+      given_.emplace_back(item.substr(0, eq), item.substr(eq + 1));
+    }
+    used_.resize(given_.size());
+  }
+  void operator()(const char* n, bool& v) override {
+    if (const auto* s = take(n))
+      v = *s == "true" || *s == "1" || (*s != "false" && *s != "0" && bad(n, *s, "true or false"));
+    write(n, v ? "true" : "false");
+  }
+  void operator()(const char* n, int64_t& v) override {
+    if (const auto* s = take(n)) v = integer(n, *s);
+    write(n, std::to_string(v));
+  }
+  void operator()(const char* n, double& v) override {
+    if (const auto* s = take(n)) {
+      std::stringstream ss(*s);
+      if (!(ss >> v) || !ss.eof()) bad(n, *s, "a number");
+    }
+    write(n, Piece(v).text());
+  }
+  void operator()(const char* n, std::string& v) override {
+    if (const auto* s = take(n)) v = *s;
+    write(n, v);
+  }
+  void operator()(const char* n, Ints& v) override {
+    if (const auto* s = take(n)) {
+      v = Ints();
+      std::stringstream ss(*s);
+      for (std::string part; std::getline(ss, part, '-');) v.push_back(integer(n, part));
+    }
+    std::string text;
+    for (int64_t d : v) text += (text.empty() ? "" : "-") + std::to_string(d);
+    write(n, text);
+  }
+  void operator()(const char* n, DType& v) override {
+    if (const auto* s = take(n)) v = dtype_from_name(*s);
+    write(n, std::string(name_of(v)));
+  }
+  void operator()(const char*, std::shared_ptr<const Graph>&) override {}
+
+  void finish() const {
+    for (size_t i = 0; i < given_.size(); ++i)
+      if (!used_[i])
+        fail(Error::Kind::usage,
+             {"model ", model_, " has no option '", given_[i].first, "'; it has ", text_});
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  const std::string* take(const char* name) {
+    const std::string* found = nullptr;
+    for (size_t i = 0; i < given_.size(); ++i)
+      if (given_[i].first == name) {
+        used_[i] = true;
+        found = &given_[i].second;
+      }
+    return found;
+  }
+  int64_t integer(const char* n, const std::string& s) {
+    int64_t v = 0;
+    const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
+    if (error != std::errc() || end != s.data() + s.size()) bad(n, s, "an integer");
+    return v;
+  }
+  [[noreturn]] bool bad(const char* n, const std::string& s, const char* want) {
+    fail(Error::Kind::usage,
+         {"option ", n, " of ", model_, " should be ", want, ", got '", s, "'"});
+  }
+  void write(const char* n, const std::string& v) {
+    text_ += (text_.empty() ? "" : " ") + std::string(n) + "=" + v;
+  }
+
+  std::string model_;
+  std::vector<std::pair<std::string, std::string>> given_;
+  std::vector<bool> used_;
+  std::string text_;
+};
+
+struct Config {
+  const AttrType* type;
+  void* value;
+  explicit Config(const AttrType* t) : type(t), value(t->make()) {}
+  ~Config() { type->destroy(value); }
+  Config(const Config&) = delete;
+};
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t up = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = up;
+    }
+  }
+  return row.back();
+}
+
+/// The outputs of a pass in evaluation mode on an input of zeros, and the graph behind them.
+Tensor probe(Module& net, const Shape& input,
+             const std::function<void(const std::string&, const Tensor&)>& seen) {
+  NoGrad guard;
+  Context ctx = Context::eval();
+  if (seen)
+    ctx.hook = [&](const std::string& path, const Tensor& y) {
+      seen(path, y);
+      return Tensor();
+    };
+  return net(zeros(input), ctx);
+}
+
+}  // namespace
+
+std::vector<const ModelEntry*> all_models() {
+  const auto table = zoo_models();
+  std::vector<const ModelEntry*> list(table.begin(), table.end());
+  std::sort(list.begin(), list.end(),
+            [](auto* a, auto* b) { return std::strcmp(a->name, b->name) < 0; });
+  return list;
+}
+
+const ModelEntry& find_model(std::string_view name) {
+  const ModelEntry* nearest = nullptr;
+  size_t distance = 4;
+  for (const ModelEntry* m : all_models()) {
+    if (m->name == name) return *m;
+    if (const size_t d = edit_distance(m->name, name); d < distance) {
+      distance = d;
+      nearest = m;
+    }
+  }
+  if (nearest)
+    fail(Error::Kind::usage, {"there is no model '", name, "'; did you mean ", nearest->name, "?"});
+  fail(Error::Kind::usage, {"there is no model '", name, "'; `nacre zoo list` shows them"});
+}
+
+std::unique_ptr<Module> make_model(std::string_view name, std::string_view options,
+                                   const Scope& scope) {
+  const ModelEntry& entry = find_model(name);
+  Config config(entry.config);
+  Options visitor(name, options);
+  entry.config->visit(config.value, visitor);
+  visitor.finish();
+  return entry.make(scope, config.value);
+}
+
+std::string model_options(std::string_view name, std::string_view options) {
+  const ModelEntry& entry = find_model(name);
+  Config config(entry.config);
+  Options visitor(name, options);
+  entry.config->visit(config.value, visitor);
+  visitor.finish();
+  return visitor.text();
+}
+
+int64_t count_macs(Module& net, const Shape& input) {
+  int64_t macs = 0;
+  const Tensor y = probe(net, input, nullptr);
+  for (const Node* n : topological(std::span(&y, 1))) {
+    if (!n->op || n->evaluated) continue;
+    const std::string_view op = n->op->name;
+    const int64_t out = n->outputs[0].shape.numel();
+    if (op == "conv") macs += out * n->inputs[1].shape().slice(1, n->inputs[1].rank()).numel();
+    if (op == "conv_input_grad")
+      macs += n->inputs[0].numel() * n->inputs[1].shape().slice(1, n->inputs[1].rank()).numel();
+    if (op == "matmul") macs += out * n->inputs[0].size(-1);
+  }
+  return macs;
+}
+
+std::vector<LayerInfo> list_layers(Module& net, const Shape& input) {
+  std::vector<LayerInfo> list;
+  probe(net, input, [&](const std::string& path, const Tensor& y) {
+    LayerInfo info{path, y.shape(), 0};
+    for (const Variable& v : net.parameters()) {
+      const auto dot = v.name().rfind('.');
+      if (dot != std::string::npos && v.name().substr(0, dot) == path)
+        info.parameters += v.value().numel();
+    }
+    if (!path.empty()) list.push_back(std::move(info));
+  });
+  return list;
+}
+
+}  // namespace nacre
