@@ -81,6 +81,7 @@ std::vector<Node*> ancestry(const Tensors& roots, std::unordered_map<Node*, size
 
 Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents,
                  bool stop_at_inputs) {
+  Differentiating guard;
   std::unordered_map<Node*, size_t> position;
   std::unordered_set<Node*> targets;
   for (const Tensor& t : inputs) {

@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "base/hash.h"
 #include "graph/attrs.h"
 #include "graph/node.h"
 
@@ -19,13 +20,10 @@ void check_fits(const Tensors& placeholders, const Tensors& given) {
             placeholders[i].dtype(), " ", placeholders[i].shape(), where()});
 }
 
-uint64_t content_hash(const Output& o) {
-  uint64_t h = hash_of(o.dtype, o.shape);
-  const auto* p = static_cast<const unsigned char*>(o.data());
-  const size_t bytes = static_cast<size_t>(o.shape.numel()) * size_of(o.dtype);
-  if (o.strides == contiguous_strides(o.shape))
-    for (size_t i = 0; i < bytes; ++i) h = (h ^ p[i]) * 0x100000001b3ull;
-  return h;
+uint64_t content_hash(const Node* n) {
+  const Tensor t(const_cast<Node*>(n), 0);
+  const size_t bytes = static_cast<size_t>(t.numel()) * size_of(t.dtype());
+  return mix(hash_of(t.dtype(), t.shape()), hash64({static_cast<const char*>(t.data()), bytes}));
 }
 
 std::string value_text(const Node* n, uint32_t k) {
@@ -152,7 +150,7 @@ uint64_t Graph::hash() const {
   std::unordered_map<const Node*, uint64_t> position;
   uint64_t h = inputs_.size();
   for (const Node* n : nodes()) {
-    uint64_t own = n->op ? n->hash : n->evaluated ? content_hash(n->outputs[0]) : n->hash;
+    uint64_t own = n->op ? n->hash : n->evaluated ? content_hash(n) : n->hash;
     if (n->op && !n->evaluated)
       for (const Tensor& t : n->inputs) own = mix(own, position[t.node()] * 16 + t.index());
     position.emplace(n, position.size() + 1);

@@ -70,9 +70,9 @@ class Node {
   bool consumed = false;  ///< grad() went through it: the graph may go once evaluated
   bool leaf_of_grad = false;
   bool weak = false;               ///< a C++ number whose type gives way
-  uint64_t trace = 0;             ///< the Tracing during which it was made; 0: none
-  uint64_t serial = 0;            ///< counts the nodes that this thread made
-  int placeholder = -1;           ///< position among the inputs of a Graph
+  uint64_t trace = 0;              ///< the Tracing during which it was made; 0: none
+  uint64_t serial = 0;             ///< counts the nodes that this thread made
+  int placeholder = -1;            ///< position among the inputs of a Graph
   double number = 0;               ///< value of a weak scalar
   std::atomic<uint32_t> holds{0};  ///< references that do not count as uses (see Parameter)
 
@@ -124,6 +124,15 @@ class Tracing {
 
  private:
   uint64_t id_, before_;
+};
+
+/// While one lives on a thread, evaluated nodes keep their graphs: gradient rules that ask for
+/// values must not cut what is still being differentiated.
+class Differentiating {
+ public:
+  Differentiating();
+  ~Differentiating();
+  static bool now();
 };
 
 /// Graph::trace for ops that hold subgraphs: tensors from outside that `f` captures become further

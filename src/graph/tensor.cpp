@@ -159,6 +159,13 @@ Tracing::Tracing() : before_(current_trace) {
 }
 Tracing::~Tracing() { current_trace = before_; }
 
+namespace {
+thread_local int differentiating = 0;
+}
+Differentiating::Differentiating() { ++differentiating; }
+Differentiating::~Differentiating() { --differentiating; }
+bool Differentiating::now() { return differentiating > 0; }
+
 NoGrad::NoGrad() : before_(no_grad) { no_grad = true; }
 NoGrad::~NoGrad() { no_grad = before_; }
 

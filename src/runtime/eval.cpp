@@ -19,6 +19,7 @@ namespace {
 constexpr int kShapesPerStructure = 8;
 constexpr size_t kPlanCap = 4096;              // plans
 constexpr size_t kArenaCap = size_t{2} << 30;  // bytes of arenas of cached plans
+constexpr size_t kWorthFusing = 32;            // pending nodes; fewer run as well unfused
 constexpr size_t kLongGraph = 200000;          // pending nodes
 
 struct Settings {
@@ -103,6 +104,7 @@ void visit(Work& w, std::span<const Tensor> roots, uint64_t mark) {
 
 /// A node keeps its graph after evaluation if gradients may still be asked for.
 bool keeps_graph(const Node* n) {
+  if (Differentiating::now() && !n->leaf_of_grad) return true;
   return (n->tracked && !n->consumed && !n->leaf_of_grad) ||
          (eager() && !n->consumed && n->op && n->op->pure && (n->op->vjp || n->op->decompose));
 }
@@ -252,7 +254,7 @@ std::shared_ptr<const Plan> find_plan(Work& w) {
     optimise = s.compiled == 0 || (seen && s.compiled < kShapesPerStructure);
     if (optimise) {
       ++s.compiled;
-    } else if (seen && !s.warned) {
+    } else if (seen && !s.warned && w.order.size() >= kWorthFusing) {
       s.warned = true;
       log_warning(
           {"a graph of ", w.order.size(), " nodes keeps changing shape: its first leaf is now ",
