@@ -146,9 +146,10 @@ Tensor Lion::update(size_t i, const Tensor& p, const Tensor& g, double lr, int64
 Tensor Rprop::update(size_t i, const Tensor& p, const Tensor& gradient, double lr, int64_t t) {
   Variable before = slot("prev", i), size = slot("step_size", i, lr);
   const Tensor agreement = sign(gradient * before.value());
-  const Tensor factor =
-      where(agreement > 0.0, o_.eta_plus, where(agreement < 0.0, o_.eta_minus, 1.0));
-  const Tensor step = t == 1 ? size.value() : clip(size.value() * factor, o_.step_min, o_.step_max);
+  const Tensor& s = size.value();  // the factors take its type
+  const Tensor changed =
+      where(agreement > 0.0, s * o_.eta_plus, where(agreement < 0.0, s * o_.eta_minus, s));
+  const Tensor step = t == 1 ? s : clip(changed, o_.step_min, o_.step_max);
   const Tensor g = where(agreement < 0.0, zeros_like(gradient), gradient);
   size.set(step);
   before.set(g);
