@@ -345,7 +345,8 @@ class Header {
            "is asked for.\n" +
            std::string(kNote) + "#pragma once\n\n" +
            (body_.empty() ? ""
-                          : "#include <cmath>\n\n#include \"nacre/random.h\"\n#include "
+                          : "#include <cmath>\n#include <functional>\n\n#include "
+                            "\"nacre/random.h\"\n#include "
                             "\"nacre/tensor.h\"\n\n") +
            "namespace nacre {\n" + body_ + "\n}  // namespace nacre\n";
   }

@@ -268,7 +268,7 @@ class Samples {
   }
   /// Adds a sample; returns it, to set oracle, slack or check_grad.
   OpSample& add(std::vector<SampleInput> inputs, std::function<Tensors(const Tensors&)> call,
-              std::string torch = {}) {
+                std::string torch = {}) {
     list.push_back({std::move(inputs), std::move(call), std::move(torch), {}, true, 1});
     return list.back();
   }

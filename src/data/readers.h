@@ -6,8 +6,8 @@
 namespace nacre::data {
 
 struct IdxFormat {
-  bool transposed = false;      ///< EMNIST stores columns first
-  int64_t first_label = 0;      ///< EMNIST letters start at 1
+  bool transposed = false;           ///< EMNIST stores columns first
+  int64_t first_label = 0;           ///< EMNIST letters start at 1
   std::vector<std::string> classes;  ///< default "0", "1", ...
 };
 

@@ -122,7 +122,8 @@ OP(checkpoint) = {
     .samples =
         [](Samples& s) {
           const auto call = [](const Tensors& x) {
-            return checkpoint([&](const Tensors& t) { return Tensors{exp(t[0] * x[1]) * t[0]}; }, {x[0]});
+            return checkpoint([&](const Tensors& t) { return Tensors{exp(t[0] * x[1]) * t[0]}; },
+                              {x[0]});
           };
           s.add({s.uniform({3}), s.uniform({3})}, call, "torch.exp({0} * {1}) * {0}");
         },
