@@ -271,6 +271,7 @@ Json Trainer::Impl::position() const {
   j["epoch"] = epoch;
   j["batch"] = batch_in_epoch;
   j["steps"] = steps;
+  j["parts"] = parts;
   j["optimizer_steps"] = optimizer->steps();
   j["average_updates"] = average ? average->updates() : 0;
   j["epoch_loss"] = epoch_loss;
@@ -301,6 +302,11 @@ void Trainer::save_checkpoint(const std::string& path) const {
   put("model/", *t.net->state());
   put("optimizer/", *t.optimizer->state());
   if (t.average) put("average/", *t.average->state());
+  for (size_t i = 0; i < t.pending.size(); ++i) {
+    const Tensor& g = t.pending[i];
+    tensors.emplace_back("pending/" + std::to_string(i),
+                         RawTensor{g.dtype(), g.shape(), g.data(), nullptr});
+  }
   save_safetensors(path, tensors,
                    {{"format", "nacre-checkpoint-1"},
                     {"model", t.info.model},
@@ -343,6 +349,10 @@ void Trainer::load_checkpoint(const std::string& path) {
   State* states[] = {t.net->state().get(),
                      t.average ? t.average->state().get() : t.optimizer->state().get()};
   State::commit(states, {});
+  t.parts = j.integer_or("parts", 0);
+  t.pending.clear();
+  for (size_t i = 0; t.parts > 0 && i < t.trained.size(); ++i)
+    t.pending.push_back(value("pending/" + std::to_string(i)));
   t.epoch = j.at("epoch").integer();
   t.batch_in_epoch = j.at("batch").integer();
   t.steps = j.at("steps").integer();
