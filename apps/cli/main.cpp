@@ -84,7 +84,10 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", NACRE_VERSION);
   int code = 0;
   const auto settle = [&] {  // options that concern every command
-    if (quiet) set_progress_mode(Progress::Mode::quiet);
+    if (quiet) {
+      set_progress_mode(Progress::Mode::quiet);
+      if (log_level() == LogLevel::info) set_log_level(LogLevel::warning);
+    }
     if (threads) set_num_threads(threads);
   };
 

@@ -1,0 +1,182 @@
+// The program as its users meet it: help, mistakes, failing disks, and every command once.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "nacre/data.h"
+#include "nacre/zoo.h"
+#include "tools/shell.h"
+
+namespace nacre {
+namespace {
+
+using test::CommandResult;
+using test::run_command;
+using test::TempFolder;
+
+CommandResult nacre(const std::string& arguments) {
+  return run_command(std::string(NACRE_BUILD_DIR) + "/nacre " + arguments);
+}
+
+std::string digits() { return std::string(NACRE_SOURCE_DIR) + "/data/digits"; }
+
+bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// The command failed with this code and one line that holds `part`.
+void expect_one_line(const CommandResult& r, int code, const std::string& part) {
+  EXPECT_EQ(r.code, code) << r.output;
+  EXPECT_EQ(std::count(r.output.begin(), r.output.end(), '\n'), 1) << r.output;
+  EXPECT_TRUE(holds(r.output, part)) << r.output;
+}
+
+/// A trained model and a picture, made once.
+class Cli : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TempFolder();
+    const auto r = nacre("-q train lenet5 --data " + digits() + " --epochs 3 --out " + path("run"));
+    ASSERT_EQ(r.code, 0) << r.output;
+    const Sample s = open_dataset(digits()).train->get(0);
+    write_png(path("digit.png"), s.image);
+  }
+  static void TearDownTestSuite() {
+    delete folder_;
+    folder_ = nullptr;
+  }
+  static std::string path(const std::string& name) { return *folder_ / name; }
+  static std::string model() { return path("run/model.safetensors"); }
+  static TempFolder* folder_;
+};
+TempFolder* Cli::folder_ = nullptr;
+
+TEST_F(Cli, HelpShowsAnExample) {
+  EXPECT_EQ(nacre("--help").code, 0);
+  for (const char* command : {"train", "eval", "predict", "zoo", "data", "doctor", "demo"}) {
+    const auto r = nacre(std::string(command) + " --help");
+    EXPECT_EQ(r.code, 0);
+    EXPECT_TRUE(holds(r.output, "Example:\n  nacre " + std::string(command))) << r.output;
+  }
+}
+
+TEST_F(Cli, MistakesInOptionsAreOneLineAndCode2) {
+  expect_one_line(nacre("train lenet5 --data x --speed 9"), 2, "--speed");
+  expect_one_line(nacre("trian"), 2, "trian");
+  expect_one_line(nacre(""), 2, "A subcommand is required");
+  expect_one_line(nacre("train lenet4 --data " + digits()), 2, "lenet5");
+  expect_one_line(nacre("train lenet5"), 2, "--data");
+  expect_one_line(nacre("train lenet5 --epochs many --data " + digits()), 2, "many");
+  expect_one_line(
+      nacre("train lenet5 --optimizer adamm --data " + digits() + " --out " + path("never")), 2,
+      "adamm");
+  expect_one_line(nacre("-q train lenet5 --data " + digits() + " --out " + path("run")), 2,
+                  "--resume");
+  expect_one_line(nacre("zoo show lenet6"), 2, "lenet5");
+}
+
+TEST_F(Cli, BadFilesAreOneLineAndCode1) {
+  expect_one_line(nacre("train lenet5 --data " + path("nowhere")), 1, "nowhere");
+  folder_->write("empty.png", "");
+  expect_one_line(nacre("predict " + model() + " " + path("empty.png")), 1, "empty.png");
+  expect_one_line(nacre("predict " + model() + " " + path("none.png")), 1, "none.png");
+  const std::string bytes = folder_->read("run/model.safetensors");
+  for (const size_t size : {size_t{0}, size_t{5}, bytes.size() / 2, bytes.size() - 1}) {
+    folder_->write("cut.safetensors", bytes.substr(0, size));
+    expect_one_line(nacre("predict " + path("cut.safetensors") + " " + path("digit.png")), 1,
+                    "cut.safetensors");
+  }
+  folder_->write("file", "");
+  expect_one_line(nacre("-q train lenet5 --data " + digits() + " --out " + path("file/run")), 1,
+                  "file");
+}
+
+TEST_F(Cli, AFullDiskStopsTrainingAndKeepsTheCheckpoint) {
+  const std::string train = "-q train logistic_regression --epochs 3 --data " + digits();
+  int failures = 0;
+  for (const int write : {1, 20, 60, 75}) {
+    const std::string out = path("full" + std::to_string(write));
+    const auto r = run_command("NACRE_WRITE_FAULT=" + std::to_string(write) + ":28 " +
+                               NACRE_BUILD_DIR + "/nacre " + train + " --out " + out);
+    if (r.code == 0) continue;  // the run has fewer writes
+    ++failures;
+    expect_one_line(r, 1, "no space left");
+    if (access((out + "/checkpoints/last.safetensors").c_str(), F_OK) == 0) {
+      const auto again = nacre("-q train --resume " + out);
+      EXPECT_EQ(again.code, 0) << again.output;
+    }
+  }
+  EXPECT_GE(failures, 2);
+}
+
+TEST_F(Cli, PredictsPicturesAsJsonAndFromStandardInput) {
+  const auto r = nacre("predict --json --top 10 " + model() + " " + path("digit.png"));
+  ASSERT_EQ(r.code, 0) << r.output;
+  const Json j = parse_json(r.output, "output");
+  double sum = 0;
+  for (const Json& c : j.at("classes").list()) sum += c.at("probability").number();
+  EXPECT_NEAR(sum, 1, 1e-5);
+  EXPECT_EQ(j.at("classes").size(), 10u);
+  EXPECT_EQ(j.at("label"), j.at("classes").list()[0].at("label"));
+  const auto piped = nacre("predict --json --top 10 " + model() + " - < " + path("digit.png"));
+  EXPECT_EQ(piped.code, 0);
+  EXPECT_EQ(parse_json(piped.output, "output").at("classes"), j.at("classes"));
+  folder_->write("broken.png", "no picture");
+  const auto two = nacre("predict " + model() + " " + path("broken.png") + " " + path("digit.png"));
+  EXPECT_EQ(two.code, 1);
+  EXPECT_TRUE(holds(two.output, "digit.png: ")) << two.output;
+}
+
+TEST_F(Cli, EvaluatesAsJson) {
+  const auto r = nacre("eval --json " + model() + " --data " + digits());
+  ASSERT_EQ(r.code, 0) << r.output;
+  const Json j = parse_json(r.output, "output");
+  EXPECT_GT(j.at("accuracy").number(), 0.5);
+  EXPECT_LE(j.at("accuracy").number(), 1);
+  int64_t counted = 0;
+  for (const Json& row : j.at("confusion").list())
+    for (const Json& n : row.list()) counted += n.integer();
+  EXPECT_EQ(counted, j.at("samples").integer());
+}
+
+TEST_F(Cli, ListsModels) {
+  const auto list = nacre("zoo list --json");
+  ASSERT_EQ(list.code, 0);
+  EXPECT_EQ(parse_json(list.output, "list").size(), all_models().size());
+  EXPECT_TRUE(holds(nacre("zoo list").output, "lenet5"));
+  const auto show = nacre("zoo show lenet5 --json");
+  ASSERT_EQ(show.code, 0);
+  const Json j = parse_json(show.output, "show");
+  EXPECT_EQ(j.at("parameters").integer(), find_model("lenet5").parameters);
+  EXPECT_EQ(j.at("macs").integer(), find_model("lenet5").macs);
+  EXPECT_EQ(nacre("zoo show lenet5").code, 0);
+}
+
+TEST_F(Cli, LooksAtAndConvertsData) {
+  const auto info = nacre("data info --json " + digits());
+  ASSERT_EQ(info.code, 0) << info.output;
+  const Json before = parse_json(info.output, "info");
+  EXPECT_EQ(before.at("train").integer(), 1797);
+  const auto check = nacre("data check --json " + digits());
+  EXPECT_EQ(check.code, 0) << check.output;
+  EXPECT_TRUE(parse_json(check.output, "check").is_list());
+  ASSERT_EQ(nacre("-q data convert " + digits() + " " + path("pictures")).code, 0);
+  const auto again = nacre("data info --json " + path("pictures"));
+  ASSERT_EQ(again.code, 0) << again.output;
+  EXPECT_EQ(parse_json(again.output, "info").at("classes"), before.at("classes"));
+  ASSERT_EQ(nacre("-q data convert " + path("pictures") + " " + path("back.csv")).code, 0);
+  EXPECT_EQ(parse_json(nacre("data info --json " + path("back.csv")).output, "info").at("train"),
+            before.at("train"));
+  expect_one_line(nacre("-q data convert " + digits() + " " + path("pictures")), 2, "pictures");
+}
+
+TEST_F(Cli, DoctorIsWell) {
+  const auto r = nacre("doctor --json");
+  ASSERT_EQ(r.code, 0) << r.output;
+  EXPECT_TRUE(holds(parse_json(r.output, "doctor").at("self-test").text(), "passed"));
+}
+
+}  // namespace
+}  // namespace nacre
