@@ -1,0 +1,109 @@
+// What running costs: memory, compilations, growth; and that a failed plan changes nothing.
+#include <gtest/gtest.h>
+
+#include "graph/storage.h"
+#include "nacre/autograd.h"
+#include "nacre/error.h"
+#include "nacre/optim.h"
+#include "nacre/plan.h"
+#include "nacre/zoo.h"
+
+namespace nacre {
+namespace {
+
+std::vector<int64_t> labels(int64_t n) {
+  std::vector<int64_t> y;
+  for (int64_t i = 0; i < n; ++i) y.push_back(i % 10);
+  return y;
+}
+
+struct LeNet {
+  std::unique_ptr<Module> net = make_model("lenet5", "", Scope::init(Key(0)));
+  AdamW optimizer{net->trainable(), {}};
+  Tensor x = normal({16, 1, 32, 32}, Key(1)), y = Tensor::from(labels(16), {16});
+  LeNet() { eval(x); }
+  double step() {
+    Context ctx = Context::train(Key(2));
+    const Tensor loss = cross_entropy((*net)(x, ctx), y);
+    optimizer.step(grad(loss, values(net->trainable())));
+    ctx.commit();
+    State* states[] = {net->state().get(), optimizer.state().get()};
+    State::commit(states, {loss});
+    return loss.item();
+  }
+};
+
+TEST(Execution, TrainingStepsTakeNoNewBlocksAndNoNewPlans) {
+  LeNet model;
+  const double first = model.step();
+  for (int i = 0; i < 10; ++i) model.step();
+  const auto before = memory_stats();
+  const auto plans = plan_stats();
+  for (int i = 0; i < 50; ++i) model.step();
+  EXPECT_EQ(memory_stats().heap_blocks, before.heap_blocks);
+  EXPECT_EQ(memory_stats().live, before.live);
+  EXPECT_EQ(plan_stats().compilations, plans.compilations);
+  EXPECT_EQ(plan_stats().plain, plans.plain);
+  EXPECT_LT(model.step(), first);
+}
+
+TEST(Execution, ManyShapesCompileLittleAndKeepFewPlans) {
+  clear_plans();
+  const auto before = plan_stats();
+  Rng rng{Key(1)};
+  for (int i = 0; i < 200; ++i) {
+    const int64_t length = 1 + static_cast<int64_t>(rng.below(1000));
+    const Tensor x = normal({length, 4}, Key(static_cast<uint64_t>(i)));
+    eval(sum(exp(x * 0.1) * x));
+  }
+  EXPECT_LT(plan_stats().compilations - before.compilations, 60u);
+  EXPECT_LE(plan_stats().compilations - before.compilations + plan_stats().plain - before.plain,
+            600u);
+}
+
+TEST(Execution, RunningStatisticsDoNotGrow) {
+  const Scope s = Scope::init(Key(0));
+  const Variable mean_of = s.buffer("mean", {8}, init::zeros());
+  Tensor x = normal({8}, Key(1));
+  eval(x);
+  size_t live = 0;
+  for (int i = 0; i < 10000; ++i) {
+    NoGrad guard;
+    Variable v = mean_of;
+    v.set(0.9 * v.value() + 0.1 * x);
+    s.state()->commit();
+    if (i == 100) live = memory_stats().live;
+  }
+  EXPECT_EQ(memory_stats().live, live);
+  const auto got = mean_of.value().to_vector<float>(), want = x.to_vector<float>();
+  for (size_t i = 0; i < 8; ++i) EXPECT_NEAR(got[i], want[i], 1e-5);
+}
+
+TEST(Execution, AFailedStepLeavesParametersAndTrainingGoesOn) {
+  const Scope s = Scope::init(Key(0));
+  Embedding table(s / "table", {10, 4});
+  SGD optimizer(table.trainable(), {.lr = 0.1, .momentum = 0.9});
+  const auto step = [&](std::vector<int64_t> index) {
+    Context ctx = Context::train(Key(0));
+    const auto n = static_cast<int64_t>(index.size());
+    const Tensor loss = mean(square(table(Tensor::from(index, {n}), ctx)));
+    optimizer.step(grad(loss, values(table.trainable())));
+    State* states[] = {table.state().get(), optimizer.state().get()};
+    State::commit(states, {loss});
+    return loss.item();
+  };
+  double loss = step({1, 2, 3});
+  for (int i = 0; i < 3; ++i) {
+    const auto before = table.weight.value().to_vector<float>();
+    const auto momentum = optimizer.state()->variables()[0].value().to_vector<float>();
+    EXPECT_THROW(step({1, 2, 99}), Error);
+    EXPECT_EQ(table.weight.value().to_vector<float>(), before);
+    EXPECT_EQ(optimizer.state()->variables()[0].value().to_vector<float>(), momentum);
+    const double next = step({1, 2, 3});
+    EXPECT_LT(next, loss);
+    loss = next;
+  }
+}
+
+}  // namespace
+}  // namespace nacre
