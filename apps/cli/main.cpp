@@ -232,6 +232,12 @@ int run(int argc, char** argv) {
   } catch (const CLI::CallForVersion& e) {
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
+    if (app.get_subcommands().empty())
+      for (int i = 1; i < argc; ++i)
+        if (argv[i][0] != '-') {
+          std::fprintf(stderr, "nacre: there is no command '%s' (see: nacre --help)\n", argv[i]);
+          return 2;
+        }
     std::string sub;
     for (const auto* s : app.get_subcommands()) sub = " " + s->get_name();
     std::fprintf(stderr, "nacre%s: %s (see: nacre%s --help)\n", sub.c_str(), e.what(), sub.c_str());
