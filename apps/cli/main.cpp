@@ -14,19 +14,6 @@
 namespace nacre::cli {
 namespace {
 
-/// Names of TrainConfig's fields.
-class FieldNames : public FieldVisitor {
- public:
-  std::vector<std::string> names;
-  void operator()(const char* n, bool&) override { names.emplace_back(n); }
-  void operator()(const char* n, int64_t&) override { names.emplace_back(n); }
-  void operator()(const char* n, double&) override { names.emplace_back(n); }
-  void operator()(const char* n, std::string&) override { names.emplace_back(n); }
-  void operator()(const char* n, Ints&) override { names.emplace_back(n); }
-  void operator()(const char* n, DType&) override { names.emplace_back(n); }
-  void operator()(const char* n, std::shared_ptr<const Graph>&) override { names.emplace_back(n); }
-};
-
 const char* help_of(const std::string& name) {
   static const std::pair<const char*, const char*> texts[] = {
       {"model", "model of the zoo"},
@@ -96,10 +83,9 @@ int run(int argc, char** argv) {
   t->footer(
       "Example:\n  nacre train lenet5 --data data/digits --epochs 20 --out runs/a\n  nacre train "
       "--resume runs/a");
-  FieldNames fields;
-  TrainConfig().fields(fields);
+  const std::vector<std::string> settings = TrainConfig::names();
   std::map<std::string, std::string> given;
-  for (const std::string& name : fields.names) {
+  for (const std::string& name : settings) {
     if (name == "resume" || name == "model") continue;
     t->add_option("--" + dashed(name), given[name], help_of(name));
   }
@@ -112,7 +98,7 @@ int run(int argc, char** argv) {
   t->add_flag("--json", train.json, "print the result as JSON");
   t->callback([&] {
     if (!model.empty()) train.settings.emplace_back("model", model);
-    for (const std::string& name : fields.names)
+    for (const std::string& name : settings)
       if (t->get_option_no_throw("--" + dashed(name)) && t->count("--" + dashed(name)) &&
           name != "resume")
         train.settings.emplace_back(name, given[name]);

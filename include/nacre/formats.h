@@ -37,6 +37,14 @@ struct RawTensor {
 
 using NamedTensor = std::pair<std::string, RawTensor>;
 
+class Tensor;
+/// The values of a tensor, which has to live as long as the result is used. Evaluates.
+RawTensor raw_tensor(const Tensor& t);
+/// A tensor with a copy of the values, and one that shares their memory (data.owner keeps it
+/// alive).
+Tensor copied_tensor(const RawTensor& data);
+Tensor shared_tensor(const RawTensor& data);
+
 // ---- safetensors (https://github.com/huggingface/safetensors)
 
 class SafeTensors {

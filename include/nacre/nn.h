@@ -30,7 +30,6 @@
 namespace nacre {
 
 // ---- variables
-// -------------------------------------------------------------------------------------------------------------
 
 /// A named tensor that changes: a parameter (trained) or a buffer (running statistics). A handle;
 /// copies share the value.
@@ -140,7 +139,6 @@ class Scope {
 };
 
 // ---- one pass through a model
-// ---------------------------------------------------------------------------------------------------
 
 /// What a forward pass needs besides its input: the mode, random keys, and where to put changes of
 /// state.
@@ -203,7 +201,6 @@ class Module {
 Tensors values(const std::vector<Variable>& variables);
 
 // ---- layers
-// ---------------------------------------------------------------------------------------------------------------------------
 
 /// y = x W^T + b over the last dimension. weight [out, in], bias [out].
 class Linear : public Module {

@@ -28,7 +28,6 @@ class Graph;
 class Json;
 
 // ---- attributes
-// ------------------------------------------------------------------------------------------------------
 
 /// Visits the named fields of an attribute struct. Printing, hashing, comparing, saving and loading
 /// are visitors.
@@ -89,7 +88,6 @@ class Attrs {
 };
 
 // ---- the parts of a definition
-// -------------------------------------------------------------------------------------------
 
 struct OpDef;
 
@@ -208,7 +206,6 @@ struct View {
 };
 
 // ---- samples
-// -----------------------------------------------------------------------------------------------------------------
 
 /// How the values of one input of a sample are made.
 struct SampleInput {
@@ -282,7 +279,6 @@ class Samples {
 };
 
 // ---- the definition
-// ------------------------------------------------------------------------------------------------------------
 
 enum class OpKind : uint8_t {
   compute,      ///< has a reference kernel
@@ -337,7 +333,6 @@ struct OpDef {
 #define API(...)
 
 // ---- making nodes
-// ------------------------------------------------------------------------------------------------------------------
 
 /// Adds a node to the graph and returns its first output. Throws Error if the shape rule is broken.
 Tensor make(const OpDef& op, Attrs attrs, std::span<const Tensor> in);
@@ -375,7 +370,6 @@ void infer_broadcast(Infer& in);
 void infer_compare(Infer& in);
 
 // ---- registration
-// ---------------------------------------------------------------------------------------------------------------------
 
 /// The op of that name, built in or registered; null if there is none.
 const OpDef* find_op(std::string_view name);

@@ -284,7 +284,6 @@ std::unique_ptr<Optimizer> make_optimizer(const std::string& name, std::vector<V
 std::vector<std::string> optimizer_names();
 
 // ---- gradients before the step
-// ------------------------------------------------------------------------------------------------
 
 /// Scales all gradients so that their joint 2-norm is at most `max_norm`. Returns the norm before
 /// (a graph).
@@ -318,7 +317,6 @@ class Average {
 };
 
 // ---- schedules
-// -------------------------------------------------------------------------------------------------------------------
 
 /// The learning rate as a function of the step (0, 1, 2, ...), or for plateau of the metric.
 class Schedule {

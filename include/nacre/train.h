@@ -60,6 +60,8 @@ struct TrainConfig {
   std::string to_yaml() const;
   /// Throws Error(usage) for unknown keys and wrong types, naming the nearest key.
   static TrainConfig from_yaml_file(const std::string& path);
+  /// Names of all fields, in order.
+  static std::vector<std::string> names();
   /// Sets one field from text. Throws Error(usage).
   void set(const std::string& name, const std::string& value);
 };

@@ -3,8 +3,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "graph/node.h"
-#include "nacre/ops.h"
+#include "ops/op.h"
 
 namespace nacre {
 
@@ -15,16 +14,6 @@ Tensor Vjp::dy(size_t k) const {
 }
 
 namespace {
-
-Tensor sum_to(Tensor g, const Shape& shape) {
-  if (g.shape() == shape) return g;
-  Ints dims;
-  const int64_t extra = g.rank() - shape.rank();
-  for (int64_t i = 0; i < g.rank(); ++i)
-    if (i < extra || (shape[i - extra] == 1 && g.size(i) != 1)) dims.push_back(i);
-  if (!dims.empty()) g = sum(g, dims, true);
-  return reshape(g, shape);
-}
 
 Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents,
                  bool stop_at_inputs);
@@ -54,8 +43,8 @@ void vjp_of_decomposition(Vjp& v, Node* n, const std::vector<Tensor>& dy) {
   for (size_t j = 0; j < where.size(); ++j) v.dx(where[j]) = g[j];
 }
 
-/// Nodes below the outputs, inputs first. Unlike topological() it sees through values, and may stop
-/// at some nodes.
+/// Nodes below the outputs, inputs first. Unlike topological() it enters evaluated nodes, and may
+/// stop at some nodes.
 std::vector<Node*> ancestry(const Tensors& roots, std::unordered_map<Node*, size_t>& position,
                             const std::unordered_set<Node*>& stop) {
   std::vector<Node*> order;
@@ -92,7 +81,6 @@ Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& c
       ancestry(outputs, position, stop_at_inputs ? targets : std::unordered_set<Node*>());
   std::vector<char> wanted(order.size(), 0);
   for (size_t i = 0; i < order.size(); ++i) {
-    position[order[i]] = i;
     wanted[i] = targets.count(order[i]) != 0;
     if (stop_at_inputs && wanted[i]) continue;
     for (const Tensor& in : order[i]->inputs) wanted[i] |= wanted[position[in.node()]];
@@ -140,7 +128,7 @@ Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& c
       const Tensor& in = n->inputs[j];
       Tensor g = std::move(dx[j]);
       if (g.dtype() != in.dtype()) g = cast(g, in.dtype());
-      if (n->op->kind == OpKind::elementwise) g = sum_to(g, in.shape());
+      if (n->op->kind == OpKind::elementwise) g = sum_to_shape(g, in.shape());
       if (g.shape() != in.shape())
         fail(Error::Kind::internal, {"[", n->op->name, "] its gradient rule gave shape ", g.shape(),
                                      " for input ", j, " of shape ", in.shape()});

@@ -1,10 +1,10 @@
 // Which kernel runs an op: the backend's, kept once made, or none (then the compiler decomposes it
 // or takes the reference).
-#include <cstring>
 #include <mutex>
 #include <string>
 #include <unordered_map>
 
+#include "backends/cpu/elementwise/program.h"
 #include "backends/cpu/kernel_macros.h"
 #include "base/parallel.h"
 #include "compile/plan.h"
@@ -54,7 +54,7 @@ PrepareFn prepare_for(const OpDef& op) {
   }();
   const auto at = table->find(op.name);
   if (at != table->end()) return at->second;
-  return nullptr;
+  return op.kind == OpKind::elementwise ? cpu::prepare_elementwise : nullptr;
 }
 
 }  // namespace

@@ -84,8 +84,6 @@ class Lowering {
       early = early || !movable;
       for (const Tensor& t : n->inputs) needed_early[t.node()] = needed_early[t.node()] || early;
     }
-    // A node without late consumers that is no result is not worth moving; it was kept early above
-    // or feeds late ones.
     std::vector<const Node*> early, late;
     for (const Node* n : nodes) (needed_early[n] ? early : late).push_back(n);
     early.insert(early.end(), late.begin(), late.end());
@@ -215,11 +213,7 @@ class Lowering {
     }
   }
 
-  Buffer& root(int b) {
-    while (buffers_[static_cast<size_t>(b)].merged >= 0)
-      b = buffers_[static_cast<size_t>(b)].merged;
-    return buffers_[static_cast<size_t>(b)];
-  }
+  Buffer& root(int b) { return buffers_[static_cast<size_t>(root_index(b))]; }
   int root_index(int b) {
     while (buffers_[static_cast<size_t>(b)].merged >= 0)
       b = buffers_[static_cast<size_t>(b)].merged;

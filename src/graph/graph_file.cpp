@@ -70,7 +70,7 @@ Json graph_json(const Graph& g, Constants& constants) {
       const std::string name = cat({"c", constants.tensors.size()});
       const Tensor t(n, 0);
       constants.alive.push_back(t);
-      constants.tensors.emplace_back(name, RawTensor{t.dtype(), t.shape(), t.data(), nullptr});
+      constants.tensors.emplace_back(name, raw_tensor(t));
       j["constant"] = name;
     } else {
       j["op"] = n->op->name;
@@ -120,8 +120,7 @@ class Reader {
       fail(Error::Kind::data, {path_, " has ", nodes.size(), " nodes, the limit is ", kNodeCap});
     for (const Json& n : nodes) {
       if (const Json* constant = n.find("constant")) {
-        const RawTensor& raw = file_.at(constant->text());
-        made.push_back({Tensor::from_bytes(raw.data, raw.bytes(), raw.shape, raw.dtype)});
+        made.push_back({copied_tensor(file_.at(constant->text()))});
         continue;
       }
       const OpDef& op = *find_op(n.at("op").text());
@@ -178,7 +177,6 @@ class Reader {
 };
 
 // ---- difference
-// ------------------------------------------------------------------------------------------------------------
 
 struct Entry {
   const Node* node;

@@ -144,8 +144,8 @@ Graph trace_closed(const std::function<Tensors(const Tensors&)>& f, const Tensor
 bool eager();
 
 /// Nodes without pending inputs first. Iterative, so that deep graphs do not exhaust the stack.
-/// Evaluated nodes are not entered unless `through_values`.
-std::vector<Node*> topological(std::span<const Tensor> roots, bool through_values = false);
+/// Evaluated nodes are not entered.
+std::vector<Node*> topological(std::span<const Tensor> roots);
 
 /// Where messages say things happened: " in conv1 (LeNet5) at train.cpp:41"; "" if nothing is
 /// known.

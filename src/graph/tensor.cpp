@@ -86,7 +86,6 @@ Tensor number(double v, int64_t i, DType dtype, bool weak) {
 }  // namespace
 
 // ---- nodes
-// ------------------------------------------------------------------------------------------------------------
 
 void* Node::operator new(size_t bytes) { return std::malloc(bytes); }
 void Node::operator delete(void* p) { std::free(p); }
@@ -184,7 +183,7 @@ std::string where() {
   return s;
 }
 
-std::vector<Node*> topological(std::span<const Tensor> roots, bool through_values) {
+std::vector<Node*> topological(std::span<const Tensor> roots) {
   std::lock_guard lock(graph_mutex());
   const uint64_t mark = next_mark();
   std::vector<Node*> order;
@@ -195,7 +194,7 @@ std::vector<Node*> topological(std::span<const Tensor> roots, bool through_value
     stack.emplace_back(r.node(), 0);
     while (!stack.empty()) {
       auto& [n, next] = stack.back();
-      if (next < n->inputs.size() && (through_values || !n->evaluated)) {
+      if (next < n->inputs.size() && !n->evaluated) {
         Node* child = n->inputs[next++].node();
         if (child->mark != mark) {
           child->mark = mark;
@@ -211,7 +210,6 @@ std::vector<Node*> topological(std::span<const Tensor> roots, bool through_value
 }
 
 // ---- handles
-// ------------------------------------------------------------------------------------------------------------
 
 Tensor::Tensor(double v) : Tensor(number(v, static_cast<int64_t>(v), DType::f32, true)) {}
 Tensor::Tensor(int64_t v) : Tensor(number(static_cast<double>(v), v, DType::i64, true)) {}
@@ -313,7 +311,6 @@ Node* clone(const Node& n, std::span<const Tensor> inputs) {
 }
 
 // ---- making nodes
-// ----------------------------------------------------------------------------------------------------------
 
 namespace {
 

@@ -7,7 +7,6 @@
 namespace nacre {
 
 // ---- variables
-// ---------------------------------------------------------------------------------------------------------
 
 struct Variable::Data {
   std::string name;
@@ -107,7 +106,6 @@ void State::commit(std::span<State* const> states, const Tensors& also) {
 }
 
 // ---- scope
-// ----------------------------------------------------------------------------------------------------------------
 
 Scope Scope::init(const Key& key, DType dtype) {
   Scope s;
@@ -162,7 +160,6 @@ Variable Scope::buffer(std::string_view name, const Shape& shape, const Init& in
 }
 
 // ---- context and module
-// --------------------------------------------------------------------------------------------------------
 
 Key Context::key() {
   const std::string& path = ModulePath::current();

@@ -27,6 +27,12 @@ Ints normalize_dims(const OpDef& op, const Ints& dims, int64_t rank);
 /// Position of element k of `out` in an operand of shape `in` that broadcasts to it.
 int64_t broadcast_index(int64_t k, const Shape& out, const Shape& in);
 
+/// Attributes of ops along one dimension, 0..rank-1.
+struct DimAttrs {
+  int64_t dim = 0;
+  void fields(FieldVisitor& v) { v("dim", dim); }
+};
+
 /// The sizes around a dimension: elements are [outer][size][inner].
 struct Around {
   int64_t outer = 1, size = 1, inner = 1;

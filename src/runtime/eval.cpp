@@ -109,42 +109,35 @@ bool keeps_graph(const Node* n) {
          (eager() && !n->consumed && n->op && n->op->pure && (n->op->vjp || n->op->decompose));
 }
 
-void find_outputs(Work& w, std::span<const Tensor> roots, uint64_t mark) {
-  (void)mark;
-  for (const Tensor& r : roots) r.node()->uses |= 0x80000000u;  // asked for
-  for (Node* n : w.order) {
-    const bool asked = n->uses & 0x80000000u;
-    const uint32_t inner = n->uses & 0x7fffffffu;
-    n->uses = inner;
-    if (asked || n->refs() - n->holds.load(std::memory_order_relaxed) > inner)
+/// References from handles and from pending nodes.
+uint32_t references(const Node* n) { return n->refs() - n->holds.load(std::memory_order_relaxed); }
+
+/// Nodes that somebody besides the nodes of this evaluation refers to: what was asked for (eval
+/// holds it), and whatever else there are handles on.
+void find_outputs(Work& w) {
+  for (Node* n : w.order)
+    if (references(n) > n->uses)
       for (uint32_t k = 0; k < n->outputs.size(); ++k) w.outputs.emplace_back(n, k);
-  }
 }
 
-void find_donations(Work& w, uint64_t) {
+void find_donations(Work& w) {
   w.donated.assign(w.leaves.size(), false);
-  bool keeper = false;
-  for (const auto& [n, k] : w.outputs) keeper = keeper || keeps_graph(n);
   if (eager()) return;
+  std::vector<Node*> stack;
+  for (const auto& [n, k] : w.outputs)
+    if (keeps_graph(n)) stack.push_back(n);
   std::unordered_set<Node*> reachable;
-  if (keeper) {  // rare: leaves that a kept graph still needs stay as they are
-    std::vector<Node*> stack;
-    for (const auto& [n, k] : w.outputs)
-      if (keeps_graph(n)) stack.push_back(n);
-    while (!stack.empty()) {
-      Node* n = stack.back();
-      stack.pop_back();
-      if (!reachable.insert(n).second || n->evaluated) continue;
-      for (const Tensor& t : n->inputs) stack.push_back(t.node());
-    }
+  while (!stack.empty()) {  // leaves that a kept graph still needs stay as they are
+    Node* n = stack.back();
+    stack.pop_back();
+    if (!reachable.insert(n).second || n->evaluated) continue;
+    for (const Tensor& t : n->inputs) stack.push_back(t.node());
   }
   for (size_t i = 0; i < w.leaves.size(); ++i) {
     Node* n = w.leaves[i];
-    w.donated[i] =
-        n->outputs.size() == 1 &&
-        n->refs() - n->holds.load(std::memory_order_relaxed) == (n->uses & 0x7fffffffu) &&
-        n->outputs[0].storage->donatable() && n->outputs[0].offset == 0 && !n->weak &&
-        (reachable.empty() || !reachable.count(n));
+    w.donated[i] = n->outputs.size() == 1 && references(n) == n->uses &&
+                   n->outputs[0].storage->donatable() && n->outputs[0].offset == 0 && !n->weak &&
+                   !reachable.count(n);
   }
 }
 
@@ -433,8 +426,8 @@ void eval(const Tensors& tensors) {
     if (w.order.size() > kLongGraph)
       warn_once({"a graph of ", w.order.size(),
                  " pending nodes was evaluated at once; evaluate more often", where()});
-    find_outputs(w, pending, mark);
-    find_donations(w, mark);
+    find_outputs(w);
+    find_donations(w);
     make_key(w);
     plan = find_plan(w);
     cache().stats.nodes += w.order.size();

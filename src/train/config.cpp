@@ -90,6 +90,14 @@ void TrainConfig::fields(FieldVisitor& v) {
   v("resume", resume);
 }
 
+std::vector<std::string> TrainConfig::names() {
+  Fields f;
+  TrainConfig().fields(f);
+  std::vector<std::string> list;
+  for (const auto& [name, value] : f.all.fields()) list.push_back(name);
+  return list;
+}
+
 void TrainConfig::set(const std::string& name, const std::string& value) {
   Fields f;
   f.name = name;

@@ -1,7 +1,7 @@
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
-#include <mutex>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -183,7 +183,6 @@ void Trainer::Impl::end_epoch(double seconds, RunFolder* run) {
 }
 
 // ---- the public face
-// -------------------------------------------------------------------------------------------------------
 
 Trainer::Trainer(TrainConfig config, TrainCallbacks callbacks)
     : Trainer(config, open_dataset(config.data), std::move(callbacks)) {}
@@ -296,17 +295,13 @@ void Trainer::save_checkpoint(const std::string& path) const {
   std::vector<NamedTensor> tensors;
   const auto put = [&](const char* prefix, const State& state) {
     for (const Variable& v : state.variables())
-      tensors.emplace_back(prefix + v.name(), RawTensor{v.value().dtype(), v.value().shape(),
-                                                        v.value().data(), nullptr});
+      tensors.emplace_back(prefix + v.name(), raw_tensor(v.value()));
   };
   put("model/", *t.net->state());
   put("optimizer/", *t.optimizer->state());
   if (t.average) put("average/", *t.average->state());
-  for (size_t i = 0; i < t.pending.size(); ++i) {
-    const Tensor& g = t.pending[i];
-    tensors.emplace_back("pending/" + std::to_string(i),
-                         RawTensor{g.dtype(), g.shape(), g.data(), nullptr});
-  }
+  for (size_t i = 0; i < t.pending.size(); ++i)
+    tensors.emplace_back("pending/" + std::to_string(i), raw_tensor(t.pending[i]));
   save_safetensors(path, tensors,
                    {{"format", "nacre-checkpoint-1"},
                     {"model", t.info.model},
@@ -332,11 +327,7 @@ void Trainer::load_checkpoint(const std::string& path) {
   if (j.at("fingerprint").text() != std::to_string(t.fingerprint))
     fail(Error::Kind::data,
          {"the data have changed since ", path, " was written; start a new run"});
-  const auto value = [&](const std::string& name) {
-    const RawTensor& raw = file.at(name);
-    Tensor copy = Tensor::from_bytes(raw.data, raw.bytes(), raw.shape, raw.dtype);
-    return copy;
-  };
+  const auto value = [&](const std::string& name) { return copied_tensor(file.at(name)); };
   for (Variable v : t.net->state()->variables()) v.set(value("model/" + v.name()));
   for (const auto& [name, raw] : file.tensors()) {
     const std::string prefix = "optimizer/";
@@ -346,9 +337,8 @@ void Trainer::load_checkpoint(const std::string& path) {
   }
   if (t.average)
     for (Variable v : t.average->state()->variables()) v.set(value("average/" + v.name()));
-  State* states[] = {t.net->state().get(),
-                     t.average ? t.average->state().get() : t.optimizer->state().get()};
-  State::commit(states, {});
+  t.net->state()->commit();
+  if (t.average) t.average->state()->commit();
   t.parts = j.integer_or("parts", 0);
   t.pending.clear();
   for (size_t i = 0; t.parts > 0 && i < t.trained.size(); ++i)

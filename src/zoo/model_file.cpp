@@ -8,14 +8,10 @@ namespace {
 
 constexpr const char* kFormat = "nacre-model-1";
 
-Tensor tensor_of(const RawTensor& raw) {
-  return Tensor::wrap(raw.owner, raw.data, raw.shape, raw.dtype);
-}
-
 Scope::Source source_of(std::shared_ptr<const SafeTensors> file) {
   return [file](const std::string& path, const Shape&, DType) -> Tensor {
     const RawTensor* raw = file->find(path);
-    return raw ? tensor_of(*raw) : Tensor();
+    return raw ? shared_tensor(*raw) : Tensor();
   };
 }
 
@@ -27,12 +23,7 @@ Scope::Source safetensors_source(const std::string& path) {
 
 void save_model(const std::string& path, const Module& net, const ModelInfo& info) {
   std::vector<NamedTensor> tensors;
-  Tensors alive;
-  for (const Variable& v : net.variables()) {
-    alive.push_back(v.value());
-    tensors.emplace_back(
-        v.name(), RawTensor{v.value().dtype(), v.value().shape(), v.value().data(), nullptr});
-  }
+  for (const Variable& v : net.variables()) tensors.emplace_back(v.name(), raw_tensor(v.value()));
   Json classes = Json::array(), input = Json::array();
   for (const auto& c : info.classes) classes.push_back(c);
   for (int64_t d : info.input) input.push_back(d);

@@ -2,13 +2,6 @@
 #include "ops/op.h"
 
 namespace nacre {
-namespace {
-struct LogSoftmaxAttrs {
-  int64_t dim = 0;
-  void fields(FieldVisitor& v) { v("dim", dim); }
-};
-}  // namespace
-
 /// Logarithm of softmax along one dimension: x - logsumexp(x).
 /// x: any shape, floating.
 API(Tensor log_softmax(In x, int64_t dim = -1))
@@ -17,7 +10,7 @@ API(Tensor log_softmax(In x, int64_t dim = -1))
 OP(log_softmax_grad) = {
     .name = "log_softmax_grad",
     .kind = OpKind::composite,
-    .attrs = attr_type<LogSoftmaxAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer =
         [](Infer& in) {
           in.check_same_dtype();
@@ -26,7 +19,7 @@ OP(log_softmax_grad) = {
           infer_same_float(in);
         },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
-      const auto& a = *static_cast<const LogSoftmaxAttrs*>(attrs);
+      const auto& a = *static_cast<const DimAttrs*>(attrs);
       return {in[1] - exp(in[0]) * sum(in[1], {a.dim}, true)};
     },
     .samples =
@@ -34,19 +27,19 @@ OP(log_softmax_grad) = {
           s.add(
               {s.uniform({3, 4}, 0.1, 0.9), s.uniform({3, 4})},
               [](const Tensors& x) {
-                return Tensors{make(op_log_softmax_grad, LogSoftmaxAttrs{1}, {x[0], x[1]})};
+                return Tensors{make(op_log_softmax_grad, DimAttrs{1}, {x[0], x[1]})};
               },
               "{1} - {0}.exp() * {1}.sum(1, keepdim=True)");
           s.add(
               {s.uniform({2, 3, 2}, 0.1, 0.9), s.uniform({2, 3, 2})},
               [](const Tensors& x) {
-                return Tensors{make(op_log_softmax_grad, LogSoftmaxAttrs{1}, {x[0], x[1]})};
+                return Tensors{make(op_log_softmax_grad, DimAttrs{1}, {x[0], x[1]})};
               },
               "{1} - {0}.exp() * {1}.sum(1, keepdim=True)");
           s.add(
               {s.uniform({0, 2}, 0.1, 0.9), s.uniform({0, 2})},
               [](const Tensors& x) {
-                return Tensors{make(op_log_softmax_grad, LogSoftmaxAttrs{1}, {x[0], x[1]})};
+                return Tensors{make(op_log_softmax_grad, DimAttrs{1}, {x[0], x[1]})};
               },
               "{1} - {0}.exp() * {1}.sum(1, keepdim=True)");
         },
@@ -55,17 +48,17 @@ OP(log_softmax_grad) = {
 OP(log_softmax) = {
     .name = "log_softmax",
     .kind = OpKind::composite,
-    .attrs = attr_type<LogSoftmaxAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer = infer_same_float,
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
-      const auto& a = *static_cast<const LogSoftmaxAttrs*>(attrs);
+      const auto& a = *static_cast<const DimAttrs*>(attrs);
       if (in[0].numel() == 0) return {identity(in[0])};
       const Tensor x = in[0] - stop_gradient(amax(in[0], {a.dim}, true));
       return {x - log(sum(exp(x), {a.dim}, true))};
     },
     .vjp =
         [](Vjp& v) {
-          v.dx(0) = make(op_log_softmax_grad, v.attrs<LogSoftmaxAttrs>(), {v.y(), v.dy()});
+          v.dx(0) = make(op_log_softmax_grad, v.attrs<DimAttrs>(), {v.y(), v.dy()});
         },
     .onnx = "LogSoftmax",
     .samples =
@@ -102,7 +95,7 @@ OP(log_softmax) = {
 };
 
 Tensor log_softmax(In x, int64_t dim) {
-  return make(op_log_softmax, LogSoftmaxAttrs{normalize_dim(op_log_softmax, dim, x->rank())}, {x});
+  return make(op_log_softmax, DimAttrs{normalize_dim(op_log_softmax, dim, x->rank())}, {x});
 }
 
 }  // namespace nacre

@@ -2,13 +2,6 @@
 #include "ops/op.h"
 
 namespace nacre {
-namespace {
-struct SoftmaxAttrs {
-  int64_t dim = 0;
-  void fields(FieldVisitor& v) { v("dim", dim); }
-};
-}  // namespace
-
 /// Softmax along one dimension: e^x / sum(e^x), without overflow. A slice of -inf alone gives NaN.
 /// x: any shape, floating.
 API(Tensor softmax(In x, int64_t dim = -1))
@@ -17,7 +10,7 @@ API(Tensor softmax(In x, int64_t dim = -1))
 OP(softmax_grad) = {
     .name = "softmax_grad",
     .kind = OpKind::composite,
-    .attrs = attr_type<SoftmaxAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer =
         [](Infer& in) {
           in.check_same_dtype();
@@ -26,7 +19,7 @@ OP(softmax_grad) = {
           infer_same_float(in);
         },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
-      const auto& a = *static_cast<const SoftmaxAttrs*>(attrs);
+      const auto& a = *static_cast<const DimAttrs*>(attrs);
       return {in[0] * (in[1] - sum(in[0] * in[1], {a.dim}, true))};
     },
     .samples =
@@ -34,19 +27,19 @@ OP(softmax_grad) = {
           s.add(
               {s.uniform({3, 4}, 0.1, 0.9), s.uniform({3, 4})},
               [](const Tensors& x) {
-                return Tensors{make(op_softmax_grad, SoftmaxAttrs{1}, {x[0], x[1]})};
+                return Tensors{make(op_softmax_grad, DimAttrs{1}, {x[0], x[1]})};
               },
               "{0} * ({1} - ({0} * {1}).sum(1, keepdim=True))");
           s.add(
               {s.uniform({2, 3, 2}, 0.1, 0.9), s.uniform({2, 3, 2})},
               [](const Tensors& x) {
-                return Tensors{make(op_softmax_grad, SoftmaxAttrs{1}, {x[0], x[1]})};
+                return Tensors{make(op_softmax_grad, DimAttrs{1}, {x[0], x[1]})};
               },
               "{0} * ({1} - ({0} * {1}).sum(1, keepdim=True))");
           s.add(
               {s.uniform({0, 2}, 0.1, 0.9), s.uniform({0, 2})},
               [](const Tensors& x) {
-                return Tensors{make(op_softmax_grad, SoftmaxAttrs{1}, {x[0], x[1]})};
+                return Tensors{make(op_softmax_grad, DimAttrs{1}, {x[0], x[1]})};
               },
               "{0} * ({1} - ({0} * {1}).sum(1, keepdim=True))");
         },
@@ -55,17 +48,17 @@ OP(softmax_grad) = {
 OP(softmax) = {
     .name = "softmax",
     .kind = OpKind::composite,
-    .attrs = attr_type<SoftmaxAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer = infer_same_float,
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
-      const auto& a = *static_cast<const SoftmaxAttrs*>(attrs);
+      const auto& a = *static_cast<const DimAttrs*>(attrs);
       if (in[0].numel() == 0) return {identity(in[0])};
       const Tensor e = exp(in[0] - stop_gradient(amax(in[0], {a.dim}, true)));
       return {e / sum(e, {a.dim}, true)};
     },
     .vjp =
         [](Vjp& v) {
-          v.dx(0) = make(op_softmax_grad, v.attrs<SoftmaxAttrs>(), {v.y(), v.dy()});
+          v.dx(0) = make(op_softmax_grad, v.attrs<DimAttrs>(), {v.y(), v.dy()});
         },
     .onnx = "Softmax",
     .samples =
@@ -101,7 +94,7 @@ OP(softmax) = {
 };
 
 Tensor softmax(In x, int64_t dim) {
-  return make(op_softmax, SoftmaxAttrs{normalize_dim(op_softmax, dim, x->rank())}, {x});
+  return make(op_softmax, DimAttrs{normalize_dim(op_softmax, dim, x->rank())}, {x});
 }
 
 }  // namespace nacre

@@ -1,13 +1,6 @@
 #include "ops/op.h"
 
 namespace nacre {
-namespace {
-struct SoftminAttrs {
-  int64_t dim = 0;
-  void fields(FieldVisitor& v) { v("dim", dim); }
-};
-}  // namespace
-
 /// Softmin along one dimension: softmax(-x).
 /// x: any shape, floating.
 API(Tensor softmin(In x, int64_t dim = -1))
@@ -15,10 +8,10 @@ API(Tensor softmin(In x, int64_t dim = -1))
 OP(softmin) = {
     .name = "softmin",
     .kind = OpKind::composite,
-    .attrs = attr_type<SoftminAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer = infer_same_float,
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
-      const auto& a = *static_cast<const SoftminAttrs*>(attrs);
+      const auto& a = *static_cast<const DimAttrs*>(attrs);
       return {softmax(neg(in[0]), a.dim)};
     },
     .samples =
@@ -39,7 +32,7 @@ OP(softmin) = {
 };
 
 Tensor softmin(In x, int64_t dim) {
-  return make(op_softmin, SoftminAttrs{normalize_dim(op_softmin, dim, x->rank())}, {x});
+  return make(op_softmin, DimAttrs{normalize_dim(op_softmin, dim, x->rank())}, {x});
 }
 
 }  // namespace nacre

@@ -2,13 +2,6 @@
 #include "ops/op.h"
 
 namespace nacre {
-namespace {
-struct SparsemaxAttrs {
-  int64_t dim = 0;
-  void fields(FieldVisitor& v) { v("dim", dim); }
-};
-}  // namespace
-
 /// Sparsemax along one dimension: the Euclidean projection onto the probability simplex, max(x -
 /// tau, 0) with tau such that it sums to 1 (Martins and Astudillo, 2016). Small entries become
 /// exactly 0. x: any shape, floating, the dimension not empty.
@@ -17,16 +10,16 @@ API(Tensor sparsemax(In x, int64_t dim = -1))
 OP(sparsemax) = {
     .name = "sparsemax",
     .kind = OpKind::composite,
-    .attrs = attr_type<SparsemaxAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer =
         [](Infer& in) {
-          const int64_t dim = in.attrs<SparsemaxAttrs>().dim;
+          const int64_t dim = in.attrs<DimAttrs>().dim;
           in.check_float(0);
           in.check(in.shape(0)[dim] > 0, {"dimension ", dim, " has no elements"});
           in.out(in.dtype(0), in.shape(0));
         },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
-      const auto& a = *static_cast<const SparsemaxAttrs*>(attrs);
+      const auto& a = *static_cast<const DimAttrs*>(attrs);
       // With entries sorted downwards the support is the longest prefix with 1 + k z_k > z_1 + ...
       // + z_k. From the largest entry on, so that large inputs lose no digits.
       const Tensor x = in[0] - stop_gradient(amax(in[0], {a.dim}, true));
@@ -39,7 +32,7 @@ OP(sparsemax) = {
     .vjp =
         [](Vjp& v) {
           // Within the support the mean is taken off; outside nothing passes.
-          const Ints dim = {v.attrs<SparsemaxAttrs>().dim};
+          const Ints dim = {v.attrs<DimAttrs>().dim};
           const Tensor support = gt(v.y(), 0.0);
           const Tensor g = where(support, v.dy(), 0.0);
           const Tensor size = cast(sum(support, dim, true), v.dy().dtype());
@@ -81,7 +74,7 @@ OP(sparsemax) = {
 };
 
 Tensor sparsemax(In x, int64_t dim) {
-  return make(op_sparsemax, SparsemaxAttrs{normalize_dim(op_sparsemax, dim, x->rank())}, {x});
+  return make(op_sparsemax, DimAttrs{normalize_dim(op_sparsemax, dim, x->rank())}, {x});
 }
 
 }  // namespace nacre

@@ -1,13 +1,6 @@
 #include "ops/op.h"
 
 namespace nacre {
-namespace {
-struct SwigluAttrs {
-  int64_t dim = 0;
-  void fields(FieldVisitor& v) { v("dim", dim); }
-};
-}  // namespace
-
 /// Swish-gated linear unit (Shazeer, 2020): silu of the first half along a dimension times the
 /// second. x: any shape, floating; the size of the dimension is even and halves.
 API(Tensor swiglu(In x, int64_t dim = -1))
@@ -15,10 +8,10 @@ API(Tensor swiglu(In x, int64_t dim = -1))
 OP(swiglu) = {
     .name = "swiglu",
     .kind = OpKind::composite,
-    .attrs = attr_type<SwigluAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer =
         [](Infer& in) {
-          const int64_t dim = in.attrs<SwigluAttrs>().dim;
+          const int64_t dim = in.attrs<DimAttrs>().dim;
           in.check_float(0);
           in.check(in.shape(0)[dim] % 2 == 0,
                    {"dimension ", dim, " has the odd size ", in.shape(0)[dim]});
@@ -27,7 +20,7 @@ OP(swiglu) = {
           in.out(in.dtype(0), s);
         },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
-      const auto& a = *static_cast<const SwigluAttrs*>(attrs);
+      const auto& a = *static_cast<const DimAttrs*>(attrs);
       const int64_t half = in[0].size(a.dim) / 2;
       const Tensor first = narrow(in[0], a.dim, 0, half), second = narrow(in[0], a.dim, half, half);
       return {silu(first) * second};
@@ -54,7 +47,7 @@ OP(swiglu) = {
 };
 
 Tensor swiglu(In x, int64_t dim) {
-  return make(op_swiglu, SwigluAttrs{normalize_dim(op_swiglu, dim, x->rank())}, {x});
+  return make(op_swiglu, DimAttrs{normalize_dim(op_swiglu, dim, x->rank())}, {x});
 }
 
 }  // namespace nacre

@@ -10,23 +10,23 @@ API(Tensor gather(In x, int64_t dim, In index))
 
 OP(gather) = {
     .name = "gather",
-    .attrs = attr_type<IndexAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer =
         [](Infer& in) {
-          check_along(in, in.attrs<IndexAttrs>().dim);
+          check_along(in, in.attrs<DimAttrs>().dim);
           in.out(in.dtype(0), in.shape(1));
         },
     .ref =
         [](Ref& r) {
           const Shape& shape = r.in(1).shape;
           r.typed([&](auto* x, auto* y) {
-            for_indexed(r, r.in(1), r.in().shape, shape, r.attrs<IndexAttrs>().dim,
+            for_indexed(r, r.in(1), r.in().shape, shape, r.attrs<DimAttrs>().dim,
                         [&](int64_t k, int64_t from, int64_t) { y[k] = x[from]; });
           });
         },
     .vjp =
         [](Vjp& v) {
-          v.dx(0) = scatter(zeros_like(v.x(0)), v.attrs<IndexAttrs>().dim, v.x(1), v.dy(), "add");
+          v.dx(0) = scatter(zeros_like(v.x(0)), v.attrs<DimAttrs>().dim, v.x(1), v.dy(), "add");
         },
     .onnx = "GatherElements",
     .samples =
@@ -51,7 +51,7 @@ OP(gather) = {
 };
 
 Tensor gather(In x, int64_t dim, In index) {
-  return make(op_gather, IndexAttrs{normalize_dim(op_gather, dim, x->rank())}, {x, index});
+  return make(op_gather, DimAttrs{normalize_dim(op_gather, dim, x->rank())}, {x, index});
 }
 
 }  // namespace nacre

@@ -5,11 +5,6 @@
 
 namespace nacre {
 
-struct IndexAttrs {
-  int64_t dim = 0;
-  void fields(FieldVisitor& v) { v("dim", dim); }
-};
-
 /// The shape of x with dimension dim replaced by the dimensions of the index.
 Shape selected_shape(const Shape& x, const Shape& index, int64_t dim);
 

@@ -9,15 +9,15 @@ API(Tensor index_select(In x, int64_t dim, In index))
 
 OP(index_select) = {
     .name = "index_select",
-    .attrs = attr_type<IndexAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer =
         [](Infer& in) {
           in.check_index(1);
-          in.out(in.dtype(0), selected_shape(in.shape(0), in.shape(1), in.attrs<IndexAttrs>().dim));
+          in.out(in.dtype(0), selected_shape(in.shape(0), in.shape(1), in.attrs<DimAttrs>().dim));
         },
     .ref =
         [](Ref& r) {
-          const int64_t dim = r.attrs<IndexAttrs>().dim, n = r.in(1).n;
+          const int64_t dim = r.attrs<DimAttrs>().dim, n = r.in(1).n;
           const Around a = around(r.in().shape, dim);
           r.typed([&](auto* x, auto* y) {
             for (int64_t o = 0; o < a.outer; ++o)
@@ -29,7 +29,7 @@ OP(index_select) = {
         },
     .vjp =
         [](Vjp& v) {
-          v.dx(0) = index_add(zeros_like(v.x(0)), v.attrs<IndexAttrs>().dim, v.x(1), v.dy());
+          v.dx(0) = index_add(zeros_like(v.x(0)), v.attrs<DimAttrs>().dim, v.x(1), v.dy());
         },
     .onnx = "Gather",
     .samples =
@@ -48,7 +48,7 @@ OP(index_select) = {
 };
 
 Tensor index_select(In x, int64_t dim, In index) {
-  return make(op_index_select, IndexAttrs{normalize_dim(op_index_select, dim, x->rank())},
+  return make(op_index_select, DimAttrs{normalize_dim(op_index_select, dim, x->rank())},
               {x, index});
 }
 
@@ -60,19 +60,19 @@ API(Tensor bincount(In x, int64_t bins))
 
 OP(index_add) = {
     .name = "index_add",
-    .attrs = attr_type<IndexAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer =
         [](Infer& in) {
           in.check_index(1);
           in.check(in.dtype(2) == in.dtype(0),
                    {"src has type ", in.dtype(2), ", x has ", in.dtype(0)});
-          const Shape want = selected_shape(in.shape(0), in.shape(1), in.attrs<IndexAttrs>().dim);
+          const Shape want = selected_shape(in.shape(0), in.shape(1), in.attrs<DimAttrs>().dim);
           in.check(in.shape(2) == want, {"src has shape ", in.shape(2), ", expected ", want});
           in.out(in.dtype(0), in.shape(0));
         },
     .ref =
         [](Ref& r) {
-          const int64_t dim = r.attrs<IndexAttrs>().dim, n = r.in(1).n;
+          const int64_t dim = r.attrs<DimAttrs>().dim, n = r.in(1).n;
           const Around a = around(r.in().shape, dim);
           r.typed([&](auto* x, auto* y) { std::copy_n(x, r.in().n, y); });
           r.typed(
@@ -89,7 +89,7 @@ OP(index_add) = {
     .vjp =
         [](Vjp& v) {
           v.dx(0) = v.dy();
-          if (v.wants(2)) v.dx(2) = index_select(v.dy(), v.attrs<IndexAttrs>().dim, v.x(1));
+          if (v.wants(2)) v.dx(2) = index_select(v.dy(), v.attrs<DimAttrs>().dim, v.x(1));
         },
     .samples =
         [](Samples& s) {
@@ -114,7 +114,7 @@ OP(index_add) = {
 
 Tensor index_add(In x, int64_t dim, In index, In src) {
   const auto [a, b] = unify(x, src);
-  return make(op_index_add, IndexAttrs{normalize_dim(op_index_add, dim, a.rank())}, {a, index, b});
+  return make(op_index_add, DimAttrs{normalize_dim(op_index_add, dim, a.rank())}, {a, index, b});
 }
 
 Tensor bincount(In x, int64_t bins) {

@@ -11,13 +11,7 @@ API(Tensor amin(In x, const Ints& dims = {}, bool keepdim = false))
 OP(amin) = {
     .name = "amin",
     .attrs = attr_type<ReduceAttrs>(),
-    .infer =
-        [](Infer& in) {
-          const auto& a = in.attrs<ReduceAttrs>();
-          in.check(reduced_count(in.shape(0), a) > 0,
-                   {"dimensions ", a.dims.list(), " have no elements"});
-          infer_reduce(in);
-        },
+    .infer = infer_reduce_nonempty,
     .ref =
         [](Ref& r) {
           r.typed([&](auto* x, auto* y) {
@@ -28,13 +22,7 @@ OP(amin) = {
             });
           });
         },
-    .vjp =
-        [](Vjp& v) {
-          const auto& a = v.attrs<ReduceAttrs>();
-          const Shape& shape = v.x(0).shape();
-          const Tensor hit = cast(eq(v.x(0), expand_reduced(v.y(), shape, a)), v.x(0).dtype());
-          v.dx(0) = hit * expand_reduced(v.dy() / sum(hit, a.dims, a.keepdim), shape, a);
-        },
+    .vjp = extremum_vjp,
     .onnx = "ReduceMin",
     .samples =
         [](Samples& s) {

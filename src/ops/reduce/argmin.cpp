@@ -1,13 +1,7 @@
 #include "ops/op.h"
+#include "ops/reduce/reduce.h"
 
 namespace nacre {
-namespace {
-struct ArgminAttrs {
-  int64_t dim = 0;
-  void fields(FieldVisitor& v) { v("dim", dim); }
-};
-}  // namespace
-
 /// Position of the smallest element along one dimension, the first of equal ones; NaN counts as
 /// smallest. x: any shape and type, the dimension not empty. Returns i64.
 API(Tensor argmin(In x, int64_t dim, bool keepdim = false))
@@ -16,34 +10,9 @@ API(Tensor argmin(In x))
 
 OP(argmin) = {
     .name = "argmin",
-    .attrs = attr_type<ArgminAttrs>(),
-    .infer =
-        [](Infer& in) {
-          const int64_t dim = in.attrs<ArgminAttrs>().dim;
-          in.check(in.shape(0)[dim] > 0, {"dimension ", dim, " has no elements"});
-          Shape s = in.shape(0);
-          s.erase(dim);
-          in.out(DType::i64, s);
-        },
-    .ref =
-        [](Ref& r) {
-          const Around a = around(r.in().shape, r.attrs<ArgminAttrs>().dim);
-          const auto run = [&](const auto* x) {
-            for (int64_t k = 0; k < r.out().n; ++k) {
-              const auto* row = x + k / a.inner * a.size * a.inner + k % a.inner;
-              int64_t best = 0;
-              for (int64_t j = 1; j < a.size; ++j) {
-                const auto v = row[j * a.inner], top = row[best * a.inner];
-                if (v < top || (v != v && top == top)) best = j;
-              }
-              r.out().i[k] = best;
-            }
-          };
-          if (r.in().floating())
-            run(r.in().d);
-          else
-            run(r.in().i);
-        },
+    .attrs = attr_type<DimAttrs>(),
+    .infer = infer_position,
+    .ref = [](Ref& r) { find_positions(r, [](auto v, auto best) { return v < best; }); },
     .onnx = "ArgMin",
     .samples =
         [](Samples& s) {
@@ -72,11 +41,7 @@ OP(argmin) = {
         },
 };
 
-Tensor argmin(In x, int64_t dim, bool keepdim) {
-  const int64_t d = normalize_dim(op_argmin, dim, x->rank());
-  const Tensor y = make(op_argmin, ArgminAttrs{d}, {x});
-  return keepdim ? unsqueeze(y, d) : y;
-}
+Tensor argmin(In x, int64_t dim, bool keepdim) { return make_position(op_argmin, x, dim, keepdim); }
 
 Tensor argmin(In x) { return argmin(reshape(x, {-1}), 0); }
 

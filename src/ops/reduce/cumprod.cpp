@@ -3,11 +3,6 @@
 
 namespace nacre {
 namespace {
-struct CumprodAttrs {
-  int64_t dim = 0;
-  void fields(FieldVisitor& v) { v("dim", dim); }
-};
-
 /// x moved by `by` positions toward the front of a dimension, zeros at the end.
 Tensor ahead(const Tensor& x, int64_t dim, int64_t by) {
   Ints low(x.shape().size(), 0), high = low;
@@ -23,11 +18,11 @@ API(Tensor cumprod(In x, int64_t dim))
 
 OP(cumprod) = {
     .name = "cumprod",
-    .attrs = attr_type<CumprodAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer = infer_same<0>,
     .ref =
         [](Ref& r) {
-          const Around a = around(r.in().shape, r.attrs<CumprodAttrs>().dim);
+          const Around a = around(r.in().shape, r.attrs<DimAttrs>().dim);
           r.typed([&](auto* x, auto* y) {
             for (int64_t k = 0; k < r.out().n; ++k) {
               const bool first = k / a.inner % a.size == 0;
@@ -45,7 +40,7 @@ OP(cumprod) = {
         [](Vjp& v) {
           // dx_i = y_(i-1) r_i with r_i = dy_i + x_(i+1) r_(i+1): no division, so zeros are no
           // exception. The recurrence is solved by doubling.
-          const int64_t dim = v.attrs<CumprodAttrs>().dim, n = v.x(0).size(dim);
+          const int64_t dim = v.attrs<DimAttrs>().dim, n = v.x(0).size(dim);
           if (v.x(0).numel() == 0) return;
           Tensor factor = ahead(v.x(0), dim, 1), r = v.dy();
           for (int64_t step = 1; step < n; step *= 2) {
@@ -91,7 +86,7 @@ OP(cumprod) = {
 };
 
 Tensor cumprod(In x, int64_t dim) {
-  return make(op_cumprod, CumprodAttrs{normalize_dim(op_cumprod, dim, x->rank())}, {widened(x)});
+  return make(op_cumprod, DimAttrs{normalize_dim(op_cumprod, dim, x->rank())}, {widened(x)});
 }
 
 }  // namespace nacre

@@ -2,24 +2,17 @@
 #include "ops/reduce/reduce.h"
 
 namespace nacre {
-namespace {
-struct CumsumAttrs {
-  int64_t dim = 0;
-  void fields(FieldVisitor& v) { v("dim", dim); }
-};
-}  // namespace
-
 /// Running sum along one dimension, the element itself included.
 /// x: any shape and type; bool and narrow integers are taken as i64.
 API(Tensor cumsum(In x, int64_t dim))
 
 OP(cumsum) = {
     .name = "cumsum",
-    .attrs = attr_type<CumsumAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer = infer_same<0>,
     .ref =
         [](Ref& r) {
-          const Around a = around(r.in().shape, r.attrs<CumsumAttrs>().dim);
+          const Around a = around(r.in().shape, r.attrs<DimAttrs>().dim);
           r.typed([&](auto* x, auto* y) {
             for (int64_t k = 0; k < r.out().n; ++k) {
               const bool first = k / a.inner % a.size == 0;
@@ -35,7 +28,7 @@ OP(cumsum) = {
         },
     .vjp =
         [](Vjp& v) {
-          const int64_t dim = v.attrs<CumsumAttrs>().dim;
+          const int64_t dim = v.attrs<DimAttrs>().dim;
           v.dx(0) = flip(cumsum(flip(v.dy(), {dim}), dim), {dim});
         },
     .onnx = "CumSum",
@@ -73,7 +66,7 @@ OP(cumsum) = {
 };
 
 Tensor cumsum(In x, int64_t dim) {
-  return make(op_cumsum, CumsumAttrs{normalize_dim(op_cumsum, dim, x->rank())}, {widened(x)});
+  return make(op_cumsum, DimAttrs{normalize_dim(op_cumsum, dim, x->rank())}, {widened(x)});
 }
 
 }  // namespace nacre

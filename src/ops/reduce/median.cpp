@@ -1,13 +1,6 @@
 #include "ops/op.h"
 
 namespace nacre {
-namespace {
-struct MedianAttrs {
-  int64_t dim = 0;
-  void fields(FieldVisitor& v) { v("dim", dim); }
-};
-}  // namespace
-
 /// Median along one dimension: the middle element, the lower of two; NaN if there is one.
 /// x: any shape and numeric type, the dimension not empty.
 API(Tensor median(In x, int64_t dim, bool keepdim = false))
@@ -15,17 +8,17 @@ API(Tensor median(In x, int64_t dim, bool keepdim = false))
 OP(median) = {
     .name = "median",
     .kind = OpKind::composite,
-    .attrs = attr_type<MedianAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer =
         [](Infer& in) {
-          const int64_t dim = in.attrs<MedianAttrs>().dim;
+          const int64_t dim = in.attrs<DimAttrs>().dim;
           in.check(in.shape(0)[dim] > 0, {"dimension ", dim, " has no elements"});
           Shape s = in.shape(0);
           s.erase(dim);
           in.out(in.dtype(0), s);
         },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
-      const auto& a = *static_cast<const MedianAttrs*>(attrs);
+      const auto& a = *static_cast<const DimAttrs*>(attrs);
       const int64_t n = in[0].size(a.dim);
       const Tensor z = sort(in[0], a.dim)[0];
       const Tensor middle = select(z, a.dim, (n - 1) / 2);
@@ -63,7 +56,7 @@ OP(median) = {
 
 Tensor median(In x, int64_t dim, bool keepdim) {
   const int64_t d = normalize_dim(op_median, dim, x->rank());
-  const Tensor y = make(op_median, MedianAttrs{d}, {x});
+  const Tensor y = make(op_median, DimAttrs{d}, {x});
   return keepdim ? unsqueeze(y, d) : y;
 }
 

@@ -32,4 +32,31 @@ Tensor expand_reduced(const Tensor& y, const Shape& shape, const ReduceAttrs& at
 
 Tensor widened(const Tensor& x) { return is_float(x.dtype()) ? x : cast(x, DType::i64); }
 
+void infer_reduce_nonempty(Infer& in) {
+  const auto& a = in.attrs<ReduceAttrs>();
+  in.check(reduced_count(in.shape(0), a) > 0, {"dimensions ", a.dims.list(), " have no elements"});
+  infer_reduce(in);
+}
+
+void extremum_vjp(Vjp& v) {
+  const auto& a = v.attrs<ReduceAttrs>();
+  const Shape& shape = v.x(0).shape();
+  const Tensor hit = cast(eq(v.x(0), expand_reduced(v.y(), shape, a)), v.x(0).dtype());
+  v.dx(0) = hit * expand_reduced(v.dy() / sum(hit, a.dims, a.keepdim), shape, a);
+}
+
+void infer_position(Infer& in) {
+  const int64_t dim = in.attrs<DimAttrs>().dim;
+  in.check(in.shape(0)[dim] > 0, {"dimension ", dim, " has no elements"});
+  Shape s = in.shape(0);
+  s.erase(dim);
+  in.out(DType::i64, s);
+}
+
+Tensor make_position(const OpDef& op, const Tensor& x, int64_t dim, bool keepdim) {
+  const int64_t d = normalize_dim(op, dim, x.rank());
+  const Tensor y = make(op, DimAttrs{d}, {x});
+  return keepdim ? unsqueeze(y, d) : y;
+}
+
 }  // namespace nacre

@@ -2,11 +2,6 @@
 
 namespace nacre {
 namespace {
-struct ConcatAttrs {
-  int64_t dim = 0;
-  void fields(FieldVisitor& v) { v("dim", dim); }
-};
-
 /// All in the type that they have in common.
 Tensors of_one_type(const Tensors& xs, const char* op) {
   if (xs.empty()) fail(Error::Kind::shape, {"[", op, "] needs at least one tensor", where()});
@@ -26,10 +21,10 @@ API(Tensor stack(Ins xs, int64_t dim = 0))
 
 OP(concat) = {
     .name = "concat",
-    .attrs = attr_type<ConcatAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer =
         [](Infer& in) {
-          const int64_t dim = in.attrs<ConcatAttrs>().dim;
+          const int64_t dim = in.attrs<DimAttrs>().dim;
           in.check_same_dtype();
           in.check(dim >= 0 && dim < in.rank(0),
                    {"dimension ", dim, " is out of range for rank ", in.rank(0)});
@@ -47,7 +42,7 @@ OP(concat) = {
         },
     .ref =
         [](Ref& r) {
-          const int64_t dim = r.attrs<ConcatAttrs>().dim;
+          const int64_t dim = r.attrs<DimAttrs>().dim;
           const Around y = around(r.out().shape, dim);
           int64_t before = 0;
           for (size_t k = 0; k < r.inputs(); ++k) {
@@ -64,7 +59,7 @@ OP(concat) = {
         },
     .vjp =
         [](Vjp& v) {
-          const int64_t dim = v.attrs<ConcatAttrs>().dim;
+          const int64_t dim = v.attrs<DimAttrs>().dim;
           int64_t at = 0;
           for (size_t k = 0; k < v.inputs(); ++k) {
             const int64_t n = v.x(k).size(dim);
@@ -118,7 +113,7 @@ OP(concat) = {
 
 Tensor concat(Ins xs, int64_t dim) {
   const Tensors all = of_one_type(xs, "concat");
-  return make(op_concat, box(ConcatAttrs{normalize_dim(op_concat, dim, all[0].rank())}), all);
+  return make(op_concat, box(DimAttrs{normalize_dim(op_concat, dim, all[0].rank())}), all);
 }
 
 Tensor stack(Ins xs, int64_t dim) {

@@ -10,11 +10,6 @@ struct DynamicSliceAttrs {
     v("size", size);
   }
 };
-struct DynamicUpdateAttrs {
-  int64_t dim = 0;
-  void fields(FieldVisitor& v) { v("dim", dim); }
-};
-
 void check_start(const Infer& in, size_t i) {
   in.check_index(i);
   in.check_rank(i, 0);
@@ -96,10 +91,10 @@ OP(dynamic_slice) = {
 
 OP(dynamic_update) = {
     .name = "dynamic_update",
-    .attrs = attr_type<DynamicUpdateAttrs>(),
+    .attrs = attr_type<DimAttrs>(),
     .infer =
         [](Infer& in) {
-          const int64_t dim = in.attrs<DynamicUpdateAttrs>().dim;
+          const int64_t dim = in.attrs<DimAttrs>().dim;
           check_start(in, 2);
           in.check(in.dtype(1) == in.dtype(0),
                    {"src has type ", in.dtype(1), ", x has ", in.dtype(0)});
@@ -114,7 +109,7 @@ OP(dynamic_update) = {
         },
     .ref =
         [](Ref& r) {
-          const int64_t dim = r.attrs<DynamicUpdateAttrs>().dim, n = r.in(1).shape[dim];
+          const int64_t dim = r.attrs<DimAttrs>().dim, n = r.in(1).shape[dim];
           const int64_t start = checked_start(r, 2, dim, n);
           const Around x = around(r.in().shape, dim);
           r.typed([&](auto* from, auto* to) { std::copy_n(from, r.in().n, to); });
@@ -128,7 +123,7 @@ OP(dynamic_update) = {
         },
     .vjp =
         [](Vjp& v) {
-          const int64_t dim = v.attrs<DynamicUpdateAttrs>().dim;
+          const int64_t dim = v.attrs<DimAttrs>().dim;
           if (v.wants(0)) v.dx(0) = dynamic_update(v.dy(), zeros_like(v.x(1)), v.x(2), dim);
           if (v.wants(1)) v.dx(1) = dynamic_slice(v.dy(), v.x(2), v.x(1).size(dim), dim);
         },
@@ -157,8 +152,8 @@ Tensor dynamic_slice(In x, In start, int64_t size, int64_t dim) {
 
 Tensor dynamic_update(In x, In src, In start, int64_t dim) {
   const auto [a, b] = unify(x, src);
-  return make(op_dynamic_update,
-              DynamicUpdateAttrs{normalize_dim(op_dynamic_update, dim, a.rank())}, {a, b, start});
+  return make(op_dynamic_update, DimAttrs{normalize_dim(op_dynamic_update, dim, a.rank())},
+              {a, b, start});
 }
 
 }  // namespace nacre

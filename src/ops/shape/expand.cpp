@@ -40,15 +40,7 @@ OP(expand) = {
         v.strides[-d] = in[-d] == 1 && out[-d] != 1 ? 0 : strides[-d];
       return v;
     },
-    .vjp =
-        [](Vjp& v) {
-          Ints dims;
-          const Shape &x = v.x(0).shape(), &y = v.dy().shape();
-          const int64_t extra = y.rank() - x.rank();
-          for (int64_t d = 0; d < y.rank(); ++d)
-            if (d < extra || (x[d - extra] == 1 && y[d] != 1)) dims.push_back(d);
-          v.dx(0) = reshape(dims.empty() ? v.dy() : sum(v.dy(), dims), x);
-        },
+    .vjp = [](Vjp& v) { v.dx(0) = sum_to_shape(v.dy(), v.x(0).shape()); },
     .onnx = "Expand",
     .samples =
         [](Samples& s) {

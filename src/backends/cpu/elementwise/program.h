@@ -29,6 +29,10 @@ struct ProgramStep {
 /// True if the op can be a step of a program.
 bool elementwise_supported(std::string_view op);
 
+/// The kernel of an elementwise op by itself; null if it has no place in programs or does not take
+/// these types.
+std::unique_ptr<Kernel> prepare_elementwise(const KernelQuery& q);
+
 /// A kernel that runs the steps in order. Inputs broadcast to the shape of the outputs, which all
 /// have the same shape; `outputs` are the numbers of the steps whose results are kept. Returns null
 /// if an op does not take these types. Thread-safe; may_alias() is true for an input that has the
