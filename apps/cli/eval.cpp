@@ -38,7 +38,9 @@ int run_eval(const EvalArgs& a) {
   if (chosen->classes() != m.info.classes)
     fail(Error::Kind::data, {"the data have ", chosen->classes().size(), " classes, the model ",
                              m.info.classes.size(), ", or they are named differently"});
-  const Evaluation e = evaluate(*m.net, chosen, Transform::parse(m.info.transform), 256, a.workers);
+  const auto loss = m.info.extra.find("loss");
+  const Evaluation e = evaluate(*m.net, chosen, Transform::parse(m.info.transform), 256, a.workers,
+                                loss == m.info.extra.end() ? "cross_entropy" : loss->second);
   if (a.json) {
     Json j = evaluation_json(e, a.top_k);
     j["part"] = part;

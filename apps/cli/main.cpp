@@ -27,6 +27,7 @@ const char* help_of(const std::string& name) {
       {"freeze", "pattern of parameters that stay as they are"},
       {"epochs", "passes over the training part"},
       {"batch", "samples per step"},
+      {"loss", "cross_entropy, mse, perceptron, or auto: what the data call for"},
       {"optimizer", "sgd, momentum, nesterov, adam, adamw, ..."},
       {"lr", "learning rate (its maximum, for schedules)"},
       {"weight_decay", "weight decay"},

@@ -17,6 +17,9 @@ int run_train(const TrainArgs& a) {
   } else if (!a.config.empty()) {
     c = TrainConfig::from_yaml_file(a.config);
   }
+  if (a.resume.empty() && a.config.empty())
+    for (const auto& [name, value] : a.settings)
+      if (name == "model") c = TrainConfig::for_model(value);
   for (const auto& [name, value] : a.settings) c.set(name, value);
   if (!a.resume.empty()) c.out = a.resume;
   if (c.data.empty()) fail(Error::Kind::usage, {"which data? Add --data FOLDER"});

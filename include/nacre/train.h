@@ -40,6 +40,10 @@ struct TrainConfig {
   std::string from;    ///< model file to start from; parameters whose shapes differ start fresh
   std::string freeze;  ///< regular expression of parameter names that stay as they are
   int64_t epochs = 10, batch = 64;
+  /// cross_entropy, mse or perceptron; auto: cross_entropy for classes, mse for values. mse and
+  /// perceptron of classes compare with 1 for the class of a sample and -1 for the others;
+  /// perceptron is the sum over classes of max(0, -target * score).
+  std::string loss = "auto";
   std::string optimizer = "adamw";
   double lr = 1e-3, weight_decay = 1e-2, momentum = 0.9;
   std::string schedule = "one_cycle";
@@ -58,7 +62,10 @@ struct TrainConfig {
 
   void fields(FieldVisitor& v);
   std::string to_yaml() const;
-  /// Throws Error(usage) for unknown keys and wrong types, naming the nearest key.
+  /// The defaults with the settings that fit this model. Throws Error(usage) if there is none.
+  static TrainConfig for_model(const std::string& model);
+  /// What the file does not set is as for_model gives it. Throws Error(usage) for unknown keys and
+  /// wrong types, naming those that are known.
   static TrainConfig from_yaml_file(const std::string& path);
   /// Names of all fields, in order.
   static std::vector<std::string> names();
@@ -82,9 +89,11 @@ struct Evaluation {
   double score() const { return regression ? -rmse : report.accuracy; }
 };
 
-/// Runs a model over a data set in evaluation mode.
+/// Runs a model over a data set in evaluation mode. `loss` is as in TrainConfig, and only classes
+/// have a choice: cross_entropy of the probabilities, mse, or for perceptron the share of mistakes.
 Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transform,
-                    int64_t batch = 256, int workers = 1);
+                    int64_t batch = 256, int workers = 1,
+                    const std::string& loss = "cross_entropy");
 
 struct StepInfo {
   int64_t epoch, step;

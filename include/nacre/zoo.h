@@ -32,6 +32,8 @@ struct ModelEntry {
   const char* tiny = "";    ///< options of a small form that tests train
   Shape tiny_input = {};    ///< its input; empty: as input
   bool regression = false;  ///< gives values, not class scores
+  /// Settings of training that fit it, where TrainConfig's defaults do not: "loss=mse lr=0.01".
+  const char* settings = "";
 };
 
 /// Defines model_<name>. The build collects these into the table of models.

@@ -1,4 +1,5 @@
 #include <charconv>
+#include <sstream>
 
 #include "base/json.h"
 #include "base/yaml.h"
@@ -69,6 +70,7 @@ void TrainConfig::fields(FieldVisitor& v) {
   v("freeze", freeze);
   v("epochs", epochs);
   v("batch", batch);
+  v("loss", loss);
   v("optimizer", optimizer);
   v("lr", lr);
   v("weight_decay", weight_decay);
@@ -116,11 +118,23 @@ std::string TrainConfig::to_yaml() const {
   return print_yaml(f.all);
 }
 
-TrainConfig TrainConfig::from_yaml_file(const std::string& path) {
+TrainConfig TrainConfig::for_model(const std::string& model) {
   TrainConfig c;
+  c.model = model;
+  std::stringstream settings(find_model(model).settings);
+  for (std::string item; settings >> item;) {
+    const auto eq = item.find('=');
+    c.set(item.substr(0, eq), item.substr(eq + 1));
+  }
+  return c;
+}
+
+TrainConfig TrainConfig::from_yaml_file(const std::string& path) {
   const Json j = read_yaml_file(path);
   if (!j.is_object())
     fail(Error::Kind::usage, {path, " should hold settings, one 'name: value' a line"});
+  TrainConfig c;
+  if (j.has("model")) c = for_model(text_of(j.at("model")));
   for (const auto& [name, value] : j.fields()) {
     try {
       c.set(name, value.is_null() ? "" : text_of(value));

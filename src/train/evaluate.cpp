@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "nacre/train.h"
+#include "train/loss.h"
 
 namespace nacre {
 
@@ -9,7 +9,7 @@ double Evaluation::top_k(int64_t k) const {
 }
 
 Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transform, int64_t batch,
-                    int workers) {
+                    int workers, const std::string& loss) {
   if (!data || data->size() == 0) fail(Error::Kind::data, {"there is nothing to evaluate on"});
   NoGrad guard;
   Evaluation e;
@@ -22,9 +22,12 @@ Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transf
   DataLoader loader(data, transform, sequential(data->size()), options);
   loader.start(0);
   Context ctx = Context::eval();
+  double squares = 0;
   while (auto b = loader.next()) {
     const Tensor x = Tensor::from(b->x, b->shape);
     const Tensor y = net(x, ctx);
+    if (loss == "mse" && !e.regression)
+      squares += loss_of(loss, y, *b).item() * static_cast<double>(b->size());
     const Tensor out = e.regression ? y : softmax(y);
     const std::vector<float> values = out.to_vector<float>();
     e.scores.insert(e.scores.end(), values.begin(), values.end());
@@ -49,7 +52,12 @@ Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transf
   e.predicted = argmax_rows(e.scores, classes);
   e.confusion = confusion_matrix(e.labels, e.predicted, classes);
   e.report = classification_report(e.confusion);
-  e.loss = log_loss(e.labels, e.scores, classes);
+  if (loss == "mse")
+    e.loss = squares / static_cast<double>(e.labels.size());
+  else if (loss == "perceptron")
+    e.loss = 1 - e.report.accuracy;
+  else
+    e.loss = log_loss(e.labels, e.scores, classes);
   return e;
 }
 

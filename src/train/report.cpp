@@ -164,6 +164,17 @@ std::string layer_table(const RunReport& r) {
               grouped(total), "</td></tr></tbody></table></div>"});
 }
 
+std::string kernels(const RunReport& r) {
+  std::string out;
+  for (const std::string& png : r.kernels)
+    out += "<img alt=\"\" src=\"data:image/png;base64," + base64(png) + "\">";
+  if (out.empty()) return out;
+  return cat({"<p class=\"muted\">", html_escape(r.kernels_of),
+              ": zero is middle grey, the largest weight black or white.</p>"
+              "<div class=\"kernels\">",
+              out, "</div>"});
+}
+
 std::string usage(const RunReport& r) {
   std::string out;
   for (const auto& [what, command] : r.usage)
@@ -214,6 +225,7 @@ std::string render_report(const RunReport& r) {
   out += section("Worst mistakes", mistakes(r));
   out += section("How to use it", usage(r));
   out += section("Layers", layer_table(r));
+  out += section("Kernels of the first convolution", kernels(r));
   if (!r.config.empty())
     out += section("Configuration", "<pre>" + html_escape(r.config) + "</pre>");
   out += section("Environment", facts(r.environment));

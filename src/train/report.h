@@ -36,6 +36,8 @@ struct RunReport {
   std::optional<Calibration> calibration{};
   std::vector<Mistake> mistakes{};
   std::vector<Layer> layers{};
+  std::string kernels_of{};            ///< the name of the first convolution's weight
+  std::vector<std::string> kernels{};  ///< its kernels, encoded as PNG
   std::string config{};
   std::vector<Fact> environment{};
   std::vector<Fact>

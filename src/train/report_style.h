@@ -82,6 +82,8 @@ padding-top:6px;white-space:nowrap}
 .mistake{border:1px solid var(--line);border-radius:10px;overflow:hidden;font-size:13px}
 .mistake img{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:var(--bg)}
 .mistake img.tiny{image-rendering:pixelated}
+.kernels{display:grid;grid-template-columns:repeat(auto-fill,72px);gap:10px}
+.kernels img{display:block;width:72px;aspect-ratio:1;object-fit:contain;image-rendering:pixelated}
 .mistake>div{padding:8px 10px}
 .mistake b{color:var(--c1)}
 .mistake .note{color:var(--muted);overflow-wrap:anywhere;font-size:12px}

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/parallel.h"
+#include "train/kernel_pictures.h"
 #include "train/report.h"
 
 namespace nacre {
@@ -17,6 +18,11 @@ std::string percent(double v) {
   char text[16];
   std::snprintf(text, sizeof(text), "%.2f %%", 100 * v);
   return text;
+}
+
+std::string png(const Image& picture) {
+  const auto bytes = encode_png(picture);
+  return {bytes.begin(), bytes.end()};
 }
 
 std::vector<RunReport::Mistake> worst_mistakes(const Evaluation& e, const Dataset& data) {
@@ -34,10 +40,7 @@ std::vector<RunReport::Mistake> worst_mistakes(const Evaluation& e, const Datase
   for (size_t i : wrong) {
     RunReport::Mistake m;
     const Sample s = data.get(static_cast<int64_t>(i));
-    if (!s.image.empty()) {
-      const auto png = encode_png(s.image);
-      m.png.assign(png.begin(), png.end());
-    }
+    if (!s.image.empty()) m.png = png(s.image);
     m.label = e.classes[static_cast<size_t>(e.labels[i])];
     m.predicted = e.classes[static_cast<size_t>(e.predicted[i])];
     m.probability = sureness(i);
@@ -170,6 +173,10 @@ void RunFolder::finish(const Evaluation& test, Module& net, const ModelInfo& inf
   for (int64_t d : info.input) input.push_back(d);
   for (const LayerInfo& l : list_layers(net, input))
     r.layers.push_back({l.path, "", l.output.str(), l.parameters});
+  if (const Variable first = first_kernels(net); first.defined()) {
+    r.kernels_of = first.name();
+    for (const Image& picture : kernel_pictures(first.value())) r.kernels.push_back(png(picture));
+  }
   r.config = config_.to_yaml();
   r.environment = {{"Threads", std::to_string(num_threads())},
                    {"Input", info.input.str()},

@@ -11,6 +11,7 @@
 #include "nacre/autograd.h"
 #include "nacre/formats.h"
 #include "nacre/plan.h"
+#include "train/loss.h"
 #include "train/run_folder.h"
 #include "train/setup.h"
 
@@ -22,6 +23,7 @@ struct Trainer::Impl {
   DataSplits data;
   Transform transform;
   ModelInfo info;
+  std::string loss_name;
   std::unique_ptr<Module> net;
   std::vector<Variable> trained;
   std::unique_ptr<Optimizer> optimizer;
@@ -53,6 +55,7 @@ void Trainer::Impl::build() {
   prepare_splits(data, config);
   fingerprint = data_fingerprint(data);
   const ModelEntry& entry = find_model(config.model);
+  loss_name = choose_loss(config, regression());
   const Setup s = fit_to_data(entry, config, data);
   transform = s.transform;
   info.model = config.model;
@@ -61,6 +64,7 @@ void Trainer::Impl::build() {
   info.classes = data.train->classes();
   info.input = s.input;
   info.extra = s.extra;
+  info.extra["loss"] = loss_name;
   const Key key(static_cast<uint64_t>(config.seed));
   net = make_model(
       config.model, s.options,
@@ -96,17 +100,7 @@ double Trainer::Impl::step(const Batch& b) {
                                    .fold_in("step")
                                    .fold_in(static_cast<uint64_t>(steps)));
   const Tensor x = Tensor::from(b.x, b.shape);
-  Tensor loss;
-  {
-    const Tensor y = (*net)(x, ctx);
-    if (regression()) {
-      loss = mse_loss(y, Tensor::from(b.targets, {b.size(), b.target_width}));
-    } else {
-      const Tensor target = b.targets.empty() ? Tensor::from(b.labels, {b.size()})
-                                              : Tensor::from(b.targets, {b.size(), b.target_width});
-      loss = cross_entropy(y, target, Tensor(), config.label_smoothing);
-    }
-  }
+  Tensor loss = loss_of(loss_name, (*net)(x, ctx), b, config.label_smoothing);
   if (config.l1 > 0 || config.l2 > 0) loss = loss + penalty(trained, config.l1, config.l2);
   Tensors g = grad(config.accumulate > 1 ? loss / static_cast<double>(config.accumulate) : loss,
                    values(trained));
@@ -144,8 +138,8 @@ Evaluation Trainer::Impl::validate(const DatasetPtr& part) {
   if (average) average->swap();
   Evaluation e;
   try {
-    e = evaluate(*net, part, transform, 256,
-                 static_cast<int>(std::min<int64_t>(1, config.workers)));
+    e = evaluate(*net, part, transform, 256, static_cast<int>(std::min<int64_t>(1, config.workers)),
+                 loss_name);
   } catch (...) {
     if (average) average->swap();
     throw;

@@ -34,14 +34,16 @@ RunReport full_report(const std::string& text) {
   r.calibration = Calibration{{{0.9, 0.8, 10}, {0, 0, 0}}, 0.1, 0.1};
   r.mistakes = {{"\x89PNG", text, text, 0.5, text}};
   r.layers = {{text, text, text, 11689512}};
+  r.kernels_of = text;
+  r.kernels = {"\x89PNG", "\x89PNG"};
   return r;
 }
 
 TEST(Report, HasEverySectionAndNeedsNothingElse) {
   const std::string html = render_report(full_report("name"));
-  for (const char* title :
-       {"Training", "Confusion matrix", "Classes", "confidence be trusted", "Worst mistakes",
-        "How to use it", "Layers", "Configuration", "Environment"})
+  for (const char* title : {"Training", "Confusion matrix", "Classes", "confidence be trusted",
+                            "Worst mistakes", "How to use it", "Layers",
+                            "Kernels of the first convolution", "Configuration", "Environment"})
     EXPECT_EQ(
         count(html, std::string(title) + "</h2>") + count(html, std::string(title) + "?</h2>"), 1u)
         << title;

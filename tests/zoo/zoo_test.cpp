@@ -11,6 +11,7 @@
 #include "nacre/error.h"
 #include "nacre/optim.h"
 #include "nacre/plan.h"
+#include "nacre/train.h"
 #include "tools/shell.h"
 
 namespace nacre {
@@ -89,6 +90,7 @@ TEST_P(Zoo, HasThePublishedSize) {
   EXPECT_GT(std::string(e.paper).size(), 5u);
   const auto net = make_model(e.name, "", Scope::init(Key(0)));
   EXPECT_GT(net->parameter_count(), 0);
+  EXPECT_EQ(TrainConfig::for_model(e.name).model, e.name);  // its settings can be read
   if (e.parameters) {
     EXPECT_EQ(net->parameter_count(), e.parameters);
   }

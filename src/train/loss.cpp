@@ -1,0 +1,44 @@
+#include "train/loss.h"
+
+namespace nacre {
+namespace {
+
+constexpr const char* kNames = "auto, cross_entropy, mse, perceptron";
+
+/// [n, classes]: shares of the classes, or values.
+Tensor targets_of(const Batch& b) { return Tensor::from(b.targets, {b.size(), b.target_width}); }
+
+/// [n, classes]: 1 for the class of a sample, -1 for the others.
+Tensor signs(const Batch& b, int64_t classes) {
+  return 2.0 * (b.targets.empty() ? one_hot(Tensor::from(b.labels, {b.size()}), classes)
+                                  : targets_of(b)) -
+         1.0;
+}
+
+}  // namespace
+
+std::string choose_loss(const TrainConfig& config, bool regression) {
+  const std::string& name = config.loss;
+  if (name != "auto" && name != "cross_entropy" && name != "mse" && name != "perceptron")
+    fail(Error::Kind::usage, {"unknown loss '", name, "'; known are ", kNames});
+  const std::string chosen = name != "auto" ? name : regression ? "mse" : "cross_entropy";
+  if (regression && chosen != "mse")
+    fail(Error::Kind::usage, {"loss ", name, " is for classes, the data have values to predict"});
+  if (config.label_smoothing != 0 && chosen != "cross_entropy")
+    fail(Error::Kind::usage, {"label_smoothing needs the loss cross_entropy, this is ", chosen});
+  return chosen;
+}
+
+Tensor loss_of(const std::string& name, const Tensor& y, const Batch& b, double label_smoothing) {
+  const bool regression = b.labels.empty();
+  if (name == "mse") return mse_loss(y, regression ? targets_of(b) : signs(b, y.size(-1)));
+  if (name == "perceptron") {
+    // A unit at 0 counts as a mistake, otherwise zero weights would never move.
+    const Tensor margin = signs(b, y.size(-1)) * y;
+    return sum(where(margin <= 0.0, neg(margin), 0.0)) / static_cast<double>(b.size());
+  }
+  return cross_entropy(y, b.targets.empty() ? Tensor::from(b.labels, {b.size()}) : targets_of(b),
+                       Tensor(), label_smoothing);
+}
+
+}  // namespace nacre
