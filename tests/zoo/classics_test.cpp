@@ -103,6 +103,44 @@ TEST(GradientDescent, ConvergesOnAQuadraticAtTheRateOfTheory) {
   }
 }
 
+TEST(MiniBatches, HaveTheGradientOfTheWholeOnAverage) {
+  const int64_t n = 200, size = 20, draws = 300;
+  const auto net = model_f64("mlp", "in=6 hidden=5 classes=3");
+  const Tensor x = normal({n, 6}, Key(8), 0, 1, DType::f64), y = randint({n}, Key(9), 0, 3);
+  eval({x, y});
+  const auto gradient = [&](const Tensor& xs, const Tensor& ys) {
+    Doubles all;
+    for (const Tensor& g : grad(cross_entropy(run(*net, xs), ys), values(net->trainable()))) {
+      const Doubles v = g.to_vector<double>();
+      all.insert(all.end(), v.begin(), v.end());
+    }
+    return all;
+  };
+  const Doubles whole = gradient(x, y);
+  Doubles sums(whole.size()), squares(whole.size());
+  const SamplerPtr sampler = shuffled(n);
+  for (int64_t k = 0; k < draws; ++k) {
+    Indices order = sampler->order(Key(1), k);
+    EXPECT_EQ(order, sampler->order(Key(1), k));  // a seed and an epoch give one order
+    order.resize(static_cast<size_t>(size));
+    const Tensor chosen = Tensor::from(order, {size});
+    const Doubles g = gradient(index_select(x, 0, chosen), index_select(y, 0, chosen));
+    for (size_t i = 0; i < g.size(); ++i) {
+      sums[i] += g[i];
+      squares[i] += g[i] * g[i];
+    }
+  }
+  double mean_square = 0;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    const double mean = sums[i] / draws, variance = squares[i] / draws - mean * mean;
+    const double z = (mean - whole[i]) / std::sqrt(variance / (draws - 1));
+    EXPECT_LT(std::fabs(z), 4.5) << i;
+    mean_square += z * z / static_cast<double>(whole.size());
+  }
+  EXPECT_GT(mean_square, 0.3);  // 1 is expected; 53 parameters, not independent
+  EXPECT_LT(mean_square, 2);
+}
+
 // ---- perceptron
 
 /// Points with a 1 appended, and their sides 1 or -1.
