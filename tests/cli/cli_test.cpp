@@ -129,6 +129,22 @@ TEST_F(Cli, PredictsPicturesAsJsonAndFromStandardInput) {
   EXPECT_TRUE(holds(two.output, "digit.png: ")) << two.output;
 }
 
+TEST_F(Cli, ModelsBringTheirSettingsAndOptionsGoBefore) {
+  const std::string train =
+      "-q train perceptron --data " + digits() + " --epochs 2 --lr 0.5 --out ";
+  const auto r = nacre(train + path("perceptron"));
+  ASSERT_EQ(r.code, 0) << r.output;
+  const std::string config = folder_->read("perceptron/config.yaml");
+  for (const char* line : {"loss: perceptron", "optimizer: sgd", "schedule: constant", "lr: 0.5"})
+    EXPECT_TRUE(holds(config, line)) << config;
+  const auto e = nacre("eval " + path("perceptron/model.safetensors") + " --data " + digits() +
+                       " --part all --json");
+  ASSERT_EQ(e.code, 0) << e.output;
+  const Json j = parse_json(e.output, "output");
+  EXPECT_NEAR(j.at("loss").number(), 1 - j.at("accuracy").number(), 1e-9);  // share of mistakes
+  expect_one_line(nacre(train + path("never") + " --loss hinge"), 2, "hinge");
+}
+
 TEST_F(Cli, EvaluatesAsJson) {
   const auto r = nacre("eval --json " + model() + " --data " + digits());
   ASSERT_EQ(r.code, 0) << r.output;
