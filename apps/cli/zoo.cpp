@@ -44,6 +44,7 @@ int run_zoo_show(const ZooArgs& a) {
     j["summary"] = m.summary;
     j["paper"] = m.paper;
     j["options"] = options;
+    j["settings"] = m.settings;
     j["parameters"] = net->parameter_count();
     if (usual) j["macs"] = macs;
     std::printf("%s\n", print_json(j).c_str());
@@ -52,6 +53,7 @@ int run_zoo_show(const ZooArgs& a) {
   std::printf("%s\n%s\n%s\n\noptions     %s\nparameters  %ld%s\n", m.name, m.summary, m.paper,
               options.c_str(), static_cast<long>(net->parameter_count()),
               usual && m.parameters ? cat({" (published ", m.parameters, ")"}).c_str() : "");
+  if (*m.settings) std::printf("settings    %s\n", m.settings);
   if (!usual) return 0;
   std::printf("MACs        %ld for an input of %s%s\n\n", static_cast<long>(macs),
               input.str().c_str(), m.macs ? cat({" (published ", m.macs, ")"}).c_str() : "");
