@@ -53,6 +53,9 @@ std::unique_ptr<Kernel> make_topk(Operands in, Operands out, int64_t dim, bool l
 /// x -> i64 index of the first extreme; the first NaN if there is one. `dim` is absent from or 1 in
 /// the output.
 std::unique_ptr<Kernel> make_arg(Operands in, Operands out, int64_t dim, bool largest);
+/// sorted ...xN ascending (or one row for all), values ...xM -> i64 places before (right: after)
+/// equal entries.
+std::unique_ptr<Kernel> make_searchsorted(Operands in, Operands out, bool right);
 /// Running sum or product along dim; f32 accumulates in double.
 std::unique_ptr<Kernel> make_cumulative(Operands in, Operands out, int64_t dim, bool product);
 
@@ -96,6 +99,10 @@ std::unique_ptr<Kernel> make_eigh(Operands in, Operands out);
 std::unique_ptr<Kernel> make_svd(Operands in, Operands out);
 /// a [..., m, n] -> q [..., m, k], r [..., k, n].
 std::unique_ptr<Kernel> make_qr(Operands in, Operands out);
+
+/// log_probs TxNxC, targets NxS, input and target lengths N -> losses N; with the gradient of the
+/// losses as a fifth input and `gradient`: the gradient of log_probs. Targets and lengths are i64.
+std::unique_ptr<Kernel> make_ctc(Operands in, Operands out, int64_t blank, bool gradient);
 
 // Fourier transforms over the last axis, f32 and f64; complex numbers are a last dimension of 2.
 // Forward is unnormalised, inverse divides by n.

@@ -11,7 +11,7 @@ struct CtcLossAttrs {
 
 double log_add(double a, double b) {
   const double m = std::max(a, b);
-  return m == -INFINITY ? m : m + std::log1p(std::exp(std::min(a, b) - m));
+  return m == -INFINITY ? a + b : m + std::log1p(std::exp(std::min(a, b) - m));
 }
 
 /// One sequence of a batch: its target with a blank before, between and after the labels.

@@ -35,13 +35,12 @@ double digamma(double x) {
   return y + std::log(x) - 0.5 / x - series;
 }
 
-/// Hurwitz zeta, sum of (x + k)^-s over k >= 0, by Euler and Maclaurin.
+/// Hurwitz zeta, sum of (x + k)^-s over k >= 0, for x > 0, s > 1, by Euler and Maclaurin.
 double hurwitz_zeta(double s, double x) {
   static constexpr double bernoulli[] = {1. / 6,  -1. / 30,     1. / 42, -1. / 30,
                                          5. / 66, -691. / 2730, 7. / 6,  -3617. / 510};
-  if (x <= 0 && x == std::floor(x)) return kInf;
   double sum = 0;
-  while (x < 10) {
+  while (x < 10 + s / 2) {
     sum += std::pow(x, -s);
     ++x;
   }
@@ -58,9 +57,17 @@ double hurwitz_zeta(double s, double x) {
 
 double polygamma(int64_t order, double x) {
   if (order == 0) return digamma(x);
-  if (order < 0) return kNaN;
-  const double n = static_cast<double>(order);
-  return (order % 2 ? 1 : -1) * std::tgamma(n + 1) * hurwitz_zeta(n + 1, x);
+  if (order < 0 || x == -kInf) return kNaN;
+  const double s = static_cast<double>(order) + 1, f = x - std::floor(x);
+  double sum;
+  if (x > 0)
+    sum = hurwitz_zeta(s, x);
+  else if (f == 0)
+    sum = kInf;
+  else  // the terms below zero are those from 1 - f up to, not including, 1 - x, with their sign
+    sum = order % 2 ? hurwitz_zeta(s, f) + hurwitz_zeta(s, 1 - f) - hurwitz_zeta(s, 1 - x)
+                    : hurwitz_zeta(s, f) - hurwitz_zeta(s, 1 - f) + hurwitz_zeta(s, 1 - x);
+  return (order % 2 ? 1 : -1) * std::tgamma(s) * sum;
 }
 
 /// Giles' single-precision approximation, then Newton's method on erf (erfc near the ends).

@@ -1,4 +1,5 @@
 // sort, topk, argmax, argmin: values become unsigned keys whose order is the wanted one.
+// searchsorted: bisection.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -190,6 +191,32 @@ std::unique_ptr<Kernel> make_sorted(Operands in, Operands out, int64_t dim, bool
   });
 }
 
+template <typename T>
+class SearchSorted final : public Kernel {
+ public:
+  SearchSorted(const Operand& sorted, const Operand& values, bool right)
+      : n_(sorted.shape.back()), count_(values.numel()), right_(right) {
+    width_ = sorted.shape.rank() == 1 ? std::max<int64_t>(1, count_) : values.shape.back();
+  }
+  std::string description() const override { return "bisection"; }
+  void run(const void* const* in, void* const* out, void*) const override {
+    const auto* values = static_cast<const T*>(in[1]);
+    auto* y = static_cast<int64_t*>(out[0]);
+    parallel_for(count_, 1 << 10, [&](int64_t b, int64_t e) {
+      for (int64_t k = b; k < e; ++k) {
+        const T* row = static_cast<const T*>(in[0]) + k / width_ * n_;
+        y[k] = (right_ ? std::upper_bound(row, row + n_, values[k])
+                       : std::lower_bound(row, row + n_, values[k])) -
+               row;
+      }
+    });
+  }
+
+ private:
+  int64_t n_, count_, width_;
+  bool right_;
+};
+
 // A 0-d tensor sorts as one row of one element.
 bool lift(std::vector<Operand>& list) {
   bool any = false;
@@ -210,6 +237,14 @@ std::unique_ptr<Kernel> make_topk(Operands in, Operands out, int64_t dim, bool l
   return make_sort(in, out, dim, largest);
 }
 
+std::unique_ptr<Kernel> make_searchsorted(Operands in, Operands out, bool right) {
+  if (is_half(in[0].dtype))
+    return in_f32(in, out, [&](Operands i, Operands o) { return make_searchsorted(i, o, right); });
+  return for_type(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {
+    return std::make_unique<SearchSorted<decltype(zero)>>(in[0], in[1], right);
+  });
+}
+
 std::unique_ptr<Kernel> make_arg(Operands in, Operands out, int64_t dim, bool largest) {
   if (is_half(in[0].dtype))
     return in_f32(in, out, [&](Operands i, Operands o) { return make_arg(i, o, dim, largest); });
@@ -218,6 +253,10 @@ std::unique_ptr<Kernel> make_arg(Operands in, Operands out, int64_t dim, bool la
   return for_type(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {
     return std::make_unique<Arg<decltype(zero)>>(a, largest);
   });
+}
+
+KERNEL(searchsorted) {
+  return q.all_contiguous() ? make_searchsorted(q.in, q.out, q.flag("right")) : nullptr;
 }
 
 KERNEL(sort) {

@@ -1,0 +1,53 @@
+// Which ops run on their reference kernel under the CPU backend. A new op without a kernel fails
+// here until it gets one or a reason.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "ops/mill.h"
+
+namespace nacre::testing {
+namespace {
+
+/// Ops that have no CPU kernel, and why.
+const std::map<std::string, std::string>& without_kernel() {
+  static const std::map<std::string, std::string> list = {
+      {"cosine_window", "a window of some hundred numbers that does not change is folded into "
+                        "the plan when it is compiled"},
+  };
+  return list;
+}
+
+/// Ops of a type that run on their reference, each with the samples that did.
+std::map<std::string, std::string> on_reference(DType type) {
+  std::map<std::string, std::string> found;
+  for (const OpDef* op : all_ops()) {
+    const Subject subject(*op);
+    for (size_t i = 0; i < subject.samples().size(); ++i) {
+      try {
+        const Tensors in = tensors_of(subject.inputs(i, type));
+        for (const auto& [name, dtype, backend] :
+             kernels_of(subject, subject.samples()[i], in, false))
+          if (backend == "reference")
+            found[name] += cat({" ", describe(subject.samples()[i], i), " of ", op->name});
+      } catch (const Error&) {  // not for this type, or it reads its inputs when called
+      }
+    }
+  }
+  return found;
+}
+
+TEST(KernelCoverage, OnlyListedOpsRunOnTheirReference) {
+  for (DType type : {DType::f32, DType::f64, DType::bf16, DType::f16}) {
+    const auto found = on_reference(type);
+    for (const auto& [op, samples] : found)
+      EXPECT_TRUE(without_kernel().count(op))
+          << op << " has no CPU kernel for " << name_of(type) << " (samples" << samples
+          << "): write one, or list it with a reason";
+    for (const auto& [op, reason] : without_kernel())
+      EXPECT_TRUE(found.count(op)) << op << " is listed as without kernel and has one";
+  }
+}
+
+}  // namespace
+}  // namespace nacre::testing
