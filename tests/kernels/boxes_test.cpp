@@ -45,11 +45,9 @@ TEST(SliceScatter, RandomBoxes) {
         at += (starts[d] + rest % part[d] * steps[d]) * strides[d];
       want[static_cast<size_t>(at)] = src[static_cast<size_t>(k)];
     }
-    const Tensor y =
-        slices_scatter(Tensor::from(x, shape), Tensor::from(src, part), starts, steps);
-    ASSERT_EQ(y.to_vector<float>(), want)
-        << shape.str() << " box " << part.str() << " from " << starts.list() << " step "
-        << steps.list();
+    const Tensor y = slices_scatter(Tensor::from(x, shape), Tensor::from(src, part), starts, steps);
+    ASSERT_EQ(y.to_vector<float>(), want) << shape.str() << " box " << part.str() << " from "
+                                          << starts.list() << " step " << steps.list();
     const Tensor b = slices_scatter(cast(Tensor::from(x, shape), DType::bf16),
                                     cast(Tensor::from(src, part), DType::bf16), starts, steps);
     ASSERT_EQ(b.to_vector<float>(),
@@ -167,8 +165,8 @@ double ctc_by_enumeration(const std::vector<double>& p, int64_t steps, int64_t c
 
 TEST(Ctc, EqualsTheSumOverAllPaths) {
   const int64_t steps = 5, batch = 5, classes = 3, width = 3;
-  const Tensor lp = log_softmax(Tensor::from(numbers(steps * batch * classes, 9),
-                                             {steps, batch, classes}) * 3.0, 2);
+  const Tensor lp = log_softmax(
+      Tensor::from(numbers(steps * batch * classes, 9), {steps, batch, classes}) * 3.0, 2);
   const std::vector<std::vector<int64_t>> targets = {{1, 2, 1}, {1, 1}, {}, {2}, {1, 1, 1}};
   const std::vector<int64_t> lengths = {5, 4, 5, 1, 5};
   std::vector<int64_t> padded, sizes;
@@ -178,10 +176,10 @@ TEST(Ctc, EqualsTheSumOverAllPaths) {
   }
   const auto p = exp(lp).to_vector<double>();
   for (DType type : {DType::f32, DType::f64}) {
-    const auto y = ctc_loss(cast(lp, type), Tensor::from(padded, {batch, width}),
-                            Tensor::from(lengths, {batch}), Tensor::from(sizes, {batch}), 0,
-                            Reduction::none)
-                       .to_vector<double>();
+    const auto y =
+        ctc_loss(cast(lp, type), Tensor::from(padded, {batch, width}),
+                 Tensor::from(lengths, {batch}), Tensor::from(sizes, {batch}), 0, Reduction::none)
+            .to_vector<double>();
     for (int64_t n = 0; n < batch; ++n) {
       std::vector<double> own;
       for (int64_t t = 0; t < steps; ++t)
@@ -205,9 +203,8 @@ TEST(Ctc, EqualsItsReferenceOnALargerBatch) {
   const Tensor x = Tensor::from(numbers(steps * batch * classes, 11), {steps, batch, classes});
   const auto both = [&] {
     const Tensor in = identity(x);
-    const Tensor loss =
-        ctc_loss(log_softmax(in * 5.0, 2), Tensor::from(targets, {batch, width}),
-                 Tensor::from(lengths, {batch}), Tensor::from(sizes, {batch}));
+    const Tensor loss = ctc_loss(log_softmax(in * 5.0, 2), Tensor::from(targets, {batch, width}),
+                                 Tensor::from(lengths, {batch}), Tensor::from(sizes, {batch}));
     auto v = grad(loss, {in})[0].to_vector<float>();
     v.push_back(static_cast<float>(loss.item()));
     return v;
@@ -221,8 +218,8 @@ TEST(Ctc, EqualsItsReferenceOnALargerBatch) {
 
 TEST(Ctc, ANanStaysANan) {
   const Tensor lp = Tensor::from<float>({-1, NAN, -INFINITY, NAN, -1, -1}, {2, 1, 3});
-  const Tensor y = ctc_loss(lp, Tensor::from<int64_t>({1}, {1, 1}),
-                            Tensor::from<int64_t>({2}, {1}), Tensor::from<int64_t>({1}, {1}));
+  const Tensor y = ctc_loss(lp, Tensor::from<int64_t>({1}, {1, 1}), Tensor::from<int64_t>({2}, {1}),
+                            Tensor::from<int64_t>({1}, {1}));
   EXPECT_TRUE(std::isnan(y.item()));
 }
 

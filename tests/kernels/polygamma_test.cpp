@@ -22,9 +22,9 @@ std::vector<double> of(int64_t order, const std::vector<double>& x, DType type, 
 
 TEST(Polygamma, EqualsTheReferenceEverywhere) {
   constexpr double inf = std::numeric_limits<double>::infinity();
-  std::vector<double> x = {0, -0.0, 1, -1, -7, -1e6, -1e15, -1e16, -1e200, -1e300, 1e16, 1e300,
-                           -inf, inf, NAN, -1e6 - 0.5, -1e9 - 0.25, -4e15 - 0.5, 1e-3, -1e-3,
-                           -0.999, -3.5, -12.25, -1000.125};
+  std::vector<double> x = {0,           -0.0,        1,    -1,    -7,     -1e6, -1e15,  -1e16,
+                           -1e200,      -1e300,      1e16, 1e300, -inf,   inf,  NAN,    -1e6 - 0.5,
+                           -1e9 - 0.25, -4e15 - 0.5, 1e-3, -1e-3, -0.999, -3.5, -12.25, -1000.125};
   for (double v = 0.05; v < 60; v *= 1.31) x.push_back(v), x.push_back(-v);
   for (DType type : {DType::f64, DType::f32})
     for (int64_t order : {0, 1, 2, 3, 4, 7, 20, 51, 99}) {

@@ -145,8 +145,7 @@ class Ctc final : public Kernel {
 
 std::unique_ptr<Kernel> make_ctc(Operands in, Operands out, int64_t blank, bool gradient) {
   if (is_half(in[0].dtype))
-    return in_f32(in, out,
-                  [&](Operands i, Operands o) { return make_ctc(i, o, blank, gradient); });
+    return in_f32(in, out, [&](Operands i, Operands o) { return make_ctc(i, o, blank, gradient); });
   return for_float(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {
     return std::make_unique<Ctc<decltype(zero)>>(in, blank, gradient);
   });
