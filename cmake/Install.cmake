@@ -2,7 +2,7 @@
 # the installed files are relative, so the tree can be moved.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS nacre_lib EXPORT nacreTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS nacre_lib nacre_headers EXPORT nacreTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET nacre)
   install(TARGETS nacre RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
@@ -19,6 +19,7 @@ configure_package_config_file(
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/nacreConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/nacreConfig.cmake ${PROJECT_BINARY_DIR}/nacreConfigVersion.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/PluginHost.cmake
         DESTINATION ${package_dir})
 
 set(pc_libs "")

@@ -43,3 +43,12 @@ foreach(folder ${entries})
     nacre_test(test_${area} fast ${files} ${helpers})
   endif()
 endforeach()
+
+# tests/plugins/*.cpp -> build/plugins/<name>.so, loaded by test_ops
+file(GLOB plugins CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/plugins/*.cpp)
+foreach(file ${plugins} ${PROJECT_SOURCE_DIR}/examples/plugin/bell.cpp)
+  nacre_plugin(${file})
+endforeach()
+target_link_libraries(test_ops PRIVATE nacre::plugin_host)
+add_dependencies(test_ops ${nacre_plugins})
+add_dependencies(test_cli ${nacre_plugins} nacre)

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "base/signals.h"
 #include "cli/commands.h"
+#include "nacre/op.h"
 #include "nacre/train.h"
 
 namespace nacre::cli {
@@ -69,6 +70,14 @@ int run(int argc, char** argv) {
   app.add_flag("-q,--quiet", quiet, "no progress, only results and warnings");
   app.add_option("--threads", threads, "threads that compute (default: all cores)")
       ->check(CLI::Range(1, 1024));
+  std::vector<std::string> plugins;
+  const auto takes_plugins = [&](CLI::App* command) {
+    command
+        ->add_option("--plugin", plugins,
+                     "shared library with further ops and models (may be given more than once)")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+  };
   app.set_version_flag("--version", NACRE_VERSION);
   int code = 0;
   const auto settle = [&] {  // options that concern every command
@@ -77,6 +86,7 @@ int run(int argc, char** argv) {
       if (log_level() == LogLevel::info) set_log_level(LogLevel::warning);
     }
     if (threads) set_num_threads(threads);
+    for (const std::string& file : plugins) load_plugin(file);
   };
 
   TrainArgs train;
@@ -97,6 +107,7 @@ int run(int argc, char** argv) {
   t->add_option("--resume", train.resume, "run folder to go on with");
   t->add_flag("--find-lr", train.find_lr, "try growing learning rates and suggest one");
   t->add_flag("--json", train.json, "print the result as JSON");
+  takes_plugins(t);
   t->callback([&] {
     if (!model.empty()) train.settings.emplace_back("model", model);
     for (const std::string& name : settings)
@@ -119,6 +130,7 @@ int run(int argc, char** argv) {
       ->check(CLI::PositiveNumber);
   e->add_option("--workers", eval.workers, "loader threads")->check(CLI::Range(0, 64));
   e->add_flag("--json", eval.json, "print the result as JSON");
+  takes_plugins(e);
   e->callback([&] {
     settle();
     code = run_eval(eval);
@@ -136,6 +148,7 @@ int run(int argc, char** argv) {
   p->add_option("--top", predict.top, "classes to show")->check(CLI::PositiveNumber);
   p->add_flag("--draw", predict.draw, "draw each picture in the terminal");
   p->add_flag("--json", predict.json, "one JSON object a line");
+  takes_plugins(p);
   p->callback([&] {
     settle();
     code = run_predict(predict);
@@ -147,6 +160,7 @@ int run(int argc, char** argv) {
   z->footer("Example:\n  nacre zoo list\n  nacre zoo show lenet5");
   auto* zl = z->add_subcommand("list", "Names, sizes, papers");
   zl->add_flag("--json", zoo.json, "as JSON");
+  takes_plugins(zl);
   zl->callback([&] {
     settle();
     code = run_zoo_list(zoo);
@@ -155,6 +169,7 @@ int run(int argc, char** argv) {
   zs->add_option("name", zoo.name, "model")->required();
   zs->add_option("--options", zoo.options, "\"classes=100\"");
   zs->add_flag("--json", zoo.json, "as JSON");
+  takes_plugins(zs);
   zs->callback([&] {
     settle();
     code = run_zoo_show(zoo);

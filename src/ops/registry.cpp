@@ -1,11 +1,10 @@
 // The table of ops: built in ones, made by the build from the op files, and those of plug-ins.
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <mutex>
 
 #include "graph/op_table.h"
 #include "nacre/op.h"
+#include "ops/plugin.h"
 
 namespace nacre {
 namespace {
@@ -48,19 +47,15 @@ std::vector<const OpDef*> all_ops() {
 }
 
 void register_op(const OpDef& op) {
-  if (!op.name || !op.infer) fail(Error::Kind::usage, {"an op needs a name and a shape rule"});
+  if (!op.name || !*op.name || !op.infer)
+    fail(Error::Kind::usage, {"an op needs a name and a shape rule"});
   if (find_op(op.name)) fail(Error::Kind::usage, {"an op named '", op.name, "' exists already"});
   std::lock_guard lock(table().mutex);
   table().ops.push_back(&op);
-}
-
-void load_plugin(const std::string& path) {
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle) fail(Error::Kind::io, {"cannot load plug-in: ", dlerror()});
-  const auto entry = reinterpret_cast<void (*)()>(dlsym(handle, "nacre_register_ops"));
-  if (!entry)
-    fail(Error::Kind::data, {path, " is not a plug-in: it has no function nacre_register_ops"});
-  entry();
+  undo_if_plugin_fails([&op] {
+    std::lock_guard lock(table().mutex);
+    std::erase(table().ops, &op);
+  });
 }
 
 }  // namespace nacre

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <mutex>
 #include <sstream>
 
 #include "graph/attrs.h"
 #include "graph/node.h"
 #include "nacre/graph.h"
+#include "nacre/plugin.h"
+#include "ops/plugin.h"
 
 namespace nacre {
 
@@ -140,11 +143,39 @@ Tensor probe(Module& net, const Shape& input,
   return net(zeros(input), ctx);
 }
 
+struct Registered {
+  std::mutex mutex;
+  std::vector<const ModelEntry*> models;
+};
+
+Registered& registered() {
+  static auto* r = new Registered;
+  return *r;
+}
+
 }  // namespace
+
+void register_model(const ModelEntry& model) {
+  if (!model.name || !*model.name || !model.config || !model.make || !model.summary || !model.paper)
+    fail(Error::Kind::usage, {"a model needs a name, a summary, a paper, a config and make"});
+  for (const ModelEntry* m : all_models())
+    if (std::strcmp(m->name, model.name) == 0)
+      fail(Error::Kind::usage, {"a model named '", model.name, "' exists already"});
+  std::lock_guard lock(registered().mutex);
+  registered().models.push_back(&model);
+  undo_if_plugin_fails([&model] {
+    std::lock_guard lock(registered().mutex);
+    std::erase(registered().models, &model);
+  });
+}
 
 std::vector<const ModelEntry*> all_models() {
   const auto table = zoo_models();
   std::vector<const ModelEntry*> list(table.begin(), table.end());
+  {
+    std::lock_guard lock(registered().mutex);
+    list.insert(list.end(), registered().models.begin(), registered().models.end());
+  }
   std::sort(list.begin(), list.end(),
             [](auto* a, auto* b) { return std::strcmp(a->name, b->name) < 0; });
   return list;

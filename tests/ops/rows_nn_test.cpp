@@ -2,12 +2,15 @@
 // loops and formulas.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
 
 #include "nacre/autograd.h"
+#include "nacre/nn.h"
 #include "nacre/ops.h"
+#include "nacre/optim.h"
 #include "nacre/plan.h"
 
 namespace nacre {
@@ -105,6 +108,43 @@ TEST(RowConvolution, ColumnsTimesWeightsGiveTheSame) {
   EXPECT_LE(distance(conv2d(x, w, {}, {.padding = {1}}), reshape(y, {2, 5, 9, 8})), 1e-4);
 }
 
+/// The same by the convolution theorem: products of spectra, of images padded to the full size.
+TEST(RowConvolution, ProductsOfSpectraGiveTheSame) {
+  const Tensor x = random({2, 3, 9, 8}, 1), w = random({5, 3, 3, 3}, 2);
+  const auto spectrum = [](const Tensor& t) {  // [..., 11, 10, 2] of [..., h, w]
+    const Tensor whole = pad(t, {0, 0, 0, 0}, {0, 0, 11 - t.size(2), 10 - t.size(3)});
+    return fft2(stack({whole, zeros_like(whole)}, 4));
+  };
+  const auto part = [](const Tensor& t, int64_t k) { return select(t, -1, k); };
+  const Tensor a = unsqueeze(spectrum(x), 1), b = unsqueeze(spectrum(flip(w, {2, 3})), 0);
+  const Tensor re = sum(part(a, 0) * part(b, 0) - part(a, 1) * part(b, 1), {2});
+  const Tensor im = sum(part(a, 0) * part(b, 1) + part(a, 1) * part(b, 0), {2});
+  const Tensor full_size = part(ifft2(stack({re, im}, 4)), 0);
+  const Tensor inside = narrow(narrow(full_size, 2, 2, 7), 3, 2, 6);
+  EXPECT_LE(distance(conv2d(x, w), inside), 1e-4);
+}
+
+/// The same with 16 instead of 36 products for each 2x2 outputs (Lavin and Gray, 2016: F(2x2,
+/// 3x3)).
+TEST(RowConvolution, WinogradsTilesGiveTheSame) {
+  const Tensor x = random({2, 3, 10, 8}, 1), w = random({5, 3, 3, 3}, 2);
+  const Tensor bt =
+      Tensor::from<float>({1, 0, -1, 0, 0, 1, 1, 0, 0, -1, 1, 0, 0, 1, 0, -1}, {4, 4});
+  const Tensor g = Tensor::from<float>({1, 0, 0, .5, .5, .5, .5, -.5, .5, 0, 0, 1}, {4, 3});
+  const Tensor at = Tensor::from<float>({1, 1, 1, 0, 0, 1, -1, -1}, {2, 4});
+  const auto both = [](const Tensor& m, const Tensor& t) {
+    return matmul(matmul(m, t), transpose(m));
+  };
+  const Tensor u = both(g, w);  // [5, 3, 4, 4]
+  const Tensor y = conv2d(x, w);
+  for (int64_t i = 0; i < 8; i += 2)
+    for (int64_t j = 0; j < 6; j += 2) {
+      const Tensor v = both(bt, narrow(narrow(x, 2, i, 4), 3, j, 4));
+      const Tensor tile = both(at, sum(unsqueeze(u, 0) * unsqueeze(v, 1), {2}));
+      EXPECT_LE(distance(narrow(narrow(y, 2, i, 2), 3, j, 2), tile), 1e-4);
+    }
+}
+
 TEST(RowConvolution, GradientsAreRight) {
   const Tensors at = in_f64({random({2, 2, 5, 4}, 3), random({4, 1, 3, 2}, 4), random({4}, 5)});
   const auto f = [](const Tensors& x) {
@@ -138,7 +178,7 @@ TEST(RowStridePadding, AllKernelsStridesPaddingsAndDilations) {
 }
 
 TEST(RowDilatedConvolution, EqualsAKernelStuffedWithZeros) {
-  const Tensor x = random({2, 3, 12, 11}, 20), w = random({4, 3, 3, 3}, 21);
+  const Tensor x = random({2, 3, 12, 11}, 20), w = random({4, 3, 3, 3}, 21, -0.3, 0.3);
   for (int64_t rate = 1; rate <= 4; ++rate) {
     const int64_t size = 2 * rate + 1;
     const auto wv = w.to_vector<float>();
@@ -149,7 +189,7 @@ TEST(RowDilatedConvolution, EqualsAKernelStuffedWithZeros) {
             wv[static_cast<size_t>(p * 9 + i)];
     EXPECT_LE(distance(conv2d(x, w, {}, {.dilation = {rate}}),
                        conv2d(x, Tensor::from(stuffed, {4, 3, size, size}))),
-              2e-6);
+              1e-6);
   }
 }
 
@@ -174,14 +214,14 @@ TEST(RowDilatedConvolution, ThreeLayersSeeFifteenByFifteen) {
 TEST(RowGroupedConvolution, IsIndependentConvolutionsSideBySide) {
   const Tensor x = random({2, 8, 6, 5}, 30);
   for (int64_t groups : {1, 2, 4, 8}) {
-    const Tensor w = random({16, 8 / groups, 3, 3}, 31);
+    const Tensor w = random({16, 8 / groups, 3, 3}, 31, -0.3, 0.3);
     EXPECT_EQ(w.numel() * groups, 16 * 8 * 9);
     const Tensors xs = chunk(x, groups, 1), ws = chunk(w, groups, 0);
     Tensors parts;
     for (size_t g = 0; g < xs.size(); ++g)
       parts.push_back(conv2d(xs[g], ws[g], {}, {.padding = {1}}));
     EXPECT_LE(distance(conv2d(x, w, {}, {.padding = {1}, .groups = groups}), concat(parts, 1)),
-              2e-6);
+              1e-6);
   }
 }
 
@@ -280,6 +320,37 @@ TEST(RowBatchNorm, FoldsIntoAConvolution) {
   EXPECT_LE(distance(apart, folded), 1e-5);
 }
 
+TEST(RowBatchNorm, RunningStatisticsConverge) {
+  BatchNorm layer(Scope::init(Key(1)), {.channels = 2});
+  for (uint64_t i = 0; i < 150; ++i) {  // channel 0: mean 3, variance 4; channel 1: -1, 0.25
+    Context ctx = Context::train(Key(0));
+    const Tensor z = normal({256, 2}, Key(i));
+    layer(z * Tensor::from<float>({2, 0.5}, {2}) + Tensor::from<float>({3, -1}, {2}), ctx);
+    ctx.commit();
+    eval({layer.running_mean.value(), layer.running_var.value()});
+  }
+  const auto mean = layer.running_mean.value().to_vector<float>();
+  const auto var = layer.running_var.value().to_vector<float>();
+  EXPECT_NEAR(mean[0], 3, 0.1);
+  EXPECT_NEAR(mean[1], -1, 0.025);
+  EXPECT_NEAR(var[0], 4, 0.3);
+  EXPECT_NEAR(var[1], 0.25, 0.02);
+}
+
+TEST(RowSkipConnection, ABlockThatBeginsAsTheIdentityPassesItsInput) {
+  const Scope s = Scope::init(Key(2));
+  Conv2d first(s / "first", {.in = 3, .out = 8, .kernel = {3, 3}, .padding = 1});
+  Conv2d second(s / "second", {.in = 8, .out = 3, .kernel = {3, 3}, .padding = 1});
+  BatchNorm norm(s / "norm", {.channels = 3});
+  norm.weight.set(zeros({3}));  // Goyal et al., 2017
+  const Tensor x = random({2, 3, 5, 5}, 96);
+  for (bool training : {false, true}) {
+    Context ctx = training ? Context::train(Key(0)) : Context::eval();
+    const Tensor y = x + norm(second(relu(first(x, ctx)), ctx), ctx);
+    EXPECT_EQ(y.to_vector<float>(), x.to_vector<float>());
+  }
+}
+
 /// Attention of one head by its definition; visible(i, j) says whether query i may look at key j.
 std::vector<double> naive_attention(const std::vector<double>& q, const std::vector<double>& k,
                                     const std::vector<double>& v, int64_t rows, int64_t keys,
@@ -351,6 +422,53 @@ TEST(RowMultiHeadSelfAttention, TheFutureHasNoGradient) {
       }
     }
   }
+}
+
+/// Trains scores on the share that each of a sample's labels has. Returns the mean number of
+/// classes that get anything, and how often those with more than a seventh are exactly the labels.
+std::pair<double, double> multi_label(const std::function<Tensor(const Tensor&)>& normalise) {
+  constexpr int64_t n = 200, features = 12, classes = 8;
+  // Class k is a label where feature k is among the largest two or three.
+  const Tensor x = random({n, features}, 97, -1, 1);
+  const auto xv = x.to_vector<float>();
+  std::vector<float> labels(n * classes);
+  for (int64_t i = 0; i < n; ++i) {
+    std::vector<float> row(xv.begin() + i * features, xv.begin() + i * features + classes);
+    std::nth_element(row.begin(), row.begin() + i % 2 + 1, row.end(), std::greater<>());
+    for (int64_t k = 0; k < classes; ++k)
+      labels[static_cast<size_t>(i * classes + k)] =
+          xv[static_cast<size_t>(i * features + k)] >= row[static_cast<size_t>(i % 2 + 1)];
+  }
+  const Tensor target = Tensor::from(labels, {n, classes});
+  const Tensor share = target / sum(target, {1}, true);
+  const Scope s = Scope::init(Key(4));
+  Linear first(s / "first", {features, 48}), last(s / "last", {48, classes});
+  const auto adam = make_optimizer("adam", s.state()->variables(), 1e-2);
+  Context ctx = Context::eval();
+  const auto scores = [&] { return last(relu(first(x, ctx)), ctx); };
+  for (int i = 0; i < 250; ++i) {
+    const Tensor z = scores();
+    // Both losses have the gradient p - q in the scores.
+    const Tensor loss = sum(z * stop_gradient(normalise(z) - share)) / double{n};
+    adam->step(grad(loss, values(s.state()->variables())));
+    State* states[] = {s.state().get(), adam->state().get()};
+    State::commit(states, {loss});
+  }
+  const Tensor p = normalise(scores());
+  const Tensor right = all(eq(gt(p, 1.0 / 7), gt(target, 0.5)), {1});
+  return {sum(cast(gt(p, 0.0), DType::f32)).item() / double{n},
+          mean(cast(right, DType::f32)).item()};
+}
+
+TEST(RowSparsemax, FewerClassesGetAnythingAtEqualAccuracy) {
+  const auto sparse = multi_label([](const Tensor& z) { return sparsemax(z); });
+  const auto soft = multi_label([](const Tensor& z) { return softmax(z); });
+  std::printf("support %g and %g, accuracy %g and %g\n", sparse.first, soft.first, sparse.second,
+              soft.second);
+  EXPECT_LT(sparse.first, 4);
+  EXPECT_EQ(soft.first, 8);
+  EXPECT_NEAR(sparse.second, soft.second, 0.05);
+  EXPECT_GT(sparse.second, 0.8);
 }
 
 TEST(RowAttention, ThreeFormsPassGradientChecks) {
