@@ -27,11 +27,14 @@ class Consumer : public ::testing::Test {
 
 TEST_F(Consumer, BuildsWithCMake) {
   const std::string build = folder_.str() + "/build";
-  const CommandResult result =
-      run_command("cmake -G Ninja -S " + project_ + " -B " + build +
-                  " -DCMAKE_PREFIX_PATH=" + folder_.str() + "/moved && cmake --build " + build);
+  const CommandResult result = run_command(
+      "cmake -G Ninja -S " + project_ + " -B " + build +
+      " -DBELL=" NACRE_SOURCE_DIR "/examples/plugin/bell.cpp -DCMAKE_PREFIX_PATH=" + folder_.str() +
+      "/moved && cmake --build " + build);
   ASSERT_EQ(result.code, 0) << result.output;
   expect_works(build + "/consumer");
+  const CommandResult host = run_command(build + "/host " + build + "/bell.so");
+  EXPECT_EQ(host.output, "host: 2x10\n");
 }
 
 TEST_F(Consumer, BuildsWithPkgConfig) {
