@@ -37,6 +37,8 @@ class Optimizer {
   /// Steps taken.
   int64_t steps() const { return steps_; }
   void set_steps(int64_t n) { steps_ = n; }
+  /// Forgets all steps, as if newly made: momentum and the like are gone, steps() is 0.
+  void reset();
   const std::vector<Variable>& parameters() const { return parameters_; }
   /// Momentum and the like, by name; what a checkpoint has to hold besides the parameters.
   const std::shared_ptr<State>& state() const { return state_; }
@@ -295,6 +297,50 @@ Tensor penalty(const std::vector<Variable>& parameters, double l1, double l2);
 /// Proximal steps after an update: soft threshold (L1) and hard threshold (L0), exact zeros.
 void proximal_l1(const std::vector<Variable>& parameters, double threshold);
 void proximal_l0(const std::vector<Variable>& parameters, double threshold);
+
+/// L0 regularisation of any model (Louizos, Welling and Kingma 2018): a gate in [0, 1] on each
+/// output channel or unit of chosen layers. In training gates are drawn from the hard-concrete
+/// distribution at each pass, elsewhere they have a fixed value; under the penalty many become
+/// exactly 0.
+///
+///   L0Gates gates(net, {"conv1", "fc1"}, {});   // an optimiser trains gates.parameters() too
+///   gates.attach(ctx);                          // before each pass
+///   Tensor loss = cross_entropy(net(x, ctx), y) + 1e-5 * gates.expected_weights();
+///   ...
+///   gates.prune();                              // exact zeros; gates are needed no more
+class L0Gates {
+ public:
+  struct Options {
+    double open = 0.9;  ///< probability of a gate not to be 0, at the start
+    double temperature = 2.0 / 3, low = -0.1, high = 1.1;  ///< beta, gamma and zeta of the paper
+  };
+  /// Layers by module path; each must have a "weight" [out, in, kernel...]. The function after a
+  /// layer has to map 0 to 0 (as ReLU does) for a closed gate to remove its channel. Throws
+  /// Error(usage).
+  L0Gates(const Module& net, const std::vector<std::string>& layers, const Options& o);
+  /// Gates the layers in passes with this context, which must not outlive the gates.
+  void attach(Context& ctx) const;
+  /// The expected number of weights behind open gates: the L0 norm's differentiable stand-in.
+  Tensor expected_weights() const;
+  /// The values of the gates outside training, by layer.
+  std::vector<std::vector<float>> values() const;
+  /// Multiplies weights and biases by the gates. The model then gives without gates what it gave
+  /// with them.
+  void prune();
+  /// One logit a gate, named "log_alpha.<layer>".
+  const std::vector<Variable>& parameters() const { return state_->variables(); }
+  const std::shared_ptr<State>& state() const { return state_; }
+
+ private:
+  struct Layer {
+    std::string path;
+    Variable weight, bias, log_alpha;
+  };
+  Tensor gate(const Layer& layer, const Key* key) const;
+  Options o_;
+  std::vector<Layer> layers_;
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+};
 
 /// Averages of weights: exponential (decay d: a = d a + (1 - d) p) or, with decay < 0, the plain
 /// mean of all updates (SWA).

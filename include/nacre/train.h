@@ -118,7 +118,9 @@ class Trainer {
   Trainer(TrainConfig config, DataSplits data, TrainCallbacks callbacks = {});
   ~Trainer();
 
-  /// All epochs, evaluation on the test part, report. Ends early when stopped: see stopped().
+  /// All epochs, or fewer with patience; then the weights of the epoch with the least validation
+  /// loss are put back, evaluated on the test part and reported. Ends early when stopped: see
+  /// stopped().
   Evaluation run();
   /// One update (or, with accumulate > 1, one part of it) on a batch; returns the loss. Throws
   /// Error(numeric) if it is not finite; the last checkpoint is then what to go back to. Any other

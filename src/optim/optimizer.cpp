@@ -25,6 +25,11 @@ Variable Optimizer::slot(const char* name, size_t i, double initial) {
   return state_->add(full, value, false);
 }
 
+void Optimizer::reset() {
+  state_ = std::make_shared<State>();
+  steps_ = 0;
+}
+
 void Optimizer::step(const Tensors& gradients) {
   if (gradients.size() != parameters_.size())
     fail(Error::Kind::shape,

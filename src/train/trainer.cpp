@@ -37,6 +37,7 @@ struct Trainer::Impl {
   double epoch_loss = 0;                             // sums of the epoch so far
   int64_t epoch_samples = 0, bad_epochs = 0;
   double best_loss = std::numeric_limits<double>::infinity();
+  Tensors best;     // the best values of all variables, where no run folder holds them
   Tensors pending;  // gradients of parts of an update
   int64_t parts = 0;
   std::vector<EpochInfo> history;
@@ -159,15 +160,17 @@ void Trainer::Impl::end_epoch(double seconds, RunFolder* run) {
   const bool better = e.loss < best_loss;
   if (better) best_loss = e.loss;
   bad_epochs = better ? 0 : bad_epochs + 1;
-  if (run) {
-    run->epoch(i);
-    if (better) {
-      if (average) average->swap();
+  if (run) run->epoch(i);
+  if (better) {
+    if (average) average->swap();
+    if (run) {
       ModelInfo with = info;
       with.extra["val_score"] = Piece(e.score()).text();
       save_model(run->model_path(), *net, with);
-      if (average) average->swap();
+    } else {
+      best = values(net->variables());
     }
+    if (average) average->swap();
   }
   if (callbacks.on_epoch) callbacks.on_epoch(i);
   ++epoch;
@@ -248,10 +251,18 @@ Evaluation Trainer::run() {
                     t.regression() ? -i.val_score : i.val_score}));
     if (run) save_checkpoint(run->checkpoint_path());
   }
-  if (run && file_exists(run->model_path())) {  // the best by validation is the result
+  // The best by validation is the result.
+  if (run && file_exists(run->model_path())) {
     const Model best = load_model(run->model_path());
-    for (Variable v : t.net->variables()) v.set(best.net->state()->find(v.name()).value());
+    t.best.clear();
+    for (const Variable& v : t.net->variables())
+      t.best.push_back(best.net->state()->find(v.name()).value());
+  }
+  if (!t.best.empty()) {
+    const auto variables = t.net->variables();
+    for (size_t i = 0; i < variables.size(); ++i) Variable(variables[i]).set(t.best[i]);
     t.net->state()->commit();
+    t.best.clear();
     t.average.reset();
   }
   Evaluation test = t.validate(t.data.test);
@@ -294,8 +305,12 @@ void Trainer::save_checkpoint(const std::string& path) const {
   put("model/", *t.net->state());
   put("optimizer/", *t.optimizer->state());
   if (t.average) put("average/", *t.average->state());
-  for (size_t i = 0; i < t.pending.size(); ++i)
-    tensors.emplace_back("pending/" + std::to_string(i), raw_tensor(t.pending[i]));
+  const auto put_list = [&](const char* prefix, const Tensors& list) {
+    for (size_t i = 0; i < list.size(); ++i)
+      tensors.emplace_back(prefix + std::to_string(i), raw_tensor(list[i]));
+  };
+  put_list("pending/", t.pending);
+  put_list("best/", t.best);
   save_safetensors(path, tensors,
                    {{"format", "nacre-checkpoint-1"},
                     {"model", t.info.model},
@@ -323,10 +338,10 @@ void Trainer::load_checkpoint(const std::string& path) {
          {"the data have changed since ", path, " was written; start a new run"});
   const auto value = [&](const std::string& name) { return copied_tensor(file.at(name)); };
   for (Variable v : t.net->state()->variables()) v.set(value("model/" + v.name()));
+  t.optimizer->reset();
   for (const auto& [name, raw] : file.tensors()) {
     const std::string prefix = "optimizer/";
-    if (name.rfind(prefix, 0) == 0 &&
-        !t.optimizer->state()->find(name.substr(prefix.size())).defined())
+    if (name.rfind(prefix, 0) == 0)
       t.optimizer->state()->add(name.substr(prefix.size()), value(name), false);
   }
   if (t.average)
@@ -337,6 +352,9 @@ void Trainer::load_checkpoint(const std::string& path) {
   t.pending.clear();
   for (size_t i = 0; t.parts > 0 && i < t.trained.size(); ++i)
     t.pending.push_back(value("pending/" + std::to_string(i)));
+  t.best.clear();
+  for (size_t i = 0; file.find("best/" + std::to_string(i)); ++i)
+    t.best.push_back(value("best/" + std::to_string(i)));
   t.epoch = j.at("epoch").integer();
   t.batch_in_epoch = j.at("batch").integer();
   t.steps = j.at("steps").integer();

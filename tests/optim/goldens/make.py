@@ -13,7 +13,7 @@ Y = [[0.3, -0.6], [0.9, 0.1], [-0.2, 0.5], [0.7, -0.8], [-0.5, 0.2]]
 START = [0.6, -0.4, 0.3, 0.8, 0.1, -0.2]  # W [2, 2], b [2]
 STEPS = 100
 torch.set_default_dtype(torch.float64)  # NAdam keeps a product of its own in this type
-SHOWN = {1, 2, 3, 10, 30, 60, 100}
+SHOWN = {1, 2, 3, 10, 20, 30, 60, 100}
 lines = []
 
 
@@ -98,6 +98,35 @@ def lion(p, g, memory, t, lr=0.01, b1=0.9, b2=0.99, decay=0.1):
 of_formula("lamb", lamb)
 of_formula("lars", lars)
 of_formula("lion", lion)
+
+
+def lbfgs(history=10, steps=20):
+    """L-BFGS with its matrix written out (Nocedal and Wright 2006, equation 7.16). Here the unit
+    step meets the strong Wolfe conditions each time, so that no line search is needed."""
+
+    def at(x):
+        t = torch.tensor(x, requires_grad=True)
+        value = loss(t[:4].reshape(2, 2), t[4:])
+        return value.item(), torch.autograd.grad(value, t)[0].numpy()
+
+    x, pairs = np.array(START), []
+    f, g = at(x)
+    for step in range(1, steps + 1):
+        gamma = (pairs[-1][0] @ pairs[-1][1]) / (pairs[-1][1] @ pairs[-1][1]) if pairs else 1.0
+        h = gamma * np.eye(len(x))
+        for s, y in pairs:
+            v = np.eye(len(x)) - np.outer(y, s) / (s @ y)
+            h = v.T @ h @ v + np.outer(s, s) / (s @ y)
+        if abs(g).max() > 1e-7:
+            d = -h @ g
+            f1, g1 = at(x + d)
+            assert f1 <= f + 1e-4 * (g @ d) and abs(g1 @ d) <= 0.9 * abs(g @ d), step
+            pairs = (pairs + [(d, g1 - g)])[-history:]
+            x, f, g = x + d, f1, g1
+        lines.append(f"lbfgs all {step} " + " ".join(f"{v:.17g}" for v in x))
+
+
+lbfgs()
 
 
 def schedule(name, make, lr=0.5, steps=60, metrics=None):
