@@ -51,7 +51,7 @@ void Variable::set(const Tensor& value) {
   const Tensor& old = data_->value;
   if (value.dtype() != old.dtype() || value.shape() != old.shape())
     fail(Error::Kind::shape, {"variable '", data_->name, "' is ", old.dtype(), " ", old.shape(),
-                              ", the new value is ", value.dtype(), " ", value.shape()});
+                              ", the new value is ", value.dtype(), " ", value.shape(), where()});
   Tensor next = stop_gradient(value);
   mark(next, trainable());
   data_->keep(std::move(data_->value));

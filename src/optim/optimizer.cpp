@@ -1,5 +1,7 @@
 #include "nacre/optim.h"
 
+#include "graph/node.h"
+
 namespace nacre {
 
 Optimizer::Optimizer(std::vector<Variable> parameters, double lr)
@@ -32,8 +34,8 @@ void Optimizer::reset() {
 
 void Optimizer::step(const Tensors& gradients) {
   if (gradients.size() != parameters_.size())
-    fail(Error::Kind::shape,
-         {"[optimizer] ", gradients.size(), " gradients for ", parameters_.size(), " parameters"});
+    fail(Error::Kind::shape, {"[optimizer] ", gradients.size(), " gradients for ",
+                              parameters_.size(), " parameters", where()});
   NoGrad guard;
   ++steps_;
   for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -41,7 +43,7 @@ void Optimizer::step(const Tensors& gradients) {
     if (gradients[i].shape() != p.shape())
       fail(Error::Kind::shape,
            {"[optimizer] the gradient of '", parameters_[i].name(), "' has shape ",
-            gradients[i].shape(), ", the parameter ", p.shape()});
+            gradients[i].shape(), ", the parameter ", p.shape(), where()});
     parameters_[i].set(update(i, p, gradients[i], lr_ * scales_[i], steps_));
   }
 }

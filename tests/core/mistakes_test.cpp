@@ -1,0 +1,204 @@
+// Typical mistakes: each error names the layer, what was there, what should be, and the line.
+#include <gtest/gtest.h>
+
+#include "nacre/autograd.h"
+#include "nacre/optim.h"
+#include "nacre/zoo.h"
+
+namespace nacre {
+namespace {
+
+int line = 0;  // of the mistake
+
+struct Net : Module {
+  explicit Net(const Scope& s)
+      : Module(s),
+        conv1(s / "conv1", {3, 6, 5}),
+        bn1(s / "bn1", {6}),
+        embed(s / "embed", {10, 4}),
+        norm(s / "norm", {{8}}),
+        fc(s / "fc", {24, 10}) {}
+  Tensor forward(const Tensor& x, Context& ctx) override {
+    line = __LINE__ + 1;
+    return fc(flatten(relu(bn1(conv1(x, ctx), ctx)), 1), ctx);
+  }
+  Conv2d conv1;
+  BatchNorm bn1;
+  Embedding embed;
+  LayerNorm norm;
+  Linear fc;
+};
+
+struct Mistake {
+  const char* name;
+  std::function<void()> make;
+  std::vector<std::string> parts;  ///< of the text, besides the line
+};
+
+std::vector<Mistake> mistakes() {
+  const auto net = std::make_shared<Net>(Scope::init(Key(0)));
+  const auto ctx = std::make_shared<Context>(Context::eval());
+  const auto training = std::make_shared<Context>(Context::train(Key(1)));
+  const auto x = [](const Shape& s) { return zeros(s); };
+  return {
+      {"channels",
+       [=] {
+         (*net)(x({2, 1, 6, 6}), *ctx);
+       },
+       {"conv2d", "layer conv1", "1 channel", "3"}},
+      {"no batch dimension",
+       [=] {
+         (*net)(x({3, 6, 6}), *ctx);
+       },
+       {"conv2d", "layer conv1", "3x6x6", "rank"}},
+      {"picture smaller than the kernel",
+       [=] {
+         (*net)(x({2, 3, 4, 4}), *ctx);
+       },
+       {"[conv]", "layer conv1", "4", "5"}},
+      {"features of a full layer",
+       [=] {
+         (*net)(x({2, 3, 8, 8}), *ctx);
+       },
+       {"linear", "layer fc", "96", "24"}},
+      {"channels of a normalisation",
+       [=] {
+         line = __LINE__ + 1;
+         net->bn1(x({2, 5, 4, 4}), *training);
+       },
+       {"layer bn1", "5", "6"}},
+      {"width of a layer normalisation",
+       [=] {
+         line = __LINE__ + 1;
+         net->norm(x({2, 7}), *ctx);
+       },
+       {"layer norm", "7", "8"}},
+      {"an index that is no integer",
+       [=] {
+         line = __LINE__ + 1;
+         net->embed(x({3}), *ctx);
+       },
+       {"embedding", "layer embed", "f32", "i64"}},
+      {"inner dimensions",
+       [=] {
+         line = __LINE__ + 1;
+         matmul(x({2, 3}), x({4, 5}));
+       },
+       {"matmul", "2x3", "4x5"}},
+      {"shapes that do not broadcast",
+       [=] {
+         const Tensor a = x({2, 3}), b = x({2, 4});
+         line = __LINE__ + 1;
+         a + b;
+       },
+       {"add", "2x3", "2x4"}},
+      {"whole numbers where fractions are needed",
+       [=] {
+         line = __LINE__ + 1;
+         softmax(zeros({2, 3}, DType::i64));
+       },
+       {"softmax", "i64", "floating"}},
+      {"doubles for a net of floats",
+       [=] {
+         (*net)(zeros({2, 3, 6, 6}, DType::f64), *ctx);
+       },
+       {"batch_norm", "layer bn1", "f32", "f64"}},
+      {"a shape of another size",
+       [=] {
+         line = __LINE__ + 1;
+         reshape(x({2, 3}), {4, 2});
+       },
+       {"reshape", "2x3", "4x2"}},
+      {"pieces of different sizes",
+       [=] {
+         line = __LINE__ + 1;
+         concat({x({2, 3}), x({2, 4})}, 0);
+       },
+       {"concat", "2x3", "2x4"}},
+      {"an index outside a dimension",
+       [=] {
+         line = __LINE__ + 1;
+         select(x({2, 3}), 1, 3);
+       },
+       {"select", "3"}},
+      {"labels of another batch",
+       [=] {
+         line = __LINE__ + 1;
+         cross_entropy(x({4, 10}), zeros({3}, DType::i64));
+       },
+       {"cross_entropy", "4x10", "3"}},
+      {"a gradient of many values",
+       [=] {
+         const Tensor w = x({3}).as_leaf();
+         line = __LINE__ + 1;
+         grad(exp(w), {w});
+       },
+       {"grad", "3"}},
+      {"a gradient through what was not recorded",
+       [=] {
+         const Tensor w = x({3});
+         line = __LINE__ + 1;
+         const Tensor y = sum(exp(w));
+         eval(y);
+         grad(y, {w});
+       },
+       {"grad"}},
+      {"gradients that are missing",
+       [=] {
+         SGD optimizer(net->trainable(), {});
+         line = __LINE__ + 1;
+         const Tensor g = exp(x({3}));
+         optimizer.step({g});
+       },
+       {"optimizer", "1 gradient", "9 parameters"}},
+      {"a parameter of another shape",
+       [=] {
+         Variable w = net->fc.weight;
+         line = __LINE__ + 1;
+         w.set(exp(x({10, 25})));
+       },
+       {"fc.weight", "10x24", "10x25"}},
+      {"one value of many",
+       [=] {
+         line = __LINE__ + 1;
+         exp(x({2, 3})).item();
+       },
+       {"item", "2x3"}},
+      {"a tensor that is not there",
+       [=] {
+         const Tensor nothing;
+         line = __LINE__ + 1;
+         exp(nothing);
+       },
+       {"undefined"}},
+      {"a probability above one",
+       [=] {
+         line = __LINE__ + 1;
+         dropout(x({3}), 1.5, Key(1));
+       },
+       {"dropout", "1.5", "1"}},
+  };
+}
+
+TEST(Mistakes, AreNamedWithLayerValuesAndLine) {
+  int count = 0;
+  for (const Mistake& m : mistakes()) {
+    std::string text;
+    try {
+      m.make();
+    } catch (const Error& e) {
+      text = e.what();
+    }
+    ++count;
+    EXPECT_NE(text, "") << m.name << " was taken";
+    for (const std::string& part : m.parts)
+      EXPECT_NE(text.find(part), std::string::npos)
+          << m.name << ": no '" << part << "' in " << text;
+    const std::string place = "mistakes_test.cpp:" + std::to_string(line);
+    EXPECT_NE(text.find(place), std::string::npos) << m.name << ": no " << place << " in " << text;
+  }
+  EXPECT_GE(count, 20);
+}
+
+}  // namespace
+}  // namespace nacre
