@@ -38,25 +38,44 @@ class Error : public std::runtime_error {
   Kind kind_;
 };
 
-/// A piece of a message: text, a number, a shape or a type.
+/// A piece of a message: text, a number, a shape or a type. It refers to its argument and becomes
+/// text only when the message is made, so a check that holds costs next to nothing. Use it within
+/// one expression.
 class Piece {
  public:
-  Piece(const char* s) : text_(s) {}
-  Piece(std::string s) : text_(std::move(s)) {}
-  Piece(std::string_view s) : text_(s) {}
-  Piece(const Shape& s) : text_(s.str()) {}
-  Piece(DType t) : text_(name_of(t)) {}
-  Piece(double v);
-  Piece(int v) : text_(std::to_string(v)) {}
-  Piece(long v) : text_(std::to_string(v)) {}
-  Piece(long long v) : text_(std::to_string(v)) {}
-  Piece(unsigned v) : text_(std::to_string(v)) {}
-  Piece(unsigned long v) : text_(std::to_string(v)) {}
-  const std::string& text() const { return text_; }
+  Piece(std::string_view s) : kind_(Kind::text), text_(s) {}
+  Piece(const char* s) : Piece(std::string_view(s)) {}
+  Piece(const std::string& s) : Piece(std::string_view(s)) {}
+  /// "8x3x32x32"; see as_list for other lists of numbers.
+  Piece(const Shape& s) : kind_(Kind::shape), shape_(&s) {}
+  Piece(DType t) : Piece(name_of(t)) {}
+  Piece(double v) : kind_(Kind::real), real_(v) {}
+  Piece(int v) : Piece(static_cast<long long>(v)) {}
+  Piece(long v) : Piece(static_cast<long long>(v)) {}
+  Piece(long long v) : kind_(Kind::integer), integer_(v) {}
+  Piece(unsigned v) : Piece(static_cast<unsigned long>(v)) {}
+  Piece(unsigned long v) : kind_(Kind::natural), natural_(v) {}
+  std::string text() const;
 
  private:
-  std::string text_;
+  enum class Kind : uint8_t { text, shape, list, real, integer, natural };
+  friend Piece as_list(const Shape& s);
+  Kind kind_;
+  union {
+    std::string_view text_;
+    const Shape* shape_;
+    double real_;
+    long long integer_;
+    unsigned long natural_;
+  };
 };
+
+/// "[2, 1]".
+inline Piece as_list(const Shape& s) {
+  Piece p(s);
+  p.kind_ = Piece::Kind::list;
+  return p;
+}
 
 /// The pieces as one string: cat({"got ", n, " rows"}).
 std::string cat(std::initializer_list<Piece> pieces);

@@ -169,8 +169,8 @@ class Ref {
 /// gradients, all as graphs.
 class Vjp {
  public:
-  Vjp(const Tensor& any_output, std::span<const Tensor> in, std::vector<Tensor> dy,
-      const std::vector<bool>& wants);
+  /// `dx` has an undefined tensor for each input.
+  Vjp(Node* node, std::span<const Tensor> dy, std::span<Tensor> dx, const std::vector<bool>& wants);
   const Tensor& x(size_t i) const { return in_[i]; }
   size_t inputs() const { return in_.size(); }
   Tensor y(size_t k = 0) const { return Tensor(node_, static_cast<uint32_t>(k)); }
@@ -188,15 +188,11 @@ class Vjp {
 
  private:
   Node* node_;
-  std::span<const Tensor> in_;
-  std::vector<Tensor> dy_, dx_;
+  std::span<const Tensor> in_, dy_;
+  std::span<Tensor> dx_;
   const std::vector<bool>& wants_;
   const void* attrs_;
-  friend Tensors run_vjp(const OpDef& op, Vjp& v);
 };
-
-/// Runs a gradient rule and takes its results.
-Tensors run_vjp(const OpDef& op, Vjp& v);
 
 /// Result of a view op: where the elements of the output lie in the memory of input 0 (strides and
 /// offset in elements).

@@ -1,7 +1,6 @@
 #include "nacre/autograd.h"
 
-#include <unordered_map>
-#include <unordered_set>
+#include <algorithm>
 
 #include "ops/op.h"
 
@@ -19,7 +18,7 @@ Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& c
                  bool stop_at_inputs);
 
 /// Differentiates a composite through its decomposition on the same inputs.
-void vjp_of_decomposition(Vjp& v, Node* n, const std::vector<Tensor>& dy) {
+void vjp_of_decomposition(Vjp& v, Node* n) {
   Tensors in(n->inputs.begin(), n->inputs.end());
   // Fresh handles on the inputs, so that gradients stop there even if one input is computed from
   // another.
@@ -35,94 +34,121 @@ void vjp_of_decomposition(Vjp& v, Node* n, const std::vector<Tensor>& dy) {
     }
   Tensors outputs, cotangents;
   for (size_t k = 0; k < out.size(); ++k)
-    if (dy[k].defined()) {
+    if (v.has_dy(k)) {
       outputs.push_back(out[k]);
-      cotangents.push_back(dy[k]);
+      cotangents.push_back(v.dy(k));
     }
   const Tensors g = backward(outputs, wanted, cotangents, true);
   for (size_t j = 0; j < where.size(); ++j) v.dx(where[j]) = g[j];
 }
 
-/// Nodes below the outputs, inputs first. Unlike topological() it enters evaluated nodes, and may
-/// stop at some nodes.
-std::vector<Node*> ancestry(const Tensors& roots, std::unordered_map<Node*, size_t>& position,
-                            const std::unordered_set<Node*>& stop) {
+/// The nodes below some outputs, inputs first, and how they hang together, by positions in `order`.
+struct Ancestry {
+  static constexpr uint32_t kNone = UINT32_MAX;
   std::vector<Node*> order;
-  std::vector<std::pair<Node*, size_t>> stack;
-  constexpr size_t open = SIZE_MAX;
+  std::vector<char> target;              // is one of the tensors to differentiate by
+  std::vector<char> wanted;              // depends on a target
+  std::vector<uint32_t> first_parent;    // of each node, in `parent`
+  std::vector<uint32_t> parent;          // of each node, the positions of its inputs
+  std::vector<uint32_t> first_output;    // of each node, counting outputs of all nodes
+  std::vector<uint32_t> roots, targets;  // positions; kNone for a target that is not below
+  size_t outputs = 0;                    // of all nodes
+};
+
+/// Unlike topological() it enters evaluated nodes, and may stop at the targets.
+Ancestry ancestry(const Tensors& roots, const Tensors& targets, bool stop) {
+  Ancestry a;
+  struct Open {
+    Node* node;
+    uint32_t next;
+    bool target;
+  };
+  std::vector<Open> stack;
+  std::lock_guard lock(graph_mutex());
+  const uint64_t target_mark = next_mark(), mark = next_mark();
+  for (const Tensor& t : targets) t.node()->mark = target_mark;
+  const auto enter = [&](Node* n) {
+    if (n->mark == mark) return;
+    const bool target = n->mark == target_mark;
+    n->mark = mark;
+    stack.push_back({n, stop && target ? static_cast<uint32_t>(n->inputs.size()) : 0, target});
+  };
   for (const Tensor& r : roots) {
-    if (!position.emplace(r.node(), open).second) continue;
-    stack.emplace_back(r.node(), 0);
+    enter(r.node());
     while (!stack.empty()) {
-      auto& [n, next] = stack.back();
-      if (next < n->inputs.size() && !stop.count(n)) {
-        Node* child = n->inputs[next++].node();
-        if (position.emplace(child, open).second) stack.emplace_back(child, 0);
+      Open& o = stack.back();
+      if (o.next < o.node->inputs.size()) {
+        enter(o.node->inputs[o.next++].node());
       } else {
-        position[n] = order.size();
-        order.push_back(n);
+        o.node->position = static_cast<uint32_t>(a.order.size());
+        a.order.push_back(o.node);
+        a.target.push_back(o.target);
         stack.pop_back();
       }
     }
   }
-  return order;
+  for (size_t i = 0; i < a.order.size(); ++i) {
+    const Node* n = a.order[i];
+    a.first_output.push_back(static_cast<uint32_t>(a.outputs));
+    a.outputs += n->outputs.size();
+    a.first_parent.push_back(static_cast<uint32_t>(a.parent.size()));
+    a.wanted.push_back(a.target[i]);
+    if (stop && a.target[i]) continue;
+    for (const Tensor& in : n->inputs) {
+      a.parent.push_back(in.node()->position);
+      a.wanted[i] |= a.wanted[in.node()->position];
+    }
+  }
+  const auto position = [&](const Tensor& t) {
+    return t.node()->mark == mark ? t.node()->position : Ancestry::kNone;
+  };
+  for (const Tensor& t : roots) a.roots.push_back(position(t));
+  for (const Tensor& t : targets) a.targets.push_back(position(t));
+  return a;
 }
 
 Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents,
                  bool stop_at_inputs) {
   Differentiating guard;
-  std::unordered_map<Node*, size_t> position;
-  std::unordered_set<Node*> targets;
-  for (const Tensor& t : inputs) {
+  for (const Tensor& t : inputs)
     if (!t.defined()) fail(Error::Kind::shape, {"[grad] an input is undefined", where()});
-    targets.insert(t.node());
-  }
-  const std::vector<Node*> order =
-      ancestry(outputs, position, stop_at_inputs ? targets : std::unordered_set<Node*>());
-  std::vector<char> wanted(order.size(), 0);
-  for (size_t i = 0; i < order.size(); ++i) {
-    wanted[i] = targets.count(order[i]) != 0;
-    if (stop_at_inputs && wanted[i]) continue;
-    for (const Tensor& in : order[i]->inputs) wanted[i] |= wanted[position[in.node()]];
-  }
-  std::vector<std::vector<Tensor>> dy(order.size());
-  const auto accumulate = [&](const Tensor& t, Tensor g) {
-    auto& list = dy[position[t.node()]];
-    if (list.empty()) list.resize(t.node()->outputs.size());
-    Tensor& slot = list[t.index()];
+  const Ancestry a = ancestry(outputs, inputs, stop_at_inputs);
+  Tensors dy(a.outputs);
+  const auto accumulate = [&](uint32_t position, const Tensor& t, Tensor g) {
+    Tensor& slot = dy[a.first_output[position] + t.index()];
     slot = slot.defined() ? slot + g : std::move(g);
   };
   for (size_t k = 0; k < outputs.size(); ++k) {
-    if (!cotangents[k].defined() || !position.count(outputs[k].node())) continue;
+    if (!cotangents[k].defined()) continue;
     if (cotangents[k].shape() != outputs[k].shape())
       fail(Error::Kind::shape, {"[vjp] cotangent ", k, " has shape ", cotangents[k].shape(),
                                 ", its output has ", outputs[k].shape(), where()});
-    accumulate(outputs[k], cotangents[k]);
+    accumulate(a.roots[k], outputs[k], cotangents[k]);
   }
-  for (size_t i = order.size(); i-- > 0;) {
-    Node* n = order[i];
-    if (!wanted[i] || dy[i].empty()) continue;
+  std::vector<bool> wants;  // these two are kept to save allocations
+  Tensors dx;
+  for (size_t i = a.order.size(); i-- > 0;) {
+    Node* n = a.order[i];
+    Tensor* own = &dy[a.first_output[i]];
+    const auto defined = [](const Tensor& t) { return t.defined(); };
+    if (!a.wanted[i] || std::none_of(own, own + n->outputs.size(), defined)) continue;
     n->consumed = true;
-    if (!n->op || n->inputs.size() == 0 || (stop_at_inputs && targets.count(n))) continue;
-    std::vector<bool> wants(n->inputs.size());
+    if (!n->op || n->inputs.size() == 0 || (stop_at_inputs && a.target[i])) continue;
+    const uint32_t* parent = &a.parent[a.first_parent[i]];
+    wants.assign(n->inputs.size(), false);
     bool any = false;
     for (size_t j = 0; j < n->inputs.size(); ++j) {
-      const Tensor& in = n->inputs[j];
-      wants[j] = wanted[position[in.node()]] && is_float(in.dtype());
+      wants[j] = a.wanted[parent[j]] && is_float(n->inputs[j].dtype());
       any = any || wants[j];
     }
     if (!any) continue;
-    Vjp v(Tensor(n, 0), n->inputs, dy[i], wants);
-    std::vector<Tensor> dx;
-    if (n->op->vjp) {
-      dx = run_vjp(*n->op, v);
-    } else if (n->op->decompose) {
-      vjp_of_decomposition(v, n, dy[i]);
-      for (size_t j = 0; j < n->inputs.size(); ++j) dx.push_back(v.dx(j));
-    } else {
-      continue;  // no gradient: integers, comparisons, sorting positions
-    }
-    const bool targets_here = targets.count(n) != 0;
+    dx.assign(n->inputs.size(), Tensor());
+    Vjp v(n, {own, n->outputs.size()}, dx, wants);
+    if (n->op->vjp)
+      n->op->vjp(v);
+    else if (n->op->decompose)
+      vjp_of_decomposition(v, n);
+    // Others have no gradient: integers, comparisons, sorting positions.
     for (size_t j = 0; j < n->inputs.size(); ++j) {
       if (!wants[j] || !dx[j].defined()) continue;
       const Tensor& in = n->inputs[j];
@@ -132,15 +158,16 @@ Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& c
       if (g.shape() != in.shape())
         fail(Error::Kind::internal, {"[", n->op->name, "] its gradient rule gave shape ", g.shape(),
                                      " for input ", j, " of shape ", in.shape()});
-      accumulate(in, std::move(g));
+      accumulate(parent[j], in, std::move(g));
     }
-    if (!targets_here) dy[i].clear();
+    if (!a.target[i])
+      for (size_t k = 0; k < n->outputs.size(); ++k) own[k] = Tensor();
   }
   Tensors out;
-  for (const Tensor& t : inputs) {
-    const auto at = position.find(t.node());
+  for (size_t j = 0; j < inputs.size(); ++j) {
+    const Tensor& t = inputs[j];
     Tensor g;
-    if (at != position.end() && !dy[at->second].empty()) g = dy[at->second][t.index()];
+    if (a.targets[j] != Ancestry::kNone) g = dy[a.first_output[a.targets[j]] + t.index()];
     out.push_back(g.defined() ? g : zeros(t.shape(), t.dtype()));
   }
   return out;

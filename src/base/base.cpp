@@ -147,10 +147,25 @@ uint16_t f32_to_f16(float value) {
   return static_cast<uint16_t>(sign | ((rounded - (112u << 23)) >> 13));
 }
 
-Piece::Piece(double v) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof(buffer), "%.6g", v);
-  text_ = buffer;
+std::string Piece::text() const {
+  switch (kind_) {
+    case Kind::text:
+      return std::string(text_);
+    case Kind::shape:
+      return shape_->str();
+    case Kind::list:
+      return shape_->list();
+    case Kind::real: {
+      char buffer[32];
+      std::snprintf(buffer, sizeof(buffer), "%.6g", real_);
+      return buffer;
+    }
+    case Kind::integer:
+      return std::to_string(integer_);
+    case Kind::natural:
+      return std::to_string(natural_);
+  }
+  return {};
 }
 
 std::string cat(std::initializer_list<Piece> pieces) {

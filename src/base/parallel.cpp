@@ -43,7 +43,7 @@ void set_num_threads(int n) {
 #endif
 }
 
-void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+void parallel_for(int64_t n, int64_t grain, LoopBody body) {
   if (n <= 0) return;
   const int64_t pieces = std::min<int64_t>(
       num_threads(), (n + std::max<int64_t>(1, grain) - 1) / std::max<int64_t>(1, grain));

@@ -101,7 +101,7 @@ class Reader {
       const Shape shape = ints_of(in.at("shape"));
       for (int64_t d : shape)
         if (d < 0 || d > (int64_t{1} << 40))
-          fail(Error::Kind::data, {path_, ": an input has shape ", shape.list()});
+          fail(Error::Kind::data, {path_, ": an input has shape ", as_list(shape)});
       inputs.push_back(make_placeholder(static_cast<int>(inputs.size()),
                                         dtype_from_name(in.at("dtype").text()), shape));
       made.push_back({inputs.back()});

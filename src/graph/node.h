@@ -110,7 +110,12 @@ Tensor make_leaf(Storage* storage, DType dtype, const Shape& shape);
 /// Input number `position` of a Graph.
 Tensor make_placeholder(int position, DType dtype, const Shape& shape);
 
-uint64_t mix(uint64_t a, uint64_t b);
+inline uint64_t mix(uint64_t a, uint64_t b) {
+  uint64_t h = a ^ (b + 0x9e3779b97f4a7c15ull + (a << 6) + (a >> 2));
+  h ^= h >> 32;
+  h *= 0xd6e8feb86659fd93ull;
+  return h ^ (h >> 32);
+}
 uint64_t hash_of(DType dtype, const Shape& shape);
 
 /// True while nodes made on this thread are part of a plan being compiled: they are never run one

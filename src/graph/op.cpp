@@ -71,18 +71,8 @@ void Ref::fail(Error::Kind kind, std::initializer_list<Piece> text) const {
   nacre::fail(kind, {"[", op.name, "] ", cat(text)});
 }
 
-Vjp::Vjp(const Tensor& any_output, std::span<const Tensor> in, std::vector<Tensor> dy,
+Vjp::Vjp(Node* node, std::span<const Tensor> dy, std::span<Tensor> dx,
          const std::vector<bool>& wants)
-    : node_(any_output.node()),
-      in_(in),
-      dy_(std::move(dy)),
-      dx_(in.size()),
-      wants_(wants),
-      attrs_(any_output.node()->attrs.get()) {}
-
-Tensors run_vjp(const OpDef& op, Vjp& v) {
-  op.vjp(v);
-  return std::move(v.dx_);
-}
+    : node_(node), in_(node->inputs), dy_(dy), dx_(dx), wants_(wants), attrs_(node->attrs.get()) {}
 
 }  // namespace nacre

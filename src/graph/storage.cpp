@@ -42,6 +42,7 @@ Storage* Storage::allocate(size_t bytes) {
   const Class c = size_class(bytes);
   Cache& k = cache();
   void* data = nullptr;
+  Storage* s = nullptr;
   {
     std::lock_guard lock(k.mutex);
     auto& list = k.blocks[c.index];
@@ -52,22 +53,23 @@ Storage* Storage::allocate(size_t bytes) {
     } else {
       ++k.stats.heap_blocks;
     }
-  }
-  if (!data)
-    data = bytes > (size_t{1} << 62) ? nullptr : std::aligned_alloc(64, (c.bytes + 63) / 64 * 64);
-  if (!data) {
-    trim_memory();
-    fail(Error::Kind::memory, {"out of memory: ", bytes, " bytes for one tensor"});
-  }
-  Storage* s = nullptr;
-  {
-    std::lock_guard lock(k.mutex);
     if (!k.headers.empty()) {
       s = k.headers.back();
       k.headers.pop_back();
     }
     k.stats.live += c.bytes;
     k.stats.peak = std::max(k.stats.peak, k.stats.live);
+  }
+  if (!data)
+    data = bytes > (size_t{1} << 62) ? nullptr : std::aligned_alloc(64, (c.bytes + 63) / 64 * 64);
+  if (!data) {
+    {
+      std::lock_guard lock(k.mutex);
+      k.stats.live -= c.bytes;
+      if (s) k.headers.push_back(s);
+    }
+    trim_memory();
+    fail(Error::Kind::memory, {"out of memory: ", bytes, " bytes for one tensor"});
   }
   if (!s) s = new Storage;
   s->refs_ = 1;

@@ -24,10 +24,10 @@ thread_local const std::string* module_path = nullptr;
 int64_t checked_numel(const Shape& shape) {
   __int128 n = 1;
   for (int64_t d : shape) {
-    if (d < 0) fail(Error::Kind::shape, {"a shape has a negative dimension: ", shape.list()});
+    if (d < 0) fail(Error::Kind::shape, {"a shape has a negative dimension: ", as_list(shape)});
     n *= d;
     if (n > (__int128{1} << 48))
-      fail(Error::Kind::memory, {"a shape is too large: ", shape.list()});
+      fail(Error::Kind::memory, {"a shape is too large: ", as_list(shape)});
   }
   return static_cast<int64_t>(n);
 }
@@ -87,8 +87,46 @@ Tensor number(double v, int64_t i, DType dtype, bool weak) {
 
 // ---- nodes
 
-void* Node::operator new(size_t bytes) { return std::malloc(bytes); }
-void Node::operator delete(void* p) { std::free(p); }
+namespace {
+
+/// Nodes come and go by the hundred in each training step, so each thread keeps some.
+struct SpareNodes {
+  static constexpr size_t kCap = 8192;
+  std::vector<void*> list;
+  SpareNodes() { list.reserve(kCap); }
+  ~SpareNodes();
+};
+thread_local bool spare_nodes_gone = false;
+SpareNodes::~SpareNodes() {
+  spare_nodes_gone = true;
+  for (void* p : list) ::operator delete(p);
+}
+SpareNodes* spare_nodes() {
+#ifdef __SANITIZE_ADDRESS__
+  return nullptr;  // so that a use after release is seen
+#else
+  if (spare_nodes_gone) return nullptr;
+  thread_local SpareNodes spare;
+  return &spare;
+#endif
+}
+
+}  // namespace
+
+void* Node::operator new(size_t bytes) {
+  SpareNodes* spare = spare_nodes();
+  if (!spare || spare->list.empty()) return ::operator new(bytes);
+  void* p = spare->list.back();
+  spare->list.pop_back();
+  return p;
+}
+void Node::operator delete(void* p) {
+  SpareNodes* spare = spare_nodes();
+  if (spare && spare->list.size() < SpareNodes::kCap)
+    spare->list.push_back(p);
+  else
+    ::operator delete(p);
+}
 
 void Node::destroy(Node* n) {
   // A long chain of nodes is released by a loop, not by recursion.
@@ -116,13 +154,6 @@ std::recursive_mutex& graph_mutex() {
 uint64_t next_mark() {
   static uint64_t mark = 0;
   return ++mark;
-}
-
-uint64_t mix(uint64_t a, uint64_t b) {
-  uint64_t h = a ^ (b + 0x9e3779b97f4a7c15ull + (a << 6) + (a >> 2));
-  h ^= h >> 32;
-  h *= 0xd6e8feb86659fd93ull;
-  return h ^ (h >> 32);
 }
 
 uint64_t hash_of(DType dtype, const Shape& shape) {
@@ -258,7 +289,7 @@ Tensor Tensor::wrap(std::shared_ptr<const void> owner, const void* data, const S
                     DType dtype, const Shape& strides) {
   const int64_t n = checked_numel(shape);
   if (!strides.empty() && strides.size() != shape.size())
-    fail(Error::Kind::shape, {"strides ", strides.list(), " do not fit shape ", shape.list()});
+    fail(Error::Kind::shape, {"strides ", as_list(strides), " do not fit shape ", as_list(shape)});
   Tensor t = make_leaf(
       Storage::wrap(std::move(owner), data, static_cast<size_t>(n) * size_of(dtype)), dtype, shape);
   if (!strides.empty()) t.node()->outputs[0].strides = strides;
@@ -321,7 +352,10 @@ Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
       fail(Error::Kind::shape, {"[", op.name, "] an input is an undefined tensor", where()});
     tracked |= t.node()->tracked;
   }
+  thread_local std::vector<std::pair<DType, Shape>> spare;  // saves an allocation
   Infer infer(op, attrs.get(), in);
+  infer.outs.swap(spare);
+  infer.outs.clear();
   op.infer(infer);
   Node* n = new_node(in.size(), infer.outs.size());
   uint64_t h = mix(op.id, attrs.hash());
@@ -336,6 +370,7 @@ Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
   n->hash = h;
   n->tracked = tracked && !no_grad;
   for (size_t i = 0; i < in.size(); ++i) n->inputs[i] = in[i];
+  infer.outs.swap(spare);
   return n;
 }
 

@@ -13,7 +13,7 @@ Ints spread(const Ints& v, int spatial) {
   if (v.rank() == spatial) return v;
   if (v.rank() != 1)
     fail(Error::Kind::usage,
-         {"a setting ", v.list(), " does not fit ", spatial, " spatial dimensions"});
+         {"a setting ", as_list(v), " does not fit ", spatial, " spatial dimensions"});
   return Ints(static_cast<size_t>(spatial), v[0]);
 }
 

@@ -59,7 +59,7 @@ OP(tensordot) = {
           const auto& t = in.attrs<TensordotAttrs>();
           in.check_same_dtype();
           in.check(t.dims_a.size() == t.dims_b.size(),
-                   {"dims ", t.dims_a.list(), " and ", t.dims_b.list(), " are no pairs"});
+                   {"dims ", as_list(t.dims_a), " and ", as_list(t.dims_b), " are no pairs"});
           for (int64_t i = 0; i < t.dims_a.rank(); ++i)
             in.check(in.shape(0)[t.dims_a[i]] == in.shape(1)[t.dims_b[i]],
                      {"dimension ", t.dims_a[i], " of a has size ", in.shape(0)[t.dims_a[i]],
@@ -146,7 +146,7 @@ Ints checked(const Ints& dims, int64_t rank) {
     d = normalize_dim(d, rank);
     if (has(out, d))
       fail(Error::Kind::shape,
-           {"[tensordot] dims ", dims.list(), " name one dimension twice", where()});
+           {"[tensordot] dims ", as_list(dims), " name one dimension twice", where()});
     out.push_back(d);
   }
   return out;

@@ -15,9 +15,9 @@ void infer_adaptive(Infer& in) {
   in.check(in.rank(0) >= 3 && in.rank(0) <= 5,
            {"the input has rank ", in.rank(0), ", 3 to 5 are known"});
   in.check(size.rank() == in.rank(0) - 2,
-           {"size ", size.list(), " needs ", in.rank(0) - 2, " entries"});
+           {"size ", as_list(size), " needs ", in.rank(0) - 2, " entries"});
   for (int64_t d = 0; d < size.rank(); ++d) {
-    in.check(size[d] >= 1, {"size ", size.list(), " has an entry below 1"});
+    in.check(size[d] >= 1, {"size ", as_list(size), " has an entry below 1"});
     in.check(in.shape(0)[2 + d] >= 1, {"input has an empty spatial dimension"});
   }
   in.out(in.dtype(0), with_spatial(in.shape(0)[0], in.shape(0)[1], size));

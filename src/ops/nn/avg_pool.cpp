@@ -113,7 +113,7 @@ OP(avg_pool_grad) = {
           const Shape& dy = in.shape(0);
           in.check_float(0);
           in.check(in.rank(0) >= 3 && a.input_size.rank() == in.rank(0) - 2,
-                   {"input_size ", a.input_size.list(), " needs ", in.rank(0) - 2, " entries"});
+                   {"input_size ", as_list(a.input_size), " needs ", in.rank(0) - 2, " entries"});
           const Shape out = windowed_shape(in, a.input_size, window_of(a));
           in.check(out == spatial_of(dy), {"the pool gives ", out, ", not ", spatial_of(dy)});
           in.out(in.dtype(0), with_spatial(dy[0], dy[1], a.input_size));

@@ -28,7 +28,7 @@ OP(conv_input_grad) = {
           const Shape &dy = in.shape(0), &w = in.shape(1);
           in.check(dy[1] == w[0], {"input has ", dy[1], " channels, weight expects ", w[0]});
           in.check(a.input_size.rank() == in.rank(0) - 2,
-                   {"input_size ", a.input_size.list(), " needs ", in.rank(0) - 2, " entries"});
+                   {"input_size ", as_list(a.input_size), " needs ", in.rank(0) - 2, " entries"});
           const Shape x = with_spatial(dy[0], w[1] * a.groups, a.input_size);
           check_conv_output(in, a, x, spatial_of(w), dy);
           in.out(in.dtype(0), x);
@@ -111,7 +111,7 @@ OP(conv_weight_grad) = {
           in.check_rank(1, in.rank(0));
           const Shape &x = in.shape(0), &dy = in.shape(1);
           in.check(a.kernel_size.rank() == in.rank(0) - 2,
-                   {"kernel_size ", a.kernel_size.list(), " needs ", in.rank(0) - 2, " entries"});
+                   {"kernel_size ", as_list(a.kernel_size), " needs ", in.rank(0) - 2, " entries"});
           check_conv_output(in, a, x, a.kernel_size, dy);
           in.out(in.dtype(0), with_spatial(dy[1], x[1] / a.groups, a.kernel_size));
         },

@@ -46,12 +46,12 @@ Tensor transposed(const char* op, int64_t rank, const Tensor& input, const Tenso
   Ints size;
   for (int64_t d = 0; d < rank; ++d) {
     if (extra[d] < 0 || extra[d] >= r.stride[d])
-      bad({"output_padding ", extra.list(), " must be at least 0 and less than the stride ",
-           r.stride.list()});
+      bad({"output_padding ", as_list(extra), " must be at least 0 and less than the stride ",
+           as_list(r.stride)});
     if (xs[2 + d] < 1) bad({"input has an empty spatial dimension"});
     size.push_back((xs[2 + d] - 1) * r.stride[d] - r.pad_low[d] - r.pad_high[d] +
                    r.dilation[d] * (ws[2 + d] - 1) + extra[d] + 1);
-    if (size[d] < 1) bad({"padding ", o.padding.list(), " leaves an output of size ", size[d]});
+    if (size[d] < 1) bad({"padding ", as_list(o.padding), " leaves an output of size ", size[d]});
   }
   return add_channel_bias(
       op, conv_input_grad(x, w, {r.stride, r.dilation, r.pad_low, r.pad_high, o.groups}, size),

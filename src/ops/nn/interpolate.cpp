@@ -37,10 +37,10 @@ OP(interpolate) = {
           const int64_t rank = x.rank() - 2;
           in.check_float(0);
           in.check(rank >= 1 && rank <= 3, {"the input has rank ", x.rank(), ", 3 to 5 are known"});
-          in.check(a.size.rank() == rank, {"size ", a.size.list(), " needs ", rank, " entries"});
+          in.check(a.size.rank() == rank, {"size ", as_list(a.size), " needs ", rank, " entries"});
           for (int64_t d = 0; d < rank; ++d) {
             in.check(a.size[d] >= 1 && a.size[d] < (int64_t{1} << 31),
-                     {"size ", a.size.list(), " has an entry below 1"});
+                     {"size ", as_list(a.size), " has an entry below 1"});
             in.check(x[2 + d] >= 1, {"input has an empty spatial dimension"});
           }
           const bool smooth = a.mode == "linear" || (a.mode == "bilinear" && rank == 2) ||

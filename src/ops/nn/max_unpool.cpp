@@ -23,10 +23,11 @@ OP(max_unpool) = {
           in.check_float(0);
           in.check_index(1);
           in.check(in.rank(0) >= 3 && size.rank() == in.rank(0) - 2,
-                   {"size ", size.list(), " does not fit an input of rank ", in.rank(0)});
+                   {"size ", as_list(size), " does not fit an input of rank ", in.rank(0)});
           in.check(in.shape(1) == in.shape(0),
                    {"indices have shape ", in.shape(1), ", values ", in.shape(0)});
-          for (int64_t v : size) in.check(v >= 1, {"size ", size.list(), " has an entry below 1"});
+          for (int64_t v : size)
+            in.check(v >= 1, {"size ", as_list(size), " has an entry below 1"});
           in.out(in.dtype(0), with_spatial(in.shape(0)[0], in.shape(0)[1], size));
         },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {

@@ -12,7 +12,7 @@ int64_t extent(int64_t kernel, int64_t dilation) { return dilation * (kernel - 1
 Ints per_dimension(const char* op, const char* what, const Ints& list, int64_t rank) {
   if (list.rank() == rank) return list;
   if (list.rank() == 1) return Ints(static_cast<size_t>(rank), list[0]);
-  fail(Error::Kind::shape, {"[", op, "] ", what, " ", list.list(), " has ", list.rank(),
+  fail(Error::Kind::shape, {"[", op, "] ", what, " ", as_list(list), " has ", list.rank(),
                             " entries, 1 or ", rank, " are needed", where()});
 }
 
@@ -28,7 +28,7 @@ SlidingWindow resolve_window(const char* op, const Shape& spatial, const Ints& k
     for (int64_t v : list)
       if (v < least || v > kLimit)
         fail(Error::Kind::shape,
-             {"[", op, "] ", what, " ", list.list(), " has an entry below ", least, where()});
+             {"[", op, "] ", what, " ", as_list(list), " has an entry below ", least, where()});
   };
   check("kernel", w.kernel, 1);
   check("stride", w.stride, 1);

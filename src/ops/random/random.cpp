@@ -11,7 +11,7 @@ void infer_random_float(Infer& in) {
   const auto& a = in.attrs<RandomAttrs>();
   check_key(in, 0);
   in.check(is_float(a.dtype), {"type ", a.dtype, " is not a floating type"});
-  for (int64_t d : a.shape) in.check(d >= 0, {"shape ", a.shape.list(), " has a negative entry"});
+  for (int64_t d : a.shape) in.check(d >= 0, {"shape ", as_list(a.shape), " has a negative entry"});
   in.out(a.dtype, a.shape);
 }
 

@@ -23,7 +23,7 @@ OP(random_bits) = {
           const Ints& shape = in.attrs<RandomAttrs>().shape;
           check_key(in, 0);
           for (int64_t d : shape)
-            in.check(d >= 0, {"shape ", shape.list(), " has a negative entry"});
+            in.check(d >= 0, {"shape ", as_list(shape), " has a negative entry"});
           in.out(DType::i64, shape);
         },
     .ref =

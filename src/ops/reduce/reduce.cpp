@@ -34,7 +34,8 @@ Tensor widened(const Tensor& x) { return is_float(x.dtype()) ? x : cast(x, DType
 
 void infer_reduce_nonempty(Infer& in) {
   const auto& a = in.attrs<ReduceAttrs>();
-  in.check(reduced_count(in.shape(0), a) > 0, {"dimensions ", a.dims.list(), " have no elements"});
+  in.check(reduced_count(in.shape(0), a) > 0,
+           {"dimensions ", as_list(a.dims), " have no elements"});
   infer_reduce(in);
 }
 

@@ -47,7 +47,7 @@ OP(pad) = {
           const PadAttrs& a = in.attrs<PadAttrs>();
           const Shape& x = in.shape(0);
           in.check(a.low.size() == x.size() && a.high.size() == x.size(),
-                   {"low ", a.low.list(), " and high ", a.high.list(),
+                   {"low ", as_list(a.low), " and high ", as_list(a.high),
                     " need one entry for each of ", x.rank(), " dimensions"});
           in.check(
               a.mode == "constant" || a.mode == "reflect" || a.mode == "replicate" ||

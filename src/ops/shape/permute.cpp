@@ -25,12 +25,12 @@ OP(permute) = {
           const Ints& dims = in.attrs<PermuteAttrs>().dims;
           Shape out;
           std::vector<bool> seen(dims.size());
-          in.check(dims.rank() == in.rank(0),
-                   {"dims ", dims.list(), " do not name each of ", in.rank(0), " dimensions once"});
+          in.check(dims.rank() == in.rank(0), {"dims ", as_list(dims), " do not name each of ",
+                                               in.rank(0), " dimensions once"});
           for (int64_t d : dims) {
             in.check(
                 d >= 0 && d < in.rank(0) && !seen[static_cast<size_t>(d)],
-                {"dims ", dims.list(), " do not name each of ", in.rank(0), " dimensions once"});
+                {"dims ", as_list(dims), " do not name each of ", in.rank(0), " dimensions once"});
             seen[static_cast<size_t>(d)] = true;
             out.push_back(in.shape(0)[d]);
           }

@@ -62,7 +62,7 @@ OP(reshape) = {
     .infer =
         [](Infer& in) {
           const Shape& s = in.attrs<ReshapeAttrs>().shape;
-          for (int64_t d : s) in.check(d >= 0, {"shape ", s.list(), " has a negative entry"});
+          for (int64_t d : s) in.check(d >= 0, {"shape ", as_list(s), " has a negative entry"});
           in.check(s.numel() == in.shape(0).numel(),
                    {"cannot make ", s, " of ", in.shape(0).numel(), " elements"});
           in.out(in.dtype(0), s);

@@ -20,8 +20,8 @@ Ints all_steps(const Ints& steps, size_t rank) { return steps.empty() ? Ints(ran
 void check_box(const Infer& in, const SliceAttrs& a) {
   const Shape& x = in.shape(0);
   in.check(a.starts.size() == x.size() && a.sizes.size() == x.size() && a.steps.size() == x.size(),
-           {"starts ", a.starts.list(), ", sizes ", a.sizes.list(), " and steps ", a.steps.list(),
-            " need one entry for each of ", x.rank(), " dimensions"});
+           {"starts ", as_list(a.starts), ", sizes ", as_list(a.sizes), " and steps ",
+            as_list(a.steps), " need one entry for each of ", x.rank(), " dimensions"});
   for (int64_t d = 0; d < x.rank(); ++d) {
     in.check(a.steps[d] > 0, {"step ", a.steps[d], " of dimension ", d, " is not positive"});
     in.check(a.starts[d] >= 0 && a.sizes[d] >= 0 && a.starts[d] <= x[d] &&
@@ -231,7 +231,7 @@ Tensors split(In x, const Ints& sizes, int64_t dim) {
   int64_t at = 0;
   for (int64_t n : sizes) at += n;
   if (at != x->size(dim))
-    fail(Error::Kind::shape, {"[split] sizes ", sizes.list(), " do not add up to ", x->size(dim),
+    fail(Error::Kind::shape, {"[split] sizes ", as_list(sizes), " do not add up to ", x->size(dim),
                               ", the size of dimension ", dim, where()});
   Tensors parts;
   at = 0;

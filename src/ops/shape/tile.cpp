@@ -22,10 +22,10 @@ OP(tile) = {
         [](Infer& in) {
           const Ints& n = in.attrs<TileAttrs>().repeats;
           Shape out = in.shape(0);
-          in.check(n.size() == out.size(), {"repeats ", n.list(), " need one entry for each of ",
+          in.check(n.size() == out.size(), {"repeats ", as_list(n), " need one entry for each of ",
                                             out.rank(), " dimensions"});
           for (int64_t d = 0; d < out.rank(); ++d) {
-            in.check(n[d] >= 0, {"repeats ", n.list(), " has a negative entry"});
+            in.check(n[d] >= 0, {"repeats ", as_list(n), " has a negative entry"});
             out[d] *= n[d];
           }
           in.out(in.dtype(0), out);

@@ -32,8 +32,8 @@ void check(const Infer& in, const UnfoldAttrs& a, int64_t spatial) {
              {list->list(), " needs one entry for each of ", spatial, " spatial dimensions"});
   for (int64_t d = 0; d < spatial; ++d)
     in.check(a.kernel[d] > 0 && a.stride[d] > 0 && a.padding[d] >= 0 && a.dilation[d] > 0,
-             {"kernel ", a.kernel.list(), ", stride ", a.stride.list(), ", padding ",
-              a.padding.list(), " or dilation ", a.dilation.list(), " is out of range"});
+             {"kernel ", as_list(a.kernel), ", stride ", as_list(a.stride), ", padding ",
+              as_list(a.padding), " or dilation ", as_list(a.dilation), " is out of range"});
 }
 
 /// Entries of the padded dimension d: kernel offset x window position.
@@ -162,7 +162,7 @@ OP(fold) = {
           check(in, a, a.size.rank());
           int64_t kernel = 1, columns = 1;
           for (int64_t d = 0; d < a.size.rank(); ++d) {
-            in.check(a.size[d] >= 0, {"size ", a.size.list(), " has a negative entry"});
+            in.check(a.size[d] >= 0, {"size ", as_list(a.size), " has a negative entry"});
             kernel *= a.kernel[d];
             columns *= positions(a, d, a.size[d]);
           }
