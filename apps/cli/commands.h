@@ -22,6 +22,7 @@ struct EvalArgs {
   std::string model, data, part = "auto";
   int64_t top_k = 5;
   int workers = 1;
+  bool sparsity = false;  ///< also the share of zeros after each ReLU
   bool json = false;
 };
 int run_eval(const EvalArgs& a);

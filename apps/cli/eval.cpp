@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "cli/show.h"
+#include "nacre/meters.h"
 #include "train/terminal.h"
 
 namespace nacre::cli {
@@ -20,6 +21,17 @@ DatasetPtr choose(const DataSplits& d, std::string& part) {
   const DatasetPtr chosen = part == "test" ? d.test : part == "val" ? d.val : d.train;
   if (!chosen) fail(Error::Kind::usage, {"the data have no part '", part, "'"});
   return chosen;
+}
+
+/// Of the first 256 samples.
+std::vector<Sparsity> sparsity_of(Module& net, const DatasetPtr& data, const Transform& transform) {
+  LoaderOptions options;
+  options.batch = 256;
+  options.training = false;
+  DataLoader loader(data, transform, sequential(data->size()), options);
+  loader.start(0);
+  const auto b = loader.next();
+  return activation_sparsity(net, Tensor::from(b->x, b->shape));
 }
 
 }  // namespace
@@ -41,13 +53,23 @@ int run_eval(const EvalArgs& a) {
   const auto loss = m.info.extra.find("loss");
   const Evaluation e = evaluate(*m.net, chosen, Transform::parse(m.info.transform), 256, a.workers,
                                 loss == m.info.extra.end() ? "cross_entropy" : loss->second);
+  std::vector<Sparsity> sparsity;
+  if (a.sparsity) sparsity = sparsity_of(*m.net, chosen, Transform::parse(m.info.transform));
   if (a.json) {
     Json j = evaluation_json(e, a.top_k);
     j["part"] = part;
+    for (const Sparsity& s : sparsity) j["sparsity"][s.path] = s.zeros;
     std::printf("%s\n", print_json(j).c_str());
     return 0;
   }
   std::printf("%s, part %s\n", headline(e).c_str(), part.c_str());
+  if (!sparsity.empty()) {
+    TextTable zeros({"ReLU", "zeros"});
+    for (const Sparsity& s : sparsity) zeros.add({s.path, fixed(s.zeros)});
+    std::printf("\n%s\n", zeros.str().c_str());
+  } else if (a.sparsity) {
+    std::printf("the model has no ReLU\n");
+  }
   if (e.regression) return 0;
   if (a.top_k < static_cast<int64_t>(e.classes.size()))
     std::printf("top-%ld accuracy %.2f %%\n", static_cast<long>(a.top_k), 100 * e.top_k(a.top_k));

@@ -129,6 +129,8 @@ int run(int argc, char** argv) {
   e->add_option("--top-k", eval.top_k, "also the share of labels among the k best")
       ->check(CLI::PositiveNumber);
   e->add_option("--workers", eval.workers, "loader threads")->check(CLI::Range(0, 64));
+  e->add_flag("--sparsity", eval.sparsity,
+              "also the share of zero activations after each ReLU, on a batch");
   e->add_flag("--json", eval.json, "print the result as JSON");
   takes_plugins(e);
   e->callback([&] {

@@ -62,6 +62,18 @@ TEST_F(Cli, HelpShowsAnExample) {
   }
 }
 
+TEST_F(Cli, EvalShowsTheShareOfZerosAfterEachRelu) {
+  const auto r = nacre("eval " + model() + " --data " + digits() + " --sparsity --json");
+  ASSERT_EQ(r.code, 0) << r.output;
+  const Json zeros = parse_json(r.output, "output").at("sparsity");
+  for (const char* layer : {"conv1", "conv2", "fc1", "fc2"}) {
+    EXPECT_GT(zeros.at(layer).number(), 0.05) << r.output;
+    EXPECT_LT(zeros.at(layer).number(), 0.95) << r.output;
+  }
+  const auto text = nacre("eval " + model() + " --data " + digits() + " --sparsity");
+  EXPECT_TRUE(holds(text.output, "ReLU")) << text.output;
+}
+
 TEST_F(Cli, MistakesInOptionsAreOneLineAndCode2) {
   expect_one_line(nacre("train lenet5 --data x --speed 9"), 2, "--speed");
   expect_one_line(nacre("trian"), 2, "trian");
