@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -185,25 +187,54 @@ TEST(History, DiffOfSavedModelsIsExactAndAnyVersionComesBack) {
     EXPECT_EQ(versions[k].call({x})[0].to_vector<float>(), outputs[k]) << "version " << k;
 }
 
-TEST(Executor, ThreadsDoNotChangeResults) {
+/// Outputs and gradients of a small network in training mode.
+std::vector<double> outputs_and_gradients() {
   const auto net = make_model("cnn", "widths=8-16 dropout=0", Scope::init(Key(1)));
   const Tensor x = normal({16, 1, 16, 16}, Key(2));
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < 16; ++i) labels.push_back(i % 10);
+  Context ctx = Context::train(Key(3));
+  const Tensor y = (*net)(x, ctx);
+  std::vector<double> all = y.to_vector<double>();
+  const Tensor loss = cross_entropy(y, Tensor::from(labels, {16}));
+  for (const Tensor& g : grad(loss, values(net->trainable())))
+    for (const double v : g.to_vector<double>()) all.push_back(v);
+  return all;
+}
+
+TEST(Executor, ThreadsDoNotChangeResults) {
   const int before = num_threads();
   std::vector<double> want;
   for (const int threads : {1, 2, 8}) {
     set_num_threads(threads);
-    Context ctx = Context::train(Key(3));
-    const Tensor y = (*net)(x, ctx);
-    std::vector<double> all = y.to_vector<double>();
-    const Tensor loss = cross_entropy(y, Tensor::from(labels, {16}));
-    for (const Tensor& g : grad(loss, values(net->trainable())))
-      for (const double v : g.to_vector<double>()) all.push_back(v);
+    const auto all = outputs_and_gradients();
     if (want.empty()) want = all;
     expect_near(all, want, 1e-6);
   }
   set_num_threads(before);
+}
+
+TEST(Executor, TwoProcessesAgree) {
+  // The other process is this program again, told by a variable where to write.
+  const char* variable = "NACRE_TEST_RESULTS";
+  const auto mine = outputs_and_gradients();
+  if (const char* path = std::getenv(variable)) {
+    std::ofstream file(path);
+    file.precision(17);
+    for (const double v : mine) file << v << "\n";
+    return;
+  }
+  test::TempFolder folder;
+  const std::string path = folder / "results.txt";
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+  const std::string command = std::string(variable) + "='" + path + "' '" + program +
+                              "' --gtest_filter=Executor.TwoProcessesAgree --gtest_output= >" +
+                              (folder / "log.txt").string() + " 2>&1";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  std::ifstream file(path);
+  std::vector<double> other;
+  for (double v; file >> v;) other.push_back(v);
+  expect_near(other, mine, 1e-6);
 }
 
 TEST(Executor, NamesNoOp) {

@@ -1,6 +1,7 @@
 // Early stopping, and that a checkpoint brings back everything.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tools/shell.h"
@@ -92,6 +93,32 @@ TEST_P(EarlyStopping, HaltsWithinPatienceAndRestoresTheBestWeights) {
   whole.run();
   EXPECT_LE(1 - test.report.accuracy, last_error);
   EXPECT_LT(test.loss, last_loss);
+}
+
+TEST(EarlyStoppingInMemory, TheBestWeightsAreInTheCheckpoint) {
+  TempFolder folder;
+  const std::string path = folder / "after_the_best.safetensors";
+  TrainConfig c = config();
+  c.patience = 8;
+  const DataSplits data = overfitting();
+  Trainer* self = nullptr;
+  double least = INFINITY;
+  int64_t bad = 0;
+  TrainCallbacks callbacks;
+  callbacks.on_epoch = [&](const EpochInfo& i) {
+    bad = i.val_loss < least ? 0 : bad + 1;
+    least = std::min(least, i.val_loss);
+  };
+  callbacks.on_step = [&](const StepInfo&) {
+    if (bad == 7) self->save_checkpoint(path);  // in the last epoch, long after the best
+  };
+  Trainer whole(c, data, callbacks);
+  self = &whole;
+  whole.run();
+  Trainer rest(c, data);
+  rest.load_checkpoint(path);
+  rest.run();
+  EXPECT_EQ(weights(rest.model()), weights(whole.model()));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EarlyStopping, testing::Bool(), [](const auto& info) {
