@@ -53,7 +53,9 @@ const Means& plain() {
 }
 
 // Measured on this net: none 0.9675 (calibration error 0.0215), cutout 0.9709, mixup 0.9772
-// (0.0153), sample pairing 0.9765.
+// (0.0153), sample pairing 0.9765. Net and strengths were found by trial on these seeds, and the
+// differences are of 10 to 29 pictures in 2,985: others, such as black squares of 2 or 3 pixels,
+// gave less than none, and mixup(0.2) of all batches calibrates worse.
 TEST(Augment, CutoutIsNotBelowNone) { EXPECT_GE(means("cutout(3)").accuracy, plain().accuracy); }
 
 TEST(Augment, MixupIsNotBelowNoneAndCalibratesBetter) {
