@@ -47,6 +47,31 @@ TEST(Execution, TrainingStepsTakeNoNewBlocksAndNoNewPlans) {
   EXPECT_LT(model.step(), first);
 }
 
+TEST(Execution, AScheduleAndDropoutCostOneCompilation) {
+  const auto net = make_model("mlp", "in=16 hidden=8 dropout=0.5", Scope::init(Key(0)));
+  AdamW optimizer(net->trainable(), {});
+  Tensor x = normal({4, 16}, Key(1)), y = Tensor::from(labels(4), {4});
+  eval(x);
+  clear_plans();
+  const auto rates = schedule::cosine(0.1, 40);
+  for (int64_t t = 0; t < 40; ++t) {
+    const auto start = plan_stats();
+    Context ctx = Context::train(Key(static_cast<uint64_t>(t)));
+    const Tensor loss = cross_entropy((*net)(x, ctx), y);
+    optimizer.set_lr(rates->at(t));
+    optimizer.step(grad(loss, values(net->trainable())));
+    ctx.commit();
+    State* states[] = {net->state().get(), optimizer.state().get()};
+    const auto before = plan_stats();
+    State::commit(states, {loss});
+    const auto after = plan_stats();
+    EXPECT_EQ(after.compilations - before.compilations, t == 0 ? 1u : 0u);
+    // The first step also makes the optimiser's slots and the key of each mask.
+    EXPECT_LE(before.compilations - start.compilations, t == 0 ? 4u : 0u);
+    EXPECT_LE(after.plain - start.plain, t == 0 ? 3u : 0u);
+  }
+}
+
 TEST(Execution, ManyShapesCompileLittleAndKeepFewPlans) {
   clear_plans();
   const auto before = plan_stats();
