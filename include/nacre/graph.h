@@ -31,7 +31,7 @@ class Graph {
 
   const Tensors& inputs() const { return inputs_; }
   const Tensors& outputs() const { return outputs_; }
-  /// Nodes in an order in which inputs come first.
+  /// Nodes in the order in which they were made, inputs first.
   std::vector<Node*> nodes() const;
   /// Of the structure and of the values of small constants; equal graphs have equal hashes in every
   /// process.

@@ -59,7 +59,7 @@ class Lowering {
     for (const Node* n : order()) lower(n);
     results();
     lifetimes();
-    share();
+    if (options_.share_memory) share();
     place();
     return finish();
   }
@@ -278,7 +278,7 @@ class Lowering {
       const auto size = static_cast<int64_t>((b.bytes + 63) / 64 * 64);
       busy.clear();
       for (const Buffer* p : placed)
-        if (p->first <= b.last && b.first <= p->last)
+        if (!options_.share_memory || (p->first <= b.last && b.first <= p->last))
           busy.emplace_back(p->offset, p->offset + static_cast<int64_t>((p->bytes + 63) / 64 * 64));
       std::sort(busy.begin(), busy.end());
       int64_t at = 0;

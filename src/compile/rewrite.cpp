@@ -12,17 +12,13 @@ Graph rewrite(const Graph& graph, const RewriteRule& rule) {
   for (Node* n : graph.nodes()) {
     if (!n->op || n->evaluated) continue;
     Tensors in;
-    bool changed = false;
-    for (const Tensor& t : n->inputs) {
-      in.push_back(mapped(t));
-      changed = changed || !same(in.back(), t);
-    }
+    for (const Tensor& t : n->inputs) in.push_back(mapped(t));
     Tensors out = rule(*n, in);
-    if (out.empty() && changed) {
+    if (out.empty()) {  // made again even if nothing changed, which keeps the order of all nodes
       Node* c = clone(*n, in);
       for (uint32_t k = 0; k < c->outputs.size(); ++k) out.emplace_back(c, k);
     }
-    if (!out.empty()) made.emplace(n, std::move(out));
+    made.emplace(n, std::move(out));
   }
   Tensors outputs;
   for (const Tensor& t : graph.outputs()) outputs.push_back(mapped(t));

@@ -140,16 +140,18 @@ Tensors Graph::call(const Tensors& inputs) const {
   return result;
 }
 
-std::vector<Node*> Graph::nodes() const {
-  Tensors roots = inputs_;
-  roots.insert(roots.end(), outputs_.begin(), outputs_.end());
+std::vector<Node*> Graph::nodes() const { return as_recorded(topological(*this)); }
+
+std::vector<Node*> topological(const Graph& graph) {
+  Tensors roots = graph.inputs();
+  roots.insert(roots.end(), graph.outputs().begin(), graph.outputs().end());
   return topological(roots);
 }
 
 uint64_t Graph::hash() const {
   std::unordered_map<const Node*, uint64_t> position;
   uint64_t h = inputs_.size();
-  for (const Node* n : nodes()) {
+  for (const Node* n : topological(*this)) {
     uint64_t own = n->op ? n->hash : n->evaluated ? content_hash(n) : n->hash;
     if (n->op && !n->evaluated)
       for (const Tensor& t : n->inputs) own = mix(own, position[t.node()] * 16 + t.index());

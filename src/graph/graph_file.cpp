@@ -186,7 +186,7 @@ struct Entry {
 
 std::vector<Entry> entries(const Graph& g) {
   std::vector<Entry> list;
-  for (Node* n : g.nodes()) {
+  for (Node* n : topological(g)) {
     Entry e{n, n->hash, {}};
     if (n->op && !n->evaluated) {
       e.text = n->op->name;

@@ -71,7 +71,7 @@ class Node {
   bool leaf_of_grad = false;
   bool weak = false;               ///< a C++ number whose type gives way
   uint64_t trace = 0;              ///< the Tracing during which it was made; 0: none
-  uint64_t serial = 0;             ///< counts the nodes that this thread made
+  uint64_t serial = 0;             ///< the order in which nodes were made, by any thread
   int placeholder = -1;            ///< position among the inputs of a Graph
   double number = 0;               ///< value of a weak scalar
   std::atomic<uint32_t> holds{0};  ///< references that do not count as uses (see Parameter)
@@ -99,7 +99,7 @@ std::recursive_mutex& graph_mutex();
 /// A fresh value for Node::mark. Call with the mutex held.
 uint64_t next_mark();
 
-/// Serial number of the node that this thread made last.
+/// Serial number of the node that was made last.
 uint64_t last_serial();
 
 /// The node again on other inputs of the same types and shapes.
@@ -148,9 +148,14 @@ Graph trace_closed(const std::function<Tensors(const Tensors&)>& f, const Tensor
 /// NACRE_EAGER=1, or set_eager: each op runs at once with the passes off.
 bool eager();
 
-/// Nodes without pending inputs first. Iterative, so that deep graphs do not exhaust the stack.
-/// Evaluated nodes are not entered.
+/// The nodes below the roots, inputs first, in an order that depends on nothing but the graph.
+/// Iterative, so that deep graphs do not exhaust the stack. Evaluated nodes are not entered.
 std::vector<Node*> topological(std::span<const Tensor> roots);
+std::vector<Node*> topological(const Graph& graph);
+/// The nodes in the order in which they were made, inputs first too. Compiled in this order, values
+/// are used as soon as in the program: the gradient of a weight is taken while the activation that
+/// it needs is still there, and what a checkpoint computes again comes late.
+std::vector<Node*> as_recorded(std::vector<Node*> nodes);
 
 /// Where messages say things happened: " in conv1 (LeNet5) at train.cpp:41"; "" if nothing is
 /// known.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <mutex>
@@ -14,7 +15,8 @@ std::source_location last_user_site() { return In::user_site; }
 namespace {
 
 thread_local bool no_grad = false;
-thread_local uint64_t current_trace = 0, serial = 0;
+thread_local uint64_t current_trace = 0;
+std::atomic<uint64_t> serial{0};
 thread_local const std::string* module_path = nullptr;
 
 [[noreturn]] void undefined() {
@@ -38,7 +40,7 @@ Node* new_node(size_t inputs, size_t outputs) {
   n->outputs.allocate(outputs);
   n->site = last_user_site();
   n->trace = current_trace;
-  n->serial = ++serial;
+  n->serial = serial.fetch_add(1, std::memory_order_relaxed) + 1;
   return n;
 }
 
@@ -240,6 +242,12 @@ std::vector<Node*> topological(std::span<const Tensor> roots) {
   return order;
 }
 
+std::vector<Node*> as_recorded(std::vector<Node*> nodes) {
+  std::sort(nodes.begin(), nodes.end(),
+            [](const Node* a, const Node* b) { return a->serial < b->serial; });
+  return nodes;
+}
+
 // ---- handles
 
 Tensor::Tensor(double v) : Tensor(number(v, static_cast<int64_t>(v), DType::f32, true)) {}
@@ -324,7 +332,7 @@ Tensor Tensor::as_leaf() const {
   return Tensor(n, 0);
 }
 
-uint64_t last_serial() { return serial; }
+uint64_t last_serial() { return serial.load(std::memory_order_relaxed); }
 
 Node* clone(const Node& n, std::span<const Tensor> inputs) {
   Node* c = new_node(inputs.size(), n.outputs.size());

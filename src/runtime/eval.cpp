@@ -197,15 +197,16 @@ Graph capture(const Work& w) {
       leaf_outputs.back().push_back(inputs.back());
     }
   }
+  made.resize(w.order.size());
   Tensors in;
-  for (const Node* n : w.order) {
+  for (const Node* n : as_recorded(w.order)) {
     in.clear();
     for (const Tensor& t : n->inputs) {
       const uint32_t p = t.node()->position;
       in.push_back(t.node()->evaluated ? leaf_outputs[p][t.index()]
                                        : Tensor(made[p].node(), t.index()));
     }
-    made.emplace_back(clone(*n, in), 0);
+    made[n->position] = Tensor(clone(*n, in), 0);
   }
   Tensors outputs;
   for (const auto& [n, k] : w.outputs) outputs.emplace_back(made[n->position].node(), k);
