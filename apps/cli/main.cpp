@@ -1,6 +1,9 @@
 // nacre: the command line. Reading of options is here, the work is in one file per command.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <new>
 
@@ -250,10 +253,20 @@ int run(int argc, char** argv) {
   return code;
 }
 
+/// Waiting threads of the OpenMP runtime spin for milliseconds, which on a busy machine takes the
+/// processor from those they wait for (docs/architecture.md has figures). The runtime reads its
+/// settings when it is loaded, hence the second start; if that fails, things are merely slower.
+void limit_spinning(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  setenv("GOMP_SPINCOUNT", "10000", 1);
+  execv("/proc/self/exe", argv);
+}
+
 }  // namespace
 }  // namespace nacre::cli
 
 int main(int argc, char** argv) {
+  nacre::cli::limit_spinning(argv);
   nacre::install_stop_signals();
   try {
     return nacre::cli::run(argc, argv);
