@@ -58,6 +58,7 @@ class Optimizer {
   double lr_;
   int64_t steps_ = 0;
   std::shared_ptr<State> state_ = std::make_shared<State>();
+  std::vector<std::pair<std::string, std::vector<Variable>>> slots_;  ///< found without names
 };
 
 // Each struct of options has the defaults of PyTorch's optimiser of that name.

@@ -102,6 +102,9 @@ uint64_t next_mark();
 /// Serial number of the node that was made last.
 uint64_t last_serial();
 
+/// As make, taking the handles out of `in`.
+Tensor make_from(const OpDef& op, Attrs attrs, std::span<Tensor> in);
+
 /// The node again on other inputs of the same types and shapes.
 Node* clone(const Node& n, std::span<const Tensor> inputs);
 

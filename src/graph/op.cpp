@@ -46,7 +46,7 @@ namespace {
 Shape broadcast_all(const Infer& in) {
   Shape s = in.shape(0);
   for (size_t i = 1; i < in.inputs(); ++i) {
-    if (in.shape(i) == s) continue;
+    if (in.shape(i).empty() || in.shape(i) == s) continue;
     try {
       s = broadcast_shapes(s, in.shape(i));
     } catch (const Error& e) {

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <vector>
 
+#include "base/spare.h"
+
 namespace nacre {
 namespace {
 
@@ -12,7 +14,6 @@ namespace {
 struct Cache {
   std::mutex mutex;
   std::vector<void*> blocks[128];
-  std::vector<Storage*> headers;
   MemoryStats stats;
   size_t cached = 0;
 };
@@ -29,7 +30,6 @@ struct Class {
 };
 
 Class size_class(size_t bytes) {
-  if (bytes <= 64) return {0, 64};
   const int log = std::bit_width(bytes - 1) - 1;  // 2^log < bytes <= 2^(log+1)
   const size_t half = (size_t{1} << log) + (size_t{1} << (log - 1));
   const size_t index = static_cast<size_t>(2 * log);
@@ -38,45 +38,45 @@ Class size_class(size_t bytes) {
 
 }  // namespace
 
+using SpareStorages = Spare<sizeof(Storage), alignof(Storage)>;
+void* Storage::operator new(size_t) { return SpareStorages::take(); }
+void Storage::operator delete(void* p) { SpareStorages::give(p); }
+
 Storage* Storage::allocate(size_t bytes) {
+  auto s = new Storage;
+  s->owned_ = true;
+  s->bytes_ = bytes;
+  if (bytes <= kSmall) {
+    s->data_ = s->small_;
+    return s;
+  }
   const Class c = size_class(bytes);
+  s->capacity_ = c.bytes;
   Cache& k = cache();
-  void* data = nullptr;
-  Storage* s = nullptr;
   {
     std::lock_guard lock(k.mutex);
     auto& list = k.blocks[c.index];
     if (!list.empty()) {
-      data = list.back();
+      s->data_ = list.back();
       list.pop_back();
       k.cached -= c.bytes;
     } else {
       ++k.stats.heap_blocks;
     }
-    if (!k.headers.empty()) {
-      s = k.headers.back();
-      k.headers.pop_back();
-    }
     k.stats.live += c.bytes;
     k.stats.peak = std::max(k.stats.peak, k.stats.live);
   }
-  if (!data)
-    data = bytes > (size_t{1} << 62) ? nullptr : std::aligned_alloc(64, (c.bytes + 63) / 64 * 64);
-  if (!data) {
+  if (!s->data_ && bytes <= (size_t{1} << 62))
+    s->data_ = std::aligned_alloc(64, (c.bytes + 63) / 64 * 64);
+  if (!s->data_) {
     {
       std::lock_guard lock(k.mutex);
       k.stats.live -= c.bytes;
-      if (s) k.headers.push_back(s);
     }
+    delete s;
     trim_memory();
     fail(Error::Kind::memory, {"out of memory: ", bytes, " bytes for one tensor"});
   }
-  if (!s) s = new Storage;
-  s->refs_ = 1;
-  s->owned_ = true;
-  s->data_ = data;
-  s->bytes_ = bytes;
-  s->capacity_ = c.bytes;
   return s;
 }
 
@@ -91,21 +91,18 @@ Storage* Storage::wrap(std::shared_ptr<const void> owner, const void* data, size
 void Storage::poison(std::string why) { poison_ = std::make_unique<std::string>(std::move(why)); }
 
 void Storage::destroy() {
-  if (!owned_) {
-    delete this;
-    return;
+  if (capacity_) {
+    Cache& k = cache();
+    std::lock_guard lock(k.mutex);
+    k.stats.live -= capacity_;
+    if (k.cached + capacity_ <= kCacheCap) {
+      k.blocks[size_class(bytes_).index].push_back(data_);
+      k.cached += capacity_;
+    } else {
+      std::free(data_);
+    }
   }
-  poison_.reset();
-  Cache& k = cache();
-  std::lock_guard lock(k.mutex);
-  k.stats.live -= capacity_;
-  if (k.cached + capacity_ <= kCacheCap) {
-    k.blocks[size_class(bytes_).index].push_back(data_);
-    k.cached += capacity_;
-  } else {
-    std::free(data_);
-  }
-  k.headers.push_back(this);
+  delete this;
 }
 
 MemoryStats memory_stats() {

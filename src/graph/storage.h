@@ -34,6 +34,8 @@ class Storage {
  private:
   Storage() = default;
   ~Storage() = default;
+  static void* operator new(size_t);
+  static void operator delete(void* p);
   void destroy();
   std::atomic<uint32_t> refs_{1};
   bool owned_ = false;
@@ -41,6 +43,8 @@ class Storage {
   size_t bytes_ = 0, capacity_ = 0;
   std::shared_ptr<const void> owner_;
   std::unique_ptr<std::string> poison_;
+  static constexpr size_t kSmall = 64;
+  alignas(kSmall) unsigned char small_[kSmall];  ///< blocks of up to kSmall bytes lie here
 };
 
 /// Intrusive pointer to a class with retain() and release().
@@ -73,8 +77,8 @@ class RefPtr {
   T* p_ = nullptr;
 };
 
-/// Bytes held by live storages, and the highest that this has been; blocks taken from the heap
-/// since the start.
+/// Bytes held by live storages of more than 64 bytes, and the highest that this has been; blocks
+/// taken from the heap since the start.
 struct MemoryStats {
   size_t live = 0, peak = 0, heap_blocks = 0;
 };

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <ostream>
 
+#include "base/spare.h"
 #include "graph/node.h"
 
 namespace nacre {
@@ -24,14 +25,14 @@ thread_local const std::string* module_path = nullptr;
 }
 
 int64_t checked_numel(const Shape& shape) {
-  __int128 n = 1;
+  constexpr int64_t kMost = int64_t{1} << 48;
+  int64_t n = 1;
   for (int64_t d : shape) {
     if (d < 0) fail(Error::Kind::shape, {"a shape has a negative dimension: ", as_list(shape)});
-    n *= d;
-    if (n > (__int128{1} << 48))
+    if (__builtin_mul_overflow(n, d, &n) || n > kMost)
       fail(Error::Kind::memory, {"a shape is too large: ", as_list(shape)});
   }
-  return static_cast<int64_t>(n);
+  return n;
 }
 
 Node* new_node(size_t inputs, size_t outputs) {
@@ -89,46 +90,9 @@ Tensor number(double v, int64_t i, DType dtype, bool weak) {
 
 // ---- nodes
 
-namespace {
-
-/// Nodes come and go by the hundred in each training step, so each thread keeps some.
-struct SpareNodes {
-  static constexpr size_t kCap = 8192;
-  std::vector<void*> list;
-  SpareNodes() { list.reserve(kCap); }
-  ~SpareNodes();
-};
-thread_local bool spare_nodes_gone = false;
-SpareNodes::~SpareNodes() {
-  spare_nodes_gone = true;
-  for (void* p : list) ::operator delete(p);
-}
-SpareNodes* spare_nodes() {
-#ifdef __SANITIZE_ADDRESS__
-  return nullptr;  // so that a use after release is seen
-#else
-  if (spare_nodes_gone) return nullptr;
-  thread_local SpareNodes spare;
-  return &spare;
-#endif
-}
-
-}  // namespace
-
-void* Node::operator new(size_t bytes) {
-  SpareNodes* spare = spare_nodes();
-  if (!spare || spare->list.empty()) return ::operator new(bytes);
-  void* p = spare->list.back();
-  spare->list.pop_back();
-  return p;
-}
-void Node::operator delete(void* p) {
-  SpareNodes* spare = spare_nodes();
-  if (spare && spare->list.size() < SpareNodes::kCap)
-    spare->list.push_back(p);
-  else
-    ::operator delete(p);
-}
+using SpareNodes = Spare<sizeof(Node), alignof(Node)>;
+void* Node::operator new(size_t) { return SpareNodes::take(); }
+void Node::operator delete(void* p) { SpareNodes::give(p); }
 
 void Node::destroy(Node* n) {
   // A long chain of nodes is released by a loop, not by recursion.
@@ -353,7 +317,9 @@ Node* clone(const Node& n, std::span<const Tensor> inputs) {
 
 namespace {
 
-Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
+/// Takes the handles out of `movable` if it is given; it then is `in`.
+Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in,
+                Tensor* movable = nullptr) {
   bool tracked = false;
   for (const Tensor& t : in) {
     if (!t.defined())
@@ -377,7 +343,7 @@ Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
   n->attrs = std::move(attrs);
   n->hash = h;
   n->tracked = tracked && !no_grad;
-  for (size_t i = 0; i < in.size(); ++i) n->inputs[i] = in[i];
+  for (size_t i = 0; i < in.size(); ++i) n->inputs[i] = movable ? std::move(movable[i]) : in[i];
   infer.outs.swap(spare);
   return n;
 }
@@ -386,6 +352,12 @@ Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
 
 Tensor make(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
   Tensor t(make_node(op, std::move(attrs), in), 0);
+  if (eager() && !tracing()) eval(t);
+  return t;
+}
+
+Tensor make_from(const OpDef& op, Attrs attrs, std::span<Tensor> in) {
+  Tensor t(make_node(op, std::move(attrs), in, in.data()), 0);
   if (eager() && !tracing()) eval(t);
   return t;
 }

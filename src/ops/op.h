@@ -14,6 +14,12 @@ namespace nacre {
 std::pair<Tensor, Tensor> unify(const Tensor& a, const Tensor& b);
 /// As unify, and integers become f32: for ops such as division whose result is floating.
 std::pair<Tensor, Tensor> unify_float(const Tensor& a, const Tensor& b);
+/// A node of two operands: make(op_add, unify(a, b)).
+inline Tensor make(const OpDef& op, std::pair<Tensor, Tensor> in) {
+  Tensor both[] = {std::move(in.first), std::move(in.second)};
+  return make_from(op, Attrs(), both);
+}
+
 /// Integers and bool become f32, floating tensors stay.
 Tensor as_float(const Tensor& t);
 

@@ -1,5 +1,7 @@
 #include "nacre/optim.h"
 
+#include <algorithm>
+
 #include "graph/node.h"
 
 namespace nacre {
@@ -18,17 +20,22 @@ void Optimizer::set_lr_scales(std::vector<double> scales) {
 }
 
 Variable Optimizer::slot(const char* name, size_t i, double initial) {
+  auto at = std::find_if(slots_.begin(), slots_.end(), [&](auto& s) { return s.first == name; });
+  if (at == slots_.end()) at = slots_.emplace(at, name, std::vector<Variable>(parameters_.size()));
+  Variable& v = at->second[i];
+  if (v.defined()) return v;
   const std::string full = std::string(name) + "." + parameters_[i].name();
-  Variable v = state_->find(full);
+  v = state_->find(full);
   if (v.defined()) return v;
   const Tensor& p = parameters_[i].value();
   Tensor value = nacre::full(p.shape(), initial, p.dtype());
   eval(value);
-  return state_->add(full, value, false);
+  return v = state_->add(full, value, false);
 }
 
 void Optimizer::reset() {
   state_ = std::make_shared<State>();
+  slots_.clear();
   steps_ = 0;
 }
 

@@ -81,9 +81,6 @@ OP(matmul) = {
         },
 };
 
-Tensor matmul(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_matmul, {x, y});
-}
+Tensor matmul(In a, In b) { return make(op_matmul, unify(a, b)); }
 
 }  // namespace nacre

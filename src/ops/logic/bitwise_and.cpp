@@ -29,9 +29,6 @@ OP(bitwise_and) = {
         },
 };
 
-Tensor bitwise_and(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_bitwise_and, {x, y});
-}
+Tensor bitwise_and(In a, In b) { return make(op_bitwise_and, unify(a, b)); }
 
 }  // namespace nacre

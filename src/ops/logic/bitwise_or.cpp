@@ -29,9 +29,6 @@ OP(bitwise_or) = {
         },
 };
 
-Tensor bitwise_or(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_bitwise_or, {x, y});
-}
+Tensor bitwise_or(In a, In b) { return make(op_bitwise_or, unify(a, b)); }
 
 }  // namespace nacre

@@ -29,9 +29,6 @@ OP(bitwise_xor) = {
         },
 };
 
-Tensor bitwise_xor(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_bitwise_xor, {x, y});
-}
+Tensor bitwise_xor(In a, In b) { return make(op_bitwise_xor, unify(a, b)); }
 
 }  // namespace nacre

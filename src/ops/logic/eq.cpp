@@ -22,9 +22,6 @@ OP(eq) = {
         },
 };
 
-Tensor eq(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_eq, {x, y});
-}
+Tensor eq(In a, In b) { return make(op_eq, unify(a, b)); }
 
 }  // namespace nacre

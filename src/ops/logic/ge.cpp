@@ -22,9 +22,6 @@ OP(ge) = {
         },
 };
 
-Tensor ge(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_ge, {x, y});
-}
+Tensor ge(In a, In b) { return make(op_ge, unify(a, b)); }
 
 }  // namespace nacre

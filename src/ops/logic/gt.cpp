@@ -22,9 +22,6 @@ OP(gt) = {
         },
 };
 
-Tensor gt(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_gt, {x, y});
-}
+Tensor gt(In a, In b) { return make(op_gt, unify(a, b)); }
 
 }  // namespace nacre

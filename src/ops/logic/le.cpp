@@ -22,9 +22,6 @@ OP(le) = {
         },
 };
 
-Tensor le(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_le, {x, y});
-}
+Tensor le(In a, In b) { return make(op_le, unify(a, b)); }
 
 }  // namespace nacre

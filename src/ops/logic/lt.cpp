@@ -22,9 +22,6 @@ OP(lt) = {
         },
 };
 
-Tensor lt(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_lt, {x, y});
-}
+Tensor lt(In a, In b) { return make(op_lt, unify(a, b)); }
 
 }  // namespace nacre

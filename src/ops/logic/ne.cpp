@@ -22,9 +22,6 @@ OP(ne) = {
         },
 };
 
-Tensor ne(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_ne, {x, y});
-}
+Tensor ne(In a, In b) { return make(op_ne, unify(a, b)); }
 
 }  // namespace nacre

@@ -38,9 +38,6 @@ OP(shift_left) = {
         },
 };
 
-Tensor shift_left(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_shift_left, {x, y});
-}
+Tensor shift_left(In a, In b) { return make(op_shift_left, unify(a, b)); }
 
 }  // namespace nacre

@@ -29,9 +29,6 @@ OP(shift_right) = {
         },
 };
 
-Tensor shift_right(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_shift_right, {x, y});
-}
+Tensor shift_right(In a, In b) { return make(op_shift_right, unify(a, b)); }
 
 }  // namespace nacre

@@ -29,9 +29,6 @@ OP(add) = {
         },
 };
 
-Tensor add(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_add, {x, y});
-}
+Tensor add(In a, In b) { return make(op_add, unify(a, b)); }
 
 }  // namespace nacre

@@ -32,9 +32,6 @@ OP(atan2) = {
         },
 };
 
-Tensor atan2(In a, In b) {
-  const auto [x, y] = unify_float(a, b);
-  return make(op_atan2, {x, y});
-}
+Tensor atan2(In a, In b) { return make(op_atan2, unify_float(a, b)); }
 
 }  // namespace nacre

@@ -27,9 +27,6 @@ OP(copysign) = {
         },
 };
 
-Tensor copysign(In a, In b) {
-  const auto [x, y] = unify_float(a, b);
-  return make(op_copysign, {x, y});
-}
+Tensor copysign(In a, In b) { return make(op_copysign, unify_float(a, b)); }
 
 }  // namespace nacre

@@ -27,9 +27,6 @@ OP(div) = {
         },
 };
 
-Tensor div(In a, In b) {
-  const auto [x, y] = unify_float(a, b);
-  return make(op_div, {x, y});
-}
+Tensor div(In a, In b) { return make(op_div, unify_float(a, b)); }
 
 }  // namespace nacre

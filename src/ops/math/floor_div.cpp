@@ -44,9 +44,6 @@ OP(floor_div) = {
         },
 };
 
-Tensor floor_div(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_floor_div, {x, y});
-}
+Tensor floor_div(In a, In b) { return make(op_floor_div, unify(a, b)); }
 
 }  // namespace nacre

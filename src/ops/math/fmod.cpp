@@ -35,9 +35,6 @@ OP(fmod) = {
         },
 };
 
-Tensor fmod(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_fmod, {x, y});
-}
+Tensor fmod(In a, In b) { return make(op_fmod, unify(a, b)); }
 
 }  // namespace nacre

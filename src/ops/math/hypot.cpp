@@ -32,9 +32,6 @@ OP(hypot) = {
         },
 };
 
-Tensor hypot(In a, In b) {
-  const auto [x, y] = unify_float(a, b);
-  return make(op_hypot, {x, y});
-}
+Tensor hypot(In a, In b) { return make(op_hypot, unify_float(a, b)); }
 
 }  // namespace nacre

@@ -61,9 +61,6 @@ OP(logaddexp) = {
         },
 };
 
-Tensor logaddexp(In a, In b) {
-  const auto [x, y] = unify_float(a, b);
-  return make(op_logaddexp, {x, y});
-}
+Tensor logaddexp(In a, In b) { return make(op_logaddexp, unify_float(a, b)); }
 
 }  // namespace nacre

@@ -35,9 +35,6 @@ OP(maximum) = {
         },
 };
 
-Tensor maximum(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_maximum, {x, y});
-}
+Tensor maximum(In a, In b) { return make(op_maximum, unify(a, b)); }
 
 }  // namespace nacre

@@ -35,9 +35,6 @@ OP(minimum) = {
         },
 };
 
-Tensor minimum(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_minimum, {x, y});
-}
+Tensor minimum(In a, In b) { return make(op_minimum, unify(a, b)); }
 
 }  // namespace nacre

@@ -30,9 +30,6 @@ OP(mul) = {
         },
 };
 
-Tensor mul(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_mul, {x, y});
-}
+Tensor mul(In a, In b) { return make(op_mul, unify(a, b)); }
 
 }  // namespace nacre

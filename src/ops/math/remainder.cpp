@@ -45,9 +45,6 @@ OP(remainder) = {
         },
 };
 
-Tensor remainder(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_remainder, {x, y});
-}
+Tensor remainder(In a, In b) { return make(op_remainder, unify(a, b)); }
 
 }  // namespace nacre

@@ -30,9 +30,6 @@ OP(sub) = {
         },
 };
 
-Tensor sub(In a, In b) {
-  const auto [x, y] = unify(a, b);
-  return make(op_sub, {x, y});
-}
+Tensor sub(In a, In b) { return make(op_sub, unify(a, b)); }
 
 }  // namespace nacre

@@ -40,9 +40,6 @@ OP(xlogy) = {
         },
 };
 
-Tensor xlogy(In a, In b) {
-  const auto [x, y] = unify_float(a, b);
-  return make(op_xlogy, {x, y});
-}
+Tensor xlogy(In a, In b) { return make(op_xlogy, unify_float(a, b)); }
 
 }  // namespace nacre
