@@ -118,6 +118,10 @@ NACRE_LAPACK(float, s)
 NACRE_LAPACK(double, d)
 #undef NACRE_LAPACK
 
-std::string version() { return openblas_get_config(); }
+std::string version() {
+  std::string config = openblas_get_config();  // "OpenBLAS 0.3.21 NO_LAPACKE ... "
+  const size_t end = config.find(' ', config.find(' ') + 1);
+  return config.substr(0, end) + " with kernels for " + openblas_get_corename();
+}
 
 }  // namespace nacre::cpu::blas
