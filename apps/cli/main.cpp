@@ -7,6 +7,7 @@
 #include <map>
 #include <new>
 
+#include "backends/cpu/info.h"
 #include "base/log.h"
 #include "base/parallel.h"
 #include "base/progress.h"
@@ -253,20 +254,19 @@ int run(int argc, char** argv) {
   return code;
 }
 
-/// Waiting threads of the OpenMP runtime spin for milliseconds, which on a busy machine takes the
-/// processor from those they wait for (docs/architecture.md has figures). The runtime reads its
-/// settings when it is loaded, hence the second start; if that fails, things are merely slower.
-void limit_spinning(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
-  setenv("GOMP_SPINCOUNT", "10000", 1);
-  execv("/proc/self/exe", argv);
+/// The libraries read some settings only when they are loaded, hence the second start; if that
+/// fails, things are merely slower.
+void start_again_if_better(char** argv) {
+  const auto settings = cpu::better_environment();
+  for (const auto& [name, value] : settings) setenv(name, value.c_str(), 1);
+  if (!settings.empty()) execv("/proc/self/exe", argv);
 }
 
 }  // namespace
 }  // namespace nacre::cli
 
 int main(int argc, char** argv) {
-  nacre::cli::limit_spinning(argv);
+  nacre::cli::start_again_if_better(argv);
   nacre::install_stop_signals();
   try {
     return nacre::cli::run(argc, argv);

@@ -5,6 +5,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "base/parallel.h"
 
@@ -122,6 +123,18 @@ std::string version() {
   std::string config = openblas_get_config();  // "OpenBLAS 0.3.21 NO_LAPACKE ... "
   const size_t end = config.find(' ', config.find(' ') + 1);
   return config.substr(0, end) + " with kernels for " + openblas_get_corename();
+}
+
+std::string better_core() {
+#if defined(__x86_64__)
+  if (std::string_view(openblas_get_corename()) != "Prescott") return {};
+  if (__builtin_cpu_supports("avx512bf16")) return "Cooperlake";
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq"))
+    return "SkylakeX";
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
+#endif
+  return {};
 }
 
 }  // namespace nacre::cpu::blas

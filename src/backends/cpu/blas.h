@@ -62,5 +62,8 @@ int64_t lq_work(int64_t m, int64_t n, double);
 
 /// "OpenBLAS 0.3.21 ...".
 std::string version();
+/// The kernels to ask for by OPENBLAS_CORETYPE, where the library took its slowest because it does
+/// not know this newer processor; "" where it did well.
+std::string better_core();
 
 }  // namespace nacre::cpu::blas

@@ -1,9 +1,21 @@
 #include "backends/cpu/info.h"
 
+#include <cstdlib>
+
 #include "backends/cpu/blas.h"
 #include "backends/cpu/dnnl.h"
 
 namespace nacre::cpu {
+
+std::vector<std::pair<const char*, std::string>> better_environment() {
+  std::vector<std::pair<const char*, std::string>> list;
+  if (!std::getenv("OMP_WAIT_POLICY") && !std::getenv("GOMP_SPINCOUNT"))
+    list.emplace_back("GOMP_SPINCOUNT", "10000");
+  if (const std::string core = blas::better_core();
+      !core.empty() && !std::getenv("OPENBLAS_CORETYPE"))
+    list.emplace_back("OPENBLAS_CORETYPE", core);
+  return list;
+}
 
 std::string libraries() { return dnnl::version() + ", " + blas::version(); }
 

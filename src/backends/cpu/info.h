@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace nacre::cpu {
 
@@ -9,5 +11,8 @@ namespace nacre::cpu {
 std::string vector_units();
 /// "oneDNN 2.6.3, OpenBLAS 0.3.21".
 std::string libraries();
+/// Settings of the environment with which the libraries would run faster here (names, values),
+/// without those that are set. They take effect when the program starts.
+std::vector<std::pair<const char*, std::string>> better_environment();
 
 }  // namespace nacre::cpu
