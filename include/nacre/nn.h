@@ -151,9 +151,9 @@ class Context {
   /// before.
   Key key();
   /// A new value for a buffer. Takes effect at commit(), which a training step calls after its
-  /// gradients.
+  /// gradients. With `only_if`, a boolean scalar, buffers stay as they are where it is false.
   void update(const Variable& buffer, const Tensor& value);
-  void commit();
+  void commit(const Tensor& only_if = {});
 
   /// Outputs by module path are kept here if their path is a key: ctx.taps["layer1.0"] = {}; after
   /// the pass it is set.

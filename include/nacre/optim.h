@@ -27,8 +27,9 @@ class Optimizer {
   Optimizer& operator=(const Optimizer&) = delete;
 
   /// Records the update for these gradients, one for each parameter. Throws Error if their number
-  /// or shapes do not fit.
-  void step(const Tensors& gradients);
+  /// or shapes do not fit. With `only_if`, a boolean scalar, parameters and state stay as they are
+  /// where it is false; steps() counts on.
+  void step(const Tensors& gradients, const Tensor& only_if = {});
 
   double lr() const { return lr_; }
   void set_lr(double lr) { lr_ = lr; }
@@ -49,7 +50,7 @@ class Optimizer {
   /// The new value of parameter i. t counts steps from 1.
   virtual Tensor update(size_t i, const Tensor& p, const Tensor& g, double lr, int64_t t) = 0;
   /// A variable of the optimiser's own for parameter i, made on first use with this value
-  /// everywhere.
+  /// everywhere. All state of an optimiser is reached by it.
   Variable slot(const char* name, size_t i, double initial = 0);
 
  private:
@@ -59,6 +60,8 @@ class Optimizer {
   int64_t steps_ = 0;
   std::shared_ptr<State> state_ = std::make_shared<State>();
   std::vector<std::pair<std::string, std::vector<Variable>>> slots_;  ///< found without names
+  bool conditional_ = false;                                          ///< this step has a condition
+  std::vector<std::pair<Variable, Tensor>> reached_;  ///< by slot() in this step, with its value
 };
 
 // Each struct of options has the defaults of PyTorch's optimiser of that name.
@@ -169,6 +172,8 @@ class NAdam : public Optimizer {
   double mu(int64_t t) const;
   AdamOptions o_;
   double decay_;
+  int64_t product_steps_ = 0;
+  double product_ = 1;  ///< of mu(1) to mu(product_steps_)
 };
 
 /// Rectified Adam (Liu et al. 2020).
@@ -348,8 +353,9 @@ class L0Gates {
 class Average {
  public:
   Average(std::vector<Variable> parameters, double decay);
-  /// Records the update with the parameters' present values.
-  void update();
+  /// Records the update with the parameters' present values. With `only_if`, a boolean scalar, the
+  /// averages stay as they are where it is false; updates() counts on.
+  void update(const Tensor& only_if = {});
   /// Exchanges parameters and averages; call again to go back.
   void swap();
   const std::shared_ptr<State>& state() const { return state_; }

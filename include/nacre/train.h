@@ -123,8 +123,8 @@ class Trainer {
   /// stopped().
   Evaluation run();
   /// One update (or, with accumulate > 1, one part of it) on a batch; returns the loss. Throws
-  /// Error(numeric) if it is not finite; the last checkpoint is then what to go back to. Any other
-  /// Error leaves the parameters as they were.
+  /// Error(numeric) if it is not finite, with the first layer whose output is not. An Error leaves
+  /// model and optimiser as they were; the parts of an update that was begun are given up.
   double step(const Batch& batch);
   /// Leaves the schedule: this rate from now on.
   void set_constant_lr(double lr);

@@ -144,6 +144,7 @@ Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& c
     if (!any) continue;
     dx.assign(n->inputs.size(), Tensor());
     Vjp v(n, {own, n->outputs.size()}, dx, wants);
+    const MadeFor place(*n);  // a failing gradient is that of a layer and a line
     if (n->op->vjp)
       n->op->vjp(v);
     else if (n->op->decompose)

@@ -34,6 +34,7 @@ struct RawStep {
   const OpDef* op;
   Attrs attrs;
   bool reference;
+  uint32_t origin;
 };
 
 class Lowering {
@@ -56,7 +57,10 @@ class Lowering {
   }
 
   std::shared_ptr<Plan> run() {
-    for (const Node* n : order()) lower(n);
+    for (const Node* n : order()) {
+      origin_ = n->origin;
+      lower(n);
+    }
     results();
     lifetimes();
     if (options_.share_memory) share();
@@ -124,7 +128,7 @@ class Lowering {
 
   void emit(const Node* n, std::shared_ptr<const Kernel> kernel, std::vector<Value> in,
             const std::vector<Operand>& out_ops, bool reference) {
-    RawStep step{std::move(kernel), std::move(in), {}, n->op, n->attrs, reference};
+    RawStep step{std::move(kernel), std::move(in), {}, n->op, n->attrs, reference, origin_};
     bool anything = false;
     auto& vals = values_[n];
     vals.clear();
@@ -174,12 +178,13 @@ class Lowering {
     Buffer b;
     b.bytes = out[0].bytes();
     Value result{add(b), 0, out[0]};
-    if (b.bytes) steps_.push_back({std::move(kernel), {v}, {result}, op, {}, reference});
+    if (b.bytes) steps_.push_back({std::move(kernel), {v}, {result}, op, {}, reference, origin_});
     return result;
   }
 
   void results() {
     for (const Tensor& t : graph_.outputs()) {
+      origin_ = t.node()->origin;
       Value v = value(t);
       Buffer* b = &buffers_[static_cast<size_t>(v.buffer)];
       // A view of a part of an intermediate would keep all of it alive; a broadcast one is no
@@ -323,6 +328,7 @@ class Lowering {
       step.op = r.op;
       step.attrs = r.attrs;
       step.reference = r.reference;
+      step.origin = r.origin;
       for (const Value& v : r.in) step.in.push_back(address(v));
       for (const Value& v : r.out) {
         step.out.push_back(address(v));
@@ -356,6 +362,7 @@ class Lowering {
   std::vector<Value> results_;
   Tensors constants_;
   std::vector<uint32_t> free_outputs_;
+  uint32_t origin_ = 0;  // of the node at hand
   size_t outputs_ = 0, sum_ = 0;
   int64_t arena_ = 0;
 };

@@ -38,6 +38,7 @@ class Plan {
     Attrs attrs;        ///< kept alive: a kernel may point into them
     std::string label;  ///< op and shapes, for profiles
     bool reference = false;
+    uint32_t origin = 0;  ///< Node::origin of the node that it computes
   };
   struct Result {
     DType dtype;

@@ -13,6 +13,7 @@ Graph rewrite(const Graph& graph, const RewriteRule& rule) {
     if (!n->op || n->evaluated) continue;
     Tensors in;
     for (const Tensor& t : n->inputs) in.push_back(mapped(t));
+    const MadeFor guard_of_place(*n);
     Tensors out = rule(*n, in);
     if (out.empty()) {  // made again even if nothing changed, which keeps the order of all nodes
       Node* c = clone(*n, in);

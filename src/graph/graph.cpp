@@ -200,7 +200,8 @@ std::string Graph::json() const {
     for (uint32_t k = 0; k < n->outputs.size(); ++k)
       s += (k ? ", " : "") + quoted(value_text(n, k));
     s += cat({"], \"site\": ",
-              quoted(n->site.line() ? cat({n->site.file_name(), ":", n->site.line()}) : ""), "}"});
+              quoted(n->site.line() ? cat({n->site.file_name(), ":", n->site.line()}) : ""),
+              ", \"layer\": ", quoted(n->layer ? *n->layer : ""), "}"});
   }
   s += "\n], \"results\": [";
   for (size_t i = 0; i < outputs_.size(); ++i)

@@ -63,6 +63,9 @@ class Node {
   FixedArray<Output, 1> outputs;
   uint64_t hash = 0;  ///< of op, attributes, types and shapes; not of inputs
   std::source_location site;
+  const std::string* layer = nullptr;  ///< path of the module that made it; never goes; may be null
+  uint32_t origin = 0;  ///< in a graph being compiled: 1 + position of the node of the evaluation
+                        ///< for which it stands; 0: none
 
   bool evaluated = false;
   bool tracked =
@@ -104,6 +107,22 @@ uint64_t last_serial();
 
 /// As make, taking the handles out of `in`.
 Tensor make_from(const OpDef& op, Attrs attrs, std::span<Tensor> in);
+
+/// " in layer conv1 at train.cpp:41", for messages; "" if nothing is known.
+std::string place_of(const Node& n);
+
+/// While one lives on a thread, nodes are made in the stead of `n`: they take its layer, its line
+/// and its origin.
+class MadeFor {
+ public:
+  explicit MadeFor(const Node& n);
+  ~MadeFor();
+  MadeFor(const MadeFor&) = delete;
+  MadeFor& operator=(const MadeFor&) = delete;
+
+ private:
+  const Node* before_;
+};
 
 /// The node again on other inputs of the same types and shapes.
 Node* clone(const Node& n, std::span<const Tensor> inputs);
@@ -166,7 +185,6 @@ std::string where();
 /// The path of the module that runs on this thread, for messages and dumps.
 class ModulePath {
  public:
-  /// `path` has to outlive this object.
   explicit ModulePath(const std::string& path);
   ~ModulePath();
   static const std::string& current();

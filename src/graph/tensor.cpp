@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <ostream>
+#include <unordered_set>
 
 #include "base/spare.h"
 #include "graph/node.h"
@@ -19,6 +20,7 @@ thread_local bool no_grad = false;
 thread_local uint64_t current_trace = 0;
 std::atomic<uint64_t> serial{0};
 thread_local const std::string* module_path = nullptr;
+thread_local const Node* made_for = nullptr;
 
 [[noreturn]] void undefined() {
   fail(Error::Kind::shape, {"the tensor is undefined (default constructed)", where()});
@@ -39,7 +41,14 @@ Node* new_node(size_t inputs, size_t outputs) {
   auto* n = new Node;
   n->inputs.allocate(inputs);
   n->outputs.allocate(outputs);
-  n->site = last_user_site();
+  if (made_for) {
+    n->site = made_for->site;
+    n->layer = made_for->layer;
+    n->origin = made_for->origin;
+  } else {
+    n->site = last_user_site();
+    n->layer = module_path;
+  }
   n->trace = current_trace;
   n->serial = serial.fetch_add(1, std::memory_order_relaxed) + 1;
   return n;
@@ -165,20 +174,37 @@ bool Differentiating::now() { return differentiating > 0; }
 NoGrad::NoGrad() : before_(no_grad) { no_grad = true; }
 NoGrad::~NoGrad() { no_grad = before_; }
 
-ModulePath::ModulePath(const std::string& path) : before_(module_path) { module_path = &path; }
+namespace {
+/// Nodes and plans refer to paths long after the modules are gone, so paths are kept for good.
+const std::string* interned(const std::string& path) {
+  static std::mutex mutex;
+  static auto* paths = new std::unordered_set<std::string>;
+  std::lock_guard lock(mutex);
+  return &*paths->insert(path).first;
+}
+
+std::string place(const std::string* layer, const std::source_location& site) {
+  std::string s;
+  if (layer && !layer->empty()) s += " in layer " + *layer;
+  if (site.line()) s += cat({" at ", site.file_name(), ":", site.line()});
+  return s;
+}
+}  // namespace
+
+MadeFor::MadeFor(const Node& n) : before_(made_for) { made_for = &n; }
+MadeFor::~MadeFor() { made_for = before_; }
+
+ModulePath::ModulePath(const std::string& path) : before_(module_path) {
+  module_path = interned(path);
+}
 ModulePath::~ModulePath() { module_path = before_; }
 const std::string& ModulePath::current() {
   static const std::string none;
   return module_path ? *module_path : none;
 }
 
-std::string where() {
-  std::string s;
-  if (const std::string& layer = ModulePath::current(); !layer.empty()) s += " in layer " + layer;
-  const auto site = last_user_site();
-  if (site.line()) s += cat({" at ", site.file_name(), ":", site.line()});
-  return s;
-}
+std::string where() { return place(module_path, last_user_site()); }
+std::string place_of(const Node& n) { return place(n.layer, n.site); }
 
 std::vector<Node*> topological(std::span<const Tensor> roots) {
   std::lock_guard lock(graph_mutex());
@@ -304,6 +330,8 @@ Node* clone(const Node& n, std::span<const Tensor> inputs) {
   c->attrs = n.attrs;
   c->hash = n.hash;
   c->site = n.site;
+  c->layer = n.layer;
+  c->origin = n.origin;
   c->placeholder = n.placeholder;
   for (size_t i = 0; i < n.outputs.size(); ++i) {
     c->outputs[i].dtype = n.outputs[i].dtype;

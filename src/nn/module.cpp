@@ -54,7 +54,8 @@ void Variable::set(const Tensor& value) {
                               ", the new value is ", value.dtype(), " ", value.shape(), where()});
   Tensor next = stop_gradient(value);
   mark(next, trainable());
-  data_->keep(std::move(data_->value));
+  // What was set since the last commit and never computed is nothing to go back to.
+  if (old.evaluated() || !data_->before.defined()) data_->keep(std::move(data_->value));
   data_->value = std::move(next);
 }
 
@@ -170,8 +171,9 @@ void Context::update(const Variable& buffer, const Tensor& value) {
   updates_.emplace_back(buffer, value);
 }
 
-void Context::commit() {
-  for (auto& [variable, value] : updates_) variable.set(value);
+void Context::commit(const Tensor& only_if) {
+  for (auto& [variable, value] : updates_)
+    variable.set(only_if.defined() ? where(only_if, value, variable.value()) : value);
   updates_.clear();
 }
 

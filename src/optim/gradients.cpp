@@ -51,12 +51,15 @@ Average::Average(std::vector<Variable> parameters, double decay)
   }
 }
 
-void Average::update() {
+void Average::update(const Tensor& only_if) {
   NoGrad guard;
   ++updates_;
   const double keep = decay_ >= 0 ? decay_ : 1 - 1 / static_cast<double>(updates_);
-  for (size_t i = 0; i < parameters_.size(); ++i)
-    averages_[i].set(keep * averages_[i].value() + (1 - keep) * parameters_[i].value());
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& now = averages_[i].value();
+    const Tensor next = keep * now + (1 - keep) * parameters_[i].value();
+    averages_[i].set(only_if.defined() ? where(only_if, next, now) : next);
+  }
 }
 
 void Average::swap() {

@@ -23,14 +23,20 @@ Variable Optimizer::slot(const char* name, size_t i, double initial) {
   auto at = std::find_if(slots_.begin(), slots_.end(), [&](auto& s) { return s.first == name; });
   if (at == slots_.end()) at = slots_.emplace(at, name, std::vector<Variable>(parameters_.size()));
   Variable& v = at->second[i];
-  if (v.defined()) return v;
-  const std::string full = std::string(name) + "." + parameters_[i].name();
-  v = state_->find(full);
-  if (v.defined()) return v;
-  const Tensor& p = parameters_[i].value();
-  Tensor value = nacre::full(p.shape(), initial, p.dtype());
-  eval(value);
-  return v = state_->add(full, value, false);
+  if (!v.defined()) {
+    const std::string full = std::string(name) + "." + parameters_[i].name();
+    v = state_->find(full);
+    if (!v.defined()) {
+      const Tensor& p = parameters_[i].value();
+      Tensor value = nacre::full(p.shape(), initial, p.dtype());
+      eval(value);
+      v = state_->add(full, value, false);
+    }
+  }
+  const auto known = [&](const auto& r) { return r.first.name() == v.name(); };
+  if (conditional_ && std::none_of(reached_.begin(), reached_.end(), known))
+    reached_.emplace_back(v, v.value());
+  return v;
 }
 
 void Optimizer::reset() {
@@ -39,19 +45,26 @@ void Optimizer::reset() {
   steps_ = 0;
 }
 
-void Optimizer::step(const Tensors& gradients) {
+void Optimizer::step(const Tensors& gradients, const Tensor& only_if) {
   if (gradients.size() != parameters_.size())
     fail(Error::Kind::shape, {"[optimizer] ", gradients.size(), " gradients for ",
                               parameters_.size(), " parameters", where()});
   NoGrad guard;
   ++steps_;
+  conditional_ = only_if.defined();
+  reached_.clear();  // an update that threw may have left some
+  const auto chosen = [&](const Tensor& next, const Tensor& now) {
+    return conditional_ ? where(only_if, next, now) : next;
+  };
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& p = parameters_[i].value();
     if (gradients[i].shape() != p.shape())
       fail(Error::Kind::shape,
            {"[optimizer] the gradient of '", parameters_[i].name(), "' has shape ",
             gradients[i].shape(), ", the parameter ", p.shape(), where()});
-    parameters_[i].set(update(i, p, gradients[i], lr_ * scales_[i], steps_));
+    parameters_[i].set(chosen(update(i, p, gradients[i], lr_ * scales_[i], steps_), p));
+    for (auto& [variable, before] : reached_) variable.set(chosen(variable.value(), before));
+    reached_.clear();
   }
 }
 

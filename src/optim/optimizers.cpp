@@ -89,11 +89,14 @@ Tensor NAdam::update(size_t i, const Tensor& p, const Tensor& gradient, double l
   const Tensor g = decayed(gradient, p, o_.weight_decay);
   const Tensor m = average(slot("exp_avg", i), o_.beta1, g);
   const Tensor v = average(slot("exp_avg_sq", i), o_.beta2, g * g);
-  double product = 1;
-  for (int64_t k = 1; k <= t; ++k) product *= mu(k);
+  if (t < product_steps_) {
+    product_steps_ = 0;
+    product_ = 1;
+  }
+  while (product_steps_ < t) product_ *= mu(++product_steps_);  // many only after a resume
   const Tensor denominator = sqrt(v / (1 - std::pow(o_.beta2, t))) + o_.eps;
-  return p - (lr * (1 - mu(t)) / (1 - product)) * g / denominator -
-         (lr * mu(t + 1) / (1 - product * mu(t + 1))) * m / denominator;
+  return p - (lr * (1 - mu(t)) / (1 - product_)) * g / denominator -
+         (lr * mu(t + 1) / (1 - product_ * mu(t + 1))) * m / denominator;
 }
 
 Tensor RAdam::update(size_t i, const Tensor& p, const Tensor& gradient, double lr, int64_t t) {

@@ -207,6 +207,7 @@ Graph capture(const Work& w) {
                                        : Tensor(made[p].node(), t.index()));
     }
     made[n->position] = Tensor(clone(*n, in), 0);
+    made[n->position].node()->origin = n->position + 1;
   }
   Tensors outputs;
   for (const auto& [n, k] : w.outputs) outputs.emplace_back(made[n->position].node(), k);
@@ -327,6 +328,25 @@ void store(Work& w, const Plan& plan) {
     if (k == 0 && !keeps_graph(n)) n->inputs.clear();
 }
 
+/// An Error that already says where it happened.
+struct PlacedError : Error {
+  using Error::Error;
+};
+
+/// Runs the plan; errors say in which layer and line the failing op was recorded. A plan serves any
+/// graph of its structure, so these are looked up in the nodes of this evaluation.
+void run_placed(const Work& w, const Plan& plan, int& failed) {
+  try {
+    plan.run(w.in, w.out, &failed);
+  } catch (const PlacedError&) {
+    throw;
+  } catch (const Error& e) {
+    const uint32_t origin = failed < 0 ? 0 : plan.steps[static_cast<size_t>(failed)].origin;
+    if (origin == 0) throw;
+    throw PlacedError(e.kind(), e.what() + place_of(*w.order[origin - 1]));
+  }
+}
+
 void run_plan(Work& w, const Plan& plan) {
   collect_inputs(w);
   for (size_t bytes : plan.output_bytes) {
@@ -335,7 +355,7 @@ void run_plan(Work& w, const Plan& plan) {
   }
   int failed = -1;
   try {
-    plan.run(w.in, w.out, &failed);
+    run_placed(w, plan, failed);
   } catch (const std::exception& e) {
     for (size_t i = 0, input = 0; i < w.leaves.size(); ++i)
       for (size_t k = 0; k < w.leaves[i]->outputs.size(); ++k, ++input)

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -14,6 +15,7 @@
 #include "train/loss.h"
 #include "train/run_folder.h"
 #include "train/setup.h"
+#include "train/trouble.h"
 
 namespace nacre {
 
@@ -97,9 +99,9 @@ void Trainer::Impl::build() {
 }
 
 double Trainer::Impl::step(const Batch& b) {
-  Context ctx = Context::train(Key(static_cast<uint64_t>(config.seed))
-                                   .fold_in("step")
-                                   .fold_in(static_cast<uint64_t>(steps)));
+  const Key key =
+      Key(static_cast<uint64_t>(config.seed)).fold_in("step").fold_in(static_cast<uint64_t>(steps));
+  Context ctx = Context::train(key);
   const Tensor x = Tensor::from(b.x, b.shape);
   Tensor loss = loss_of(loss_name, (*net)(x, ctx), b, config.label_smoothing);
   if (config.l1 > 0 || config.l2 > 0) loss = loss + penalty(trained, config.l1, config.l2);
@@ -107,7 +109,9 @@ double Trainer::Impl::step(const Batch& b) {
                    values(trained));
   if (!pending.empty())
     for (size_t i = 0; i < g.size(); ++i) g[i] = g[i] + pending[i];
-  ctx.commit();
+  // A loss that is not finite leaves model and optimiser as they were: it can be looked into.
+  const Tensor usable = isfinite(stop_gradient(loss));
+  ctx.commit(usable);
   ++steps;
   if (++parts < config.accumulate) {
     pending = g;
@@ -119,19 +123,22 @@ double Trainer::Impl::step(const Batch& b) {
     parts = 0;
     if (config.clip_norm > 0) clip_grad_norm(g, config.clip_norm);
     optimizer->set_lr(schedule->at(steps - 1));
-    optimizer->step(g);
+    optimizer->step(g, usable);
     g.clear();
-    if (average) average->update();
+    if (average) average->update(usable);
     State* states[] = {net->state().get(), optimizer->state().get(),
                        average ? average->state().get() : nullptr};
     State::commit(std::span(states, average ? 3 : 2), {loss});
   }
   const double value = loss.item();
-  if (!std::isfinite(value))
-    fail(
-        Error::Kind::numeric,
-        {"the loss became ", std::isnan(value) ? "NaN" : "infinite", " at step ", steps, " (epoch ",
-         epoch + 1, "); a smaller learning rate than ", optimizer->lr(), " or clip_norm may help"});
+  if (!std::isfinite(value)) {
+    pending.clear();  // the update that was begun is given up
+    parts = 0;
+    fail(Error::Kind::numeric,
+         {"the loss became ", std::isnan(value) ? "NaN" : "infinite", " at step ", steps,
+          " (epoch ", epoch + 1, "): ", first_not_finite(*net, b, key),
+          "; a smaller learning rate than ", optimizer->lr(), " or clip_norm may help"});
+  }
   return value;
 }
 
@@ -277,6 +284,7 @@ Json Trainer::Impl::position() const {
   j["steps"] = steps;
   j["parts"] = parts;
   j["optimizer_steps"] = optimizer->steps();
+  j["optimizer_values"] = optimizer->state()->variables().size();
   j["average_updates"] = average ? average->updates() : 0;
   j["epoch_loss"] = epoch_loss;
   j["epoch_samples"] = epoch_samples;
@@ -336,49 +344,102 @@ void Trainer::load_checkpoint(const std::string& path) {
   if (j.at("fingerprint").text() != std::to_string(t.fingerprint))
     fail(Error::Kind::data,
          {"the data have changed since ", path, " was written; start a new run"});
-  const auto value = [&](const std::string& name) { return copied_tensor(file.at(name)); };
-  for (Variable v : t.net->state()->variables()) v.set(value("model/" + v.name()));
-  t.optimizer->reset();
+  // Everything is read and checked before anything of the trainer changes.
+  const auto value = [&](const std::string& name, const Tensor* like) {
+    const RawTensor& raw = file.at(name);
+    if (like && (raw.dtype != like->dtype() || raw.shape != like->shape()))
+      fail(Error::Kind::data, {path, ": '", name, "' is ", raw.dtype, " ", raw.shape, ", expected ",
+                               like->dtype(), " ", like->shape()});
+    return copied_tensor(raw);
+  };
+  const auto values_of = [&](const std::string& prefix, const std::vector<Variable>& variables) {
+    Tensors list;
+    for (const Variable& v : variables) list.push_back(value(prefix + v.name(), &v.value()));
+    return list;
+  };
+  const auto numbered = [&](const std::string& prefix, const std::vector<Variable>& variables) {
+    Tensors list;
+    for (const Variable& v : variables)
+      list.push_back(value(prefix + std::to_string(list.size()), &v.value()));
+    return list;
+  };
+  const auto variables = t.net->state()->variables();
+  const Tensors model = values_of("model/", variables);
+  const std::vector<Variable> averages =
+      t.average ? t.average->state()->variables() : std::vector<Variable>();
+  const Tensors averaged = values_of("average/", averages);
+  std::vector<std::pair<std::string, Tensor>> memory_of_optimizer;
   for (const auto& [name, raw] : file.tensors()) {
     const std::string prefix = "optimizer/";
-    if (name.rfind(prefix, 0) == 0)
-      t.optimizer->state()->add(name.substr(prefix.size()), value(name), false);
+    if (name.rfind(prefix, 0) != 0) continue;
+    const std::string own = name.substr(prefix.size());  // "exp_avg.conv1.weight"
+    const Variable of = t.net->state()->find(own.substr(own.find('.') + 1));
+    if (!of.defined())
+      fail(Error::Kind::data, {path, ": '", name, "' belongs to no parameter of the model"});
+    memory_of_optimizer.emplace_back(own, value(name, &of.value()));
   }
-  if (t.average)
-    for (Variable v : t.average->state()->variables()) v.set(value("average/" + v.name()));
-  t.net->state()->commit();
-  if (t.average) t.average->state()->commit();
-  t.parts = j.integer_or("parts", 0);
-  t.pending.clear();
-  for (size_t i = 0; t.parts > 0 && i < t.trained.size(); ++i)
-    t.pending.push_back(value("pending/" + std::to_string(i)));
-  t.best.clear();
-  for (size_t i = 0; file.find("best/" + std::to_string(i)); ++i)
-    t.best.push_back(value("best/" + std::to_string(i)));
-  t.epoch = j.at("epoch").integer();
-  t.batch_in_epoch = j.at("batch").integer();
-  t.steps = j.at("steps").integer();
-  t.optimizer->set_steps(j.at("optimizer_steps").integer());
-  if (t.average) t.average->set_updates(j.at("average_updates").integer());
-  t.epoch_loss = j.at("epoch_loss").number();
-  t.epoch_samples = j.at("epoch_samples").integer();
-  t.bad_epochs = j.at("bad_epochs").integer();
-  t.best_loss = j.at("best_loss").number();
+  const auto expected = static_cast<size_t>(
+      j.integer_or("optimizer_values", static_cast<int64_t>(memory_of_optimizer.size())));
+  if (memory_of_optimizer.size() != expected)
+    fail(Error::Kind::data, {path, " has ", memory_of_optimizer.size(),
+                             " values of the optimizer, expected ", expected});
+  const int64_t parts = j.integer_or("parts", 0);
+  Tensors pending, best;
+  if (parts > 0) pending = numbered("pending/", t.trained);
+  if (file.find("best/0")) best = numbered("best/", t.net->variables());
+  const int64_t epoch = j.at("epoch").integer(), batch = j.at("batch").integer(),
+                steps = j.at("steps").integer(),
+                optimizer_steps = j.at("optimizer_steps").integer(),
+                updates = j.at("average_updates").integer(),
+                epoch_samples = j.at("epoch_samples").integer(),
+                bad_epochs = j.at("bad_epochs").integer();
+  const double epoch_loss = j.at("epoch_loss").number(), best_loss = j.at("best_loss").number();
   std::vector<double> memory;
   for (const Json& v : j.at("schedule").list()) memory.push_back(v.number());
-  if (!memory.empty()) t.schedule->restore(memory);
+  if (memory.size() != t.schedule->memory().size())
+    fail(Error::Kind::data, {path, " has ", memory.size(), " numbers of the schedule, expected ",
+                             t.schedule->memory().size()});
   std::vector<uint64_t> seen;
-  for (const Json& v : j.at("seen").list()) seen.push_back(std::stoull(v.text()));
-  restore_seen_structures(seen);
-  t.history.clear();
+  for (const Json& v : j.at("seen").list()) {
+    uint64_t h = 0;
+    const std::string& text = v.text();
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), h);
+    if (error != std::errc() || end != text.data() + text.size())
+      fail(Error::Kind::data, {path, ": '", text, "' is no hash of a structure"});
+    seen.push_back(h);
+  }
+  std::vector<EpochInfo> history;
   for (const Json& e : j.at("history").list()) {
     const auto& l = e.list();
     if (l.size() != 7)
       fail(Error::Kind::data,
            {path, ": an entry of the history has ", l.size(), " numbers, expected 7"});
-    t.history.push_back({l[0].integer(), l[1].integer(), l[2].number(), l[3].number(),
-                         l[4].number(), l[5].number(), l[6].number()});
+    history.push_back({l[0].integer(), l[1].integer(), l[2].number(), l[3].number(), l[4].number(),
+                       l[5].number(), l[6].number()});
   }
+
+  for (size_t i = 0; i < variables.size(); ++i) Variable(variables[i]).set(model[i]);
+  for (size_t i = 0; i < averages.size(); ++i) Variable(averages[i]).set(averaged[i]);
+  State* states[] = {t.net->state().get(), t.average ? t.average->state().get() : nullptr};
+  State::commit(std::span(states, t.average ? 2 : 1), {});
+  t.optimizer->reset();
+  for (const auto& [name, tensor] : memory_of_optimizer)
+    t.optimizer->state()->add(name, tensor, false);
+  t.optimizer->set_steps(optimizer_steps);
+  if (t.average) t.average->set_updates(updates);
+  if (!memory.empty()) t.schedule->restore(memory);
+  restore_seen_structures(seen);
+  t.parts = parts;
+  t.pending = std::move(pending);
+  t.best = std::move(best);
+  t.epoch = epoch;
+  t.batch_in_epoch = batch;
+  t.steps = steps;
+  t.epoch_loss = epoch_loss;
+  t.epoch_samples = epoch_samples;
+  t.bad_epochs = bad_epochs;
+  t.best_loss = best_loss;
+  t.history = std::move(history);
 }
 
 }  // namespace nacre

@@ -1,4 +1,6 @@
 // The file of a trained model: parameters by name, everything else as text in the metadata.
+#include <algorithm>
+
 #include "base/json.h"
 #include "nacre/formats.h"
 #include "nacre/zoo.h"
@@ -61,6 +63,12 @@ Model load_model(const std::string& path) {
     if (k != "format" && k != "model" && k != "options" && k != "transform" && k != "classes" &&
         k != "input")
       m.info.extra[k] = v;
+  const auto known = all_models();
+  if (std::none_of(known.begin(), known.end(),
+                   [&](const ModelEntry* e) { return e->name == m.info.model; }))
+    fail(Error::Kind::data,
+         {path, " holds a model '", m.info.model,
+          "', which nacre does not have; if a plug-in has it, load that first (--plugin FILE)"});
   try {
     m.net = make_model(m.info.model, m.info.options, Scope::load(source_of(file)));
   } catch (const Error& e) {

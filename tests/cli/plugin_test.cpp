@@ -35,7 +35,8 @@ TEST(CliPlugin, TrainsEvaluatesPredictsAndShowsItsModel) {
 
   r = nacre("eval " + model + " --data " + data);
   EXPECT_NE(r.code, 0);
-  EXPECT_NE(r.output.find("bell_net"), std::string::npos) << r.output;
+  EXPECT_NE(r.output.find("'bell_net'"), std::string::npos) << r.output;
+  EXPECT_NE(r.output.find("--plugin FILE"), std::string::npos) << r.output;
 }
 
 TEST(CliPlugin, MistakesAreOneLine) {

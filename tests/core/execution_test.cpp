@@ -1,6 +1,7 @@
 // What running costs: memory, compilations, growth; and that a failed plan changes nothing.
 #include <gtest/gtest.h>
 
+#include "compile/plan.h"
 #include "graph/storage.h"
 #include "nacre/autograd.h"
 #include "nacre/error.h"
@@ -128,6 +129,29 @@ TEST(Execution, AFailedStepLeavesParametersAndTrainingGoesOn) {
     EXPECT_LT(next, loss);
     loss = next;
   }
+}
+
+/// The ops that the plan of f on x runs, each with a space after it.
+std::string ops_run(const std::function<Tensor(const Tensor&)>& f, const Tensor& x) {
+  const Graph graph = Graph::trace([&](const Tensors& in) { return Tensors{f(in[0])}; }, {x});
+  std::string list;
+  for (const Plan::Step& s : compile(graph, {}, {false}, {})->steps) list += cat({s.op->name, " "});
+  return list;
+}
+
+TEST(Execution, RangesAndWindowsAreComputedOnceIfTheyAreSmall) {
+  const auto range = [](int64_t n) {
+    return ops_run([&](const Tensor& x) { return x + arange(0, n, 1, DType::f64); },
+                   zeros({n}, DType::f64));
+  };
+  EXPECT_EQ(range(1 << 17), "add ");  // 1 MiB
+  EXPECT_EQ(range((1 << 17) + 1), "arange add ");
+  EXPECT_EQ(ops_run([](const Tensor& x) { return x * hann_window(400); }, zeros({400})), "mul ");
+  // A fill stays a number that is expanded.
+  EXPECT_EQ(ops_run([](const Tensor& x) { return x * full({400}, 2); }, zeros({400})), "mul ");
+  const Tensor x = zeros({8}, DType::f64);
+  Tensor y = x + arange(0, 8, 1, DType::f64);
+  EXPECT_EQ(y.to_vector<double>(), (std::vector<double>{0, 1, 2, 3, 4, 5, 6, 7}));
 }
 
 }  // namespace

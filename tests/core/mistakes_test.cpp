@@ -1,8 +1,10 @@
 // Typical mistakes: each error names the layer, what was there, what should be, and the line.
 #include <gtest/gtest.h>
 
+#include "compile/plan.h"
 #include "nacre/autograd.h"
 #include "nacre/optim.h"
+#include "nacre/plan.h"
 #include "nacre/zoo.h"
 
 namespace nacre {
@@ -180,24 +182,166 @@ std::vector<Mistake> mistakes() {
   };
 }
 
+/// Makes the mistake and checks the text: all parts, and the line once.
+void expect_named(const Mistake& m) {
+  std::string text;
+  try {
+    m.make();
+  } catch (const Error& e) {
+    text = e.what();
+  }
+  EXPECT_NE(text, "") << m.name << " was taken";
+  for (const std::string& part : m.parts)
+    EXPECT_NE(text.find(part), std::string::npos) << m.name << ": no '" << part << "' in " << text;
+  const std::string place = "mistakes_test.cpp:" + std::to_string(line);
+  const size_t at = text.find(place);
+  EXPECT_NE(at, std::string::npos) << m.name << ": no " << place << " in " << text;
+  EXPECT_EQ(text.find("_test.cpp:", text.find("_test.cpp:") + 1), std::string::npos) << text;
+}
+
 TEST(Mistakes, AreNamedWithLayerValuesAndLine) {
   int count = 0;
   for (const Mistake& m : mistakes()) {
-    std::string text;
-    try {
-      m.make();
-    } catch (const Error& e) {
-      text = e.what();
-    }
+    expect_named(m);
     ++count;
-    EXPECT_NE(text, "") << m.name << " was taken";
-    for (const std::string& part : m.parts)
-      EXPECT_NE(text.find(part), std::string::npos)
-          << m.name << ": no '" << part << "' in " << text;
-    const std::string place = "mistakes_test.cpp:" + std::to_string(line);
-    EXPECT_NE(text.find(place), std::string::npos) << m.name << ": no " << place << " in " << text;
   }
   EXPECT_GE(count, 20);
+}
+
+// ---- mistakes in values, which are seen when the plan runs
+
+struct Words : Module {
+  explicit Words(const Scope& s)
+      : Module(s), first(s / "first", {10, 4}), second(s / "second", {10, 4}) {}
+  Tensor forward(const Tensor& x, Context& ctx) override {
+    const Tensor a = first(x, ctx);
+    line = __LINE__ + 1;
+    return a + second(x + shift, ctx);
+  }
+  int64_t shift = 0;
+  Embedding first, second;
+};
+
+Tensor indices(const std::vector<int64_t>& v) {
+  return Tensor::from(v, {static_cast<int64_t>(v.size())});
+}
+
+std::vector<Mistake> mistakes_in_values() {
+  const auto net = std::make_shared<Words>(Scope::init(Key(0)));
+  const auto ctx = std::make_shared<Context>(Context::eval());
+  return {
+      {"an index outside the table",
+       [=] {
+         line = __LINE__ + 1;
+         const Tensor y = net->first(indices({1, 12}), *ctx);
+         eval(exp(y));
+       },
+       {"12", "10", " in layer first at "}},
+      {"the same in a layer of the same sizes",  // whose plan is that of the layer before
+       [=] {
+         line = __LINE__ + 1;
+         const Tensor y = net->second(indices({1, 12}), *ctx);
+         eval(exp(y));
+       },
+       {"12", "10", " in layer second at "}},
+      {"an index outside the table of the second layer",
+       [=] {
+         net->shift = 5;
+         const Tensor y = (*net)(indices({1, 6}), *ctx);
+         eval(sum(y));
+       },
+       {"11", "10", " in layer second at "}},
+      {"a label that is no class",
+       [=] {
+         line = __LINE__ + 1;
+         const Tensor loss = cross_entropy(zeros({2, 3}) + 1.0, indices({1, 3}));
+         loss.item();
+       },
+       {" 3 "}},
+      {"a label that is no class, while training",
+       [=] {
+         const Tensor w = zeros({3, 4}).as_leaf();
+         const Tensor x = ones({2, 4});
+         line = __LINE__ + 1;
+         const Tensor loss = cross_entropy(matmul(x, transpose(w, 0, 1)), indices({1, 3}));
+         const Tensor g = grad(loss, {w})[0];
+         eval({loss, g});
+       },
+       {" 3 "}},
+      {"a singular matrix",
+       [=] {
+         line = __LINE__ + 1;
+         const Tensor y = inverse(zeros({2, 2}));
+         sum(y).item();
+       },
+       {"singular"}},
+      {"a matrix that is not positive definite",
+       [=] {
+         line = __LINE__ + 1;
+         const Tensor y = cholesky(Tensor::from<float>({1, 2, 2, 1}, {2, 2}));
+         eval(y);
+       },
+       {"positive definite"}},
+      {"an index in a recomputed part",
+       [=] {
+         const Tensor w = ones({10, 4}).as_leaf();
+         const Tensor i = indices({12});
+         const auto part = [&](const Tensors& t) {
+           line = __LINE__ + 1;
+           return Tensors{embedding(t[0], i)};
+         };
+         const Tensors y = checkpoint(part, {w});
+         eval(y);
+       },
+       {"12", "10"}},
+      {"an index in a loop",
+       [=] {
+         const Tensor table = ones({10, 4});
+         const auto body = [&](const Tensors& t) {  // carry, index
+           line = __LINE__ + 1;
+           return Tensors{t[0] + sum(embedding(table, t[1]))};
+         };
+         eval(scan(body, {zeros({})}, {indices({1, 12})}));
+       },
+       {"12", "10"}},
+  };
+}
+
+TEST(Mistakes, InValuesAreNamedWithLayerAndLine) {
+  for (const Mistake& m : mistakes_in_values()) expect_named(m);
+  set_passes(false);
+  for (const Mistake& m : mistakes_in_values()) expect_named(m);
+  set_passes(true);
+  set_reference_backend(true);
+  for (const Mistake& m : mistakes_in_values()) expect_named(m);
+  set_reference_backend(false);
+  set_eager(true);
+  for (const Mistake& m : mistakes_in_values()) expect_named(m);
+  set_eager(false);
+}
+
+TEST(Mistakes, KeepTheirKind) {
+  try {
+    eval(inverse(zeros({2, 2})));
+    ADD_FAILURE();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), Error::Kind::numeric);
+  }
+}
+
+TEST(Mistakes, DumpsShowTheLayerOfEachNode) {
+  Net net(Scope::init(Key(0)));
+  const Graph graph = Graph::trace(
+      [&](const Tensors& x) {
+        Context ctx = Context::eval();
+        return Tensors{net(x[0], ctx)};
+      },
+      {zeros({2, 3, 6, 6})});
+  for (const Graph& g : {graph, run_passes(graph, {})}) {
+    const std::string json = g.json();
+    for (const char* layer : {"\"conv1\"", "\"bn1\"", "\"fc\""})
+      EXPECT_NE(json.find(std::string("\"layer\": ") + layer), std::string::npos) << json;
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "nacre/autograd.h"
+#include "nacre/gradient_check.h"
 #include "nacre/nn.h"
 #include "nacre/ops.h"
 #include "nacre/optim.h"
@@ -33,27 +34,6 @@ double distance(const Tensor& a, const Tensor& b) {
   for (size_t i = 0; i < x.size(); ++i) {
     const double d = std::abs(x[i] - y[i]);
     most = d <= most ? most : d;  // a NaN stays
-  }
-  return most;
-}
-
-/// Largest difference between grad() and central differences of a scalar function, in f64.
-double gradient_error(const std::function<Tensor(const Tensors&)>& f, const Tensors& at) {
-  const Tensors g = grad(f(at), at);
-  double most = 0;
-  for (size_t k = 0; k < at.size(); ++k) {
-    const auto values = at[k].to_vector<double>(), gradient = g[k].to_vector<double>();
-    for (size_t i = 0; i < values.size(); ++i) {
-      double sides[2];
-      for (int side = 0; side < 2; ++side) {
-        auto moved = values;
-        moved[i] += side ? 1e-5 : -1e-5;
-        Tensors x = at;
-        x[k] = Tensor::from(moved, at[k].shape());
-        sides[side] = f(x).item();
-      }
-      most = std::max(most, std::abs((sides[1] - sides[0]) / 2e-5 - gradient[i]));
-    }
   }
   return most;
 }

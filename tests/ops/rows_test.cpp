@@ -8,6 +8,7 @@
 #include "backends/cpu/elementwise/program.h"
 #include "backends/cpu/kernel_macros.h"
 #include "nacre/autograd.h"
+#include "nacre/gradient_check.h"
 #include "nacre/ops.h"
 #include "ops/mill.h"
 
@@ -29,34 +30,6 @@ Tensor random(const Shape& shape, uint64_t seed, double low = -1, double high = 
   std::vector<double> v(static_cast<size_t>(shape.numel()));
   for (double& x : v) x = rng.uniform(low, high);
   return Tensor::from(v, shape);
-}
-
-/// Largest difference of f's gradient from central differences, relative to its largest element.
-double gradient_error(const std::function<Tensor(const Tensors&)>& f, const Tensors& at) {
-  std::vector<std::vector<double>> values;
-  for (const Tensor& t : at) values.push_back(t.to_vector<double>());
-  const Tensors g = grad(f(at), at);
-  eval(g);
-  const auto loss = [&] {
-    Tensors in;
-    for (size_t i = 0; i < at.size(); ++i) in.push_back(Tensor::from(values[i], at[i].shape()));
-    return f(in).item();
-  };
-  double off = 0, scale = 1e-3;
-  for (size_t i = 0; i < at.size(); ++i) {
-    const std::vector<double> gi = g[i].to_vector<double>();
-    for (double v : gi) scale = std::max(scale, std::abs(v));
-    for (size_t k = 0; k < gi.size(); k += 1 + gi.size() / 16) {
-      const double x = values[i][k], h = 1e-5;
-      values[i][k] = x + h;
-      const double up = loss();
-      values[i][k] = x - h;
-      const double down = loss();
-      values[i][k] = x;
-      off = std::max(off, std::abs((up - down) / (2 * h) - gi[k]));
-    }
-  }
-  return off / scale;
 }
 
 /// f and its gradient against formulas, at each x.

@@ -125,6 +125,45 @@ TEST_P(Optimizers, FollowTheReferenceTrajectory) {
   EXPECT_EQ(compared, 8u);
 }
 
+/// A new optimiser that takes over state and number of steps goes on with the same bits.
+TEST_P(Optimizers, GoOnFromTheirState) {
+  Problem whole, parts;
+  const auto want = optimizers().at(GetParam())({whole.w, whole.b});
+  for (int t = 0; t < 12; ++t) step(*want, whole.loss());
+  auto o = optimizers().at(GetParam())({parts.w, parts.b});
+  for (int t = 0; t < 12; ++t) {
+    if (t == 5 || t == 6) {
+      auto next = optimizers().at(GetParam())({parts.w, parts.b});
+      for (const Variable& v : o->state()->variables())
+        next->state()->add(v.name(), v.value(), false);
+      next->set_steps(o->steps());
+      o = std::move(next);
+    }
+    step(*o, parts.loss());
+  }
+  EXPECT_EQ(parts.read(), whole.read());
+  o->reset();
+  const auto fresh = optimizers().at(GetParam())({whole.w, whole.b});
+  step(*o, parts.loss());
+  step(*fresh, whole.loss());
+  EXPECT_EQ(parts.read(), whole.read()) << "after reset()";
+}
+
+TEST_P(Optimizers, LeaveParametersWhereTheConditionIsFalse) {
+  Problem p;
+  const auto o = optimizers().at(GetParam())({p.w, p.b});
+  const auto before = p.read();
+  for (const bool yes : {false, true}) {
+    Tensors g = grad(p.loss(), {p.w.value(), p.b.value()});
+    if (!yes)
+      for (Tensor& t : g) t = t * NAN;
+    o->step(g, Tensor(yes));
+    EXPECT_EQ(p.read() == before, !yes);
+    for (const Variable& v : o->state()->variables())
+      for (double x : v.value().to_vector<double>()) EXPECT_TRUE(std::isfinite(x)) << v.name();
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Optimizers, testing::ValuesIn([] {
                            std::vector<std::string> names;
                            for (const auto& [name, make] : optimizers()) names.push_back(name);

@@ -1,22 +1,25 @@
-// Small computations on constants alone are done once, when the plan is made.
+// Small computations on constants alone are done once, when the plan is made, and so are ranges and
+// windows, which have no inputs. Random ops have their keys as inputs, and a fill is a scalar that
+// is expanded, so neither becomes a large constant.
 #include "compile/plan.h"
 #include "compile/rewrite.h"
 
 namespace nacre {
 namespace {
 
-constexpr int64_t kLargest = 1 << 16;  // elements; a larger constant would only take memory
+// A larger constant would only take memory.
+constexpr int64_t kLargest = 1 << 16;       // elements
+constexpr size_t kLargestSource = 1 << 20;  // bytes of the result of an op that has no inputs
 
 Graph run(const Graph& graph, const CompileOptions& options) {
   return rewrite(graph, [&](const Node& n, const Tensors& in) -> Tensors {
     if (!n.op->pure || n.op->kind == OpKind::control || n.op->kind == OpKind::view) return {};
-    if (in.empty()) {  // a fill: worth folding if it is a scalar
-      if (n.outputs[0].shape.numel() != 1) return {};
-    }
     for (const Tensor& t : in)
       if (!t.evaluated()) return {};
     for (const Output& o : n.outputs)
-      if (o.shape.numel() > kLargest) return {};
+      if (in.empty() ? Operand{o.dtype, o.shape, o.strides}.bytes() > kLargestSource
+                     : o.shape.numel() > kLargest)
+        return {};
     CompileOptions plain = options;
     plain.passes = false;
     plain.label = "fold";
@@ -33,7 +36,11 @@ Graph run(const Graph& graph, const CompileOptions& options) {
     Tensors result;
     std::vector<RefPtr<Storage>> owned;
     for (Storage* s : blocks) owned.push_back(RefPtr<Storage>::adopt(s));
-    plan->run({}, pointers);
+    try {
+      plan->run({}, pointers);
+    } catch (const Error&) {  // comes again when the plan runs, with the layer and the line
+      return {};
+    }
     for (const Plan::Result& r : plan->results) {
       if (r.place != Plan::Place::output) return {};
       Storage* s = owned[r.index].get();

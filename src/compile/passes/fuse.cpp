@@ -173,6 +173,7 @@ class Fuser {
     static const OpDef* fused = find_op("fused");
     const Attrs attrs =
         attrs_from_fields(*fused, {{"body", std::make_shared<const Graph>(placeholders, outputs)}});
+    const MadeFor last(*nodes_[unit.nodes.back()]);
     const Tensors out = make_all(*fused, attrs, inputs);
     for (size_t k = 0; k < results.size(); ++k) made.emplace(results[k], Tensors{out[k]});
   }

@@ -41,6 +41,7 @@ Tensors recorded_again(const Tensors& to, const Tensors& from, const Tensors& re
         } else {
           Tensors in;
           for (const Tensor& t : n->inputs) in.push_back(made.at(t.node())[t.index()]);
+          const MadeFor place(*n);
           copies = make_all(*n->op, n->attrs, in);
         }
         made.emplace(n, std::move(copies));
