@@ -193,7 +193,9 @@ const ModelEntry& find_model(std::string_view name) {
   }
   if (nearest)
     fail(Error::Kind::usage, {"there is no model '", name, "'; did you mean ", nearest->name, "?"});
-  fail(Error::Kind::usage, {"there is no model '", name, "'; `nacre zoo list` shows them"});
+  fail(Error::Kind::usage,
+       {"there is no model '", name,
+        "'; `nacre zoo list` shows them, a plug-in brings others (--plugin FILE)"});
 }
 
 std::unique_ptr<Module> make_model(std::string_view name, std::string_view options,

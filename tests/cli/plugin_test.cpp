@@ -37,6 +37,9 @@ TEST(CliPlugin, TrainsEvaluatesPredictsAndShowsItsModel) {
   EXPECT_NE(r.code, 0);
   EXPECT_NE(r.output.find("'bell_net'"), std::string::npos) << r.output;
   EXPECT_NE(r.output.find("--plugin FILE"), std::string::npos) << r.output;
+  r = nacre("train --resume " + run);
+  EXPECT_NE(r.code, 0);
+  EXPECT_NE(r.output.find("--plugin FILE"), std::string::npos) << r.output;
 }
 
 TEST(CliPlugin, MistakesAreOneLine) {
