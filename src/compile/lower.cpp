@@ -301,17 +301,20 @@ class Lowering {
     const Buffer& b = root(v.buffer);
     const int64_t bytes = v.offset * static_cast<int64_t>(size_of(v.operand.dtype));
     if (b.place == Place::arena) return {Place::arena, 0, b.offset + bytes};
-    if (b.place == Place::output) return {Place::output, output_number(b.index), bytes};
+    if (b.place == Place::output) return {Place::output, output_number_[b.index], bytes};
     return {b.place, b.index, bytes};
   }
 
-  uint32_t output_number(uint32_t index) {
-    uint32_t gone = 0;
-    for (uint32_t f : free_outputs_) gone += f < index;
-    return index - gone;
+  /// Outputs that took over a donated input's memory need no block: the others are numbered anew.
+  void number_outputs() {
+    std::vector<char> gone(outputs_, 0);
+    for (uint32_t f : free_outputs_) gone[f] = 1;
+    uint32_t next = 0;
+    for (size_t i = 0; i < outputs_; ++i) output_number_.push_back(gone[i] ? next : next++);
   }
 
   std::shared_ptr<Plan> finish() {
+    number_outputs();
     auto plan = std::make_shared<Plan>();
     plan->inputs = graph_.inputs().size();
     plan->constants = constants_;
@@ -319,7 +322,7 @@ class Lowering {
     plan->output_bytes.assign(outputs_ - free_outputs_.size(), 0);
     for (const Buffer& b : buffers_)
       if (b.merged < 0 && b.place == Place::output)
-        plan->output_bytes[output_number(b.index)] = b.bytes;
+        plan->output_bytes[output_number_[b.index]] = b.bytes;
     size_t scratch = 0;
     for (size_t s = 0; s < steps_.size(); ++s) {
       RawStep& r = steps_[s];
@@ -348,7 +351,7 @@ class Lowering {
       const Buffer& b = root(v.buffer);
       Plan::Result r{v.operand.dtype, v.operand.shape, v.operand.strides,
                      b.place,         b.index,         v.offset};
-      if (b.place == Place::output) r.index = output_number(b.index);
+      if (b.place == Place::output) r.index = output_number_[b.index];
       plan->results.push_back(std::move(r));
     }
     return plan;
@@ -361,7 +364,7 @@ class Lowering {
   std::vector<RawStep> steps_;
   std::vector<Value> results_;
   Tensors constants_;
-  std::vector<uint32_t> free_outputs_;
+  std::vector<uint32_t> free_outputs_, output_number_;
   uint32_t origin_ = 0;  // of the node at hand
   size_t outputs_ = 0, sum_ = 0;
   int64_t arena_ = 0;

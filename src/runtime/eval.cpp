@@ -1,7 +1,10 @@
 // Evaluation: find the plan of what was asked for by the structure of its graph, or make it; run
 // it; store the values.
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <deque>
+#include <memory>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -19,6 +22,7 @@ namespace {
 constexpr int kShapesPerStructure = 8;
 constexpr size_t kPlanCap = 4096;              // plans
 constexpr size_t kArenaCap = size_t{2} << 30;  // bytes of arenas of cached plans
+constexpr size_t kSeenCap = 16384;             // hashes of graphs seen
 constexpr size_t kWorthFusing = 32;            // pending nodes; fewer run as well unfused
 constexpr size_t kLongGraph = 200000;          // pending nodes
 
@@ -36,23 +40,49 @@ Settings& settings() {
 struct CachedPlan {
   std::vector<uint64_t> key;
   std::shared_ptr<const Plan> plan;
-  bool optimised;
+  uint64_t structure;  // if optimised, else 0
+  uint64_t used;       // when, in evaluations
 };
 
 struct Structure {
-  int compiled = 0;
+  int compiled = 0;  // cached plans
   bool warned = false;
-  std::vector<uint64_t> shapes;  // shape hash at first sight, to name the dimension that changes
 };
 
+/// Plans, at most so many and so large; the least recently used go first.
 struct Cache {
   std::unordered_map<uint64_t, CachedPlan> plans;
   std::unordered_map<uint64_t, Structure> structures;
   std::unordered_set<uint64_t> seen;
-  std::vector<uint64_t> seen_order;
+  std::deque<uint64_t> seen_order;
   size_t arena = 0;
+  uint64_t time = 0;
   PlanStats stats;
-  std::string last;
+
+  void see(uint64_t hash) {
+    if (!seen.insert(hash).second) return;
+    seen_order.push_back(hash);
+    if (seen_order.size() <= kSeenCap) return;
+    seen.erase(seen_order.front());
+    seen_order.pop_front();
+  }
+  void erase(std::unordered_map<uint64_t, CachedPlan>::iterator at) {
+    arena -= at->second.plan->arena_bytes;
+    const auto s = structures.find(at->second.structure);
+    if (s != structures.end() && --s->second.compiled == 0) structures.erase(s);
+    plans.erase(at);
+  }
+  void insert(uint64_t hash, CachedPlan plan) {
+    if (const auto at = plans.find(hash); at != plans.end()) erase(at);
+    const size_t bytes = plan.plan->arena_bytes;
+    while (!plans.empty() && (plans.size() >= kPlanCap || arena + bytes > kArenaCap))
+      erase(std::min_element(plans.begin(), plans.end(), [](const auto& a, const auto& b) {
+        return a.second.used < b.second.used;
+      }));
+    arena += bytes;
+    if (plan.structure) ++structures[plan.structure].compiled;
+    plans.emplace(hash, std::move(plan));
+  }
 };
 Cache& cache() {
   static auto* c = new Cache;
@@ -161,10 +191,10 @@ void make_key(Work& w) {
   for (const Node* n : w.order) {
     key.push_back(n->hash);
     for (const Tensor& t : n->inputs)
-      key.push_back(uint64_t{t.node()->position} << 8 | t.index() << 1 |
+      key.push_back(uint64_t{t.node()->position} << 32 | uint64_t{t.index()} << 1 |
                     (t.node()->evaluated ? 1 : 0));
   }
-  for (const auto& [n, k] : w.outputs) key.push_back(uint64_t{n->position} << 8 | k);
+  for (const auto& [n, k] : w.outputs) key.push_back(uint64_t{n->position} << 32 | k);
 }
 
 uint64_t hash_key(const std::vector<uint64_t>& key) {
@@ -235,44 +265,39 @@ std::shared_ptr<const Plan> find_plan(Work& w) {
   const bool found = at != c.plans.end() && at->second.key == w.key;
   const bool simple =
       w.order.size() == 1 || !settings().passes || settings().reference || settings().eager;
-  if (found && (at->second.optimised || simple)) {
+  const auto hit = [&] {
     ++c.stats.hits;
+    at->second.used = ++c.time;
     return at->second.plan;
-  }
-  bool optimise = !simple;
-  if (optimise) {
-    Structure& s = c.structures[structure_hash(w)];
-    const bool seen = !c.seen.insert(h).second;
-    if (!seen) c.seen_order.push_back(h);
+  };
+  if (found && (at->second.structure || simple)) return hit();
+  uint64_t structure = 0;
+  if (!simple) {
+    structure = structure_hash(w) | 1;
+    const auto known = c.structures.find(structure);
+    const bool seen = c.seen.count(h) != 0;
+    c.see(h);
     // The first shape of a structure is compiled at once, others at their second sight, and only so
     // many.
-    optimise = s.compiled == 0 || (seen && s.compiled < kShapesPerStructure);
-    if (optimise) {
-      ++s.compiled;
-    } else if (seen && !s.warned && w.order.size() >= kWorthFusing) {
-      s.warned = true;
-      log_warning(
-          {"a graph of ", w.order.size(), " nodes keeps changing shape: its first leaf is now ",
-           w.leaves.empty() ? Shape() : w.leaves[0]->outputs[0].shape,
-           ". It runs on kept kernels, without fusion; pad or bucket the changing dimension",
-           where()});
-    }
-    if (!optimise && found) {
-      ++c.stats.hits;
-      return at->second.plan;
+    if (known != c.structures.end() && (!seen || known->second.compiled >= kShapesPerStructure)) {
+      structure = 0;
+      if (seen && !known->second.warned && w.order.size() >= kWorthFusing) {
+        known->second.warned = true;
+        log_warning(
+            {"a graph of ", w.order.size(), " nodes keeps changing shape: its first leaf is now ",
+             w.leaves.empty() ? Shape() : w.leaves[0]->outputs[0].shape,
+             ". It runs on kept kernels, without fusion; pad or bucket the changing dimension",
+             where()});
+      }
+      if (found) return hit();
     }
   }
   CompileOptions options;
-  options.passes = optimise;
+  options.passes = structure != 0;
   options.reference = settings().reference;
   auto plan = compile(capture(w), leaf_strides(w), input_donations(w), options);
-  ++(optimise ? c.stats.compilations : c.stats.plain);
-  if (c.plans.size() >= kPlanCap || c.arena + plan->arena_bytes > kArenaCap) {
-    c.plans.clear();
-    c.arena = 0;
-  }
-  c.arena += plan->arena_bytes;
-  c.plans[h] = {w.key, plan, optimise};
+  ++(structure ? c.stats.compilations : c.stats.plain);
+  c.insert(h, {w.key, plan, structure, ++c.time});
   return plan;
 }
 
@@ -368,11 +393,7 @@ void run_plan(Work& w, const Plan& plan) {
 
 class WorkLease {
  public:
-  WorkLease() {
-    if (!spare_) spare_ = new Work;
-    work_ = spare_;
-    spare_ = nullptr;
-  }
+  WorkLease() : work_(spare_ ? std::move(spare_) : std::make_unique<Work>()) {}
   ~WorkLease() {
     work_->order.clear();
     work_->leaves.clear();
@@ -382,16 +403,14 @@ class WorkLease {
     work_->in.clear();
     work_->out.clear();
     work_->blocks.clear();
-    delete spare_;
-    spare_ = work_;
+    spare_ = std::move(work_);
   }
   Work& operator*() { return *work_; }
 
  private:
-  static thread_local Work* spare_;
-  Work* work_;
+  static inline thread_local std::unique_ptr<Work> spare_;
+  std::unique_ptr<Work> work_;
 };
-thread_local Work* WorkLease::spare_ = nullptr;
 
 }  // namespace
 
@@ -416,13 +435,12 @@ void clear_plans() {
 
 std::vector<uint64_t> seen_structures() {
   std::lock_guard lock(graph_mutex());
-  return cache().seen_order;
+  return {cache().seen_order.begin(), cache().seen_order.end()};
 }
 
 void restore_seen_structures(const std::vector<uint64_t>& seen) {
   std::lock_guard lock(graph_mutex());
-  for (uint64_t h : seen)
-    if (cache().seen.insert(h).second) cache().seen_order.push_back(h);
+  for (uint64_t h : seen) cache().see(h);
 }
 
 void eval(const Tensors& tensors) {

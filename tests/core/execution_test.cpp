@@ -87,6 +87,23 @@ TEST(Execution, ManyShapesCompileLittleAndKeepFewPlans) {
             600u);
 }
 
+TEST(Execution, TheLeastRecentlyUsedPlansGoFirst) {
+  clear_plans();
+  const Tensor x = normal({3, 5}, Key(1));
+  eval(x);
+  const auto hot = [&] { return sum(exp(x * 0.1) * x).item(); };
+  const double want = hot();
+  const auto compiled = plan_stats().compilations;
+  for (int64_t i = 1; i <= 4300; ++i) {
+    eval(neg(Tensor::from(std::vector<float>(static_cast<size_t>(i), 1.f), {i})));
+    if (i % 100 == 0) {
+      EXPECT_EQ(hot(), want);
+    }
+  }
+  EXPECT_EQ(plan_stats().compilations, compiled);
+  EXPECT_EQ(plan_stats().cached_plans, 4096u);
+}
+
 TEST(Execution, RunningStatisticsDoNotGrow) {
   const Scope s = Scope::init(Key(0));
   const Variable mean_of = s.buffer("mean", {8}, init::zeros());
