@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/signals.h"
 #include "cli/commands.h"
 #include "nacre/data.h"
 #include "nacre/error.h"
@@ -49,6 +50,7 @@ void write_csv(const DataSplits& d, const std::string& to) {
   std::string header;
   for (const auto& [name, part] : parts(d))
     for (int64_t i = 0; i < part->size(); ++i) {
+      check_stop();
       const Sample s = part->get(i);
       const auto& values = s.image.empty() ? s.features : s.image.pixels;
       if (values.empty() || s.image.channels > 1)
@@ -84,6 +86,7 @@ void write_pictures(const DataSplits& d, const std::string& to) {
     for (const std::string& c : part->classes())
       make_folders(to + "/" + name + "/" + folder_name(c));
     for (int64_t i = 0; i < part->size(); ++i) {
+      check_stop();
       const Sample s = part->get(i);
       if (s.image.empty())
         fail(Error::Kind::unsupported,

@@ -1,13 +1,16 @@
 // nacre: the command line. Reading of options is here, the work is in one file per command.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <new>
 
 #include "backends/cpu/info.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/parallel.h"
 #include "base/progress.h"
@@ -63,12 +66,23 @@ std::string dashed(std::string name) {
   return name;
 }
 
-int exit_code(Error::Kind kind) { return kind == Error::Kind::usage ? 2 : 1; }
+int exit_code(Error::Kind kind) {
+  return kind == Error::Kind::usage ? 2 : kind == Error::Kind::cancelled ? 130 : 1;
+}
+
+/// What was printed may not have arrived: a full disk shows only now.
+int with_output(int code) {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return code;
+  log_error({"cannot write the output: ", errno ? reason_of(errno) : "the write failed"});
+  return code ? code : 1;
+}
 
 int run(int argc, char** argv) {
   CLI::App app{"nacre: from labelled data to a trained model, in one program.\n"};
   app.name("nacre");
   app.require_subcommand(1);
+  app.fallthrough();  // -q and --threads may stand after the command too
   bool quiet = false;
   int threads = 0;
   app.add_flag("-q,--quiet", quiet, "no progress, only results and warnings");
@@ -262,14 +276,22 @@ void start_again_if_better(char** argv) {
   if (!settings.empty()) execv("/proc/self/exe", argv);
 }
 
+/// A file must not get the number of a standard stream that was closed: what is printed would be
+/// written there. Writing to the placeholder fails, as it should.
+void hold_standard_streams() {
+  for (int fd = 0; fd < 3; ++fd)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 1 ? O_RDONLY : O_RDWR) < 0) _exit(1);
+}
+
 }  // namespace
 }  // namespace nacre::cli
 
 int main(int argc, char** argv) {
+  nacre::cli::hold_standard_streams();
   nacre::cli::start_again_if_better(argv);
   nacre::install_stop_signals();
   try {
-    return nacre::cli::run(argc, argv);
+    return nacre::cli::with_output(nacre::cli::run(argc, argv));
   } catch (const nacre::Error& e) {
     nacre::log_error({e.what()});
     return nacre::cli::exit_code(e.kind());

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "base/signals.h"
 #include "cli/commands.h"
 #include "cli/show.h"
 #include "train/terminal.h"
@@ -105,11 +106,14 @@ int run_predict(const PredictArgs& a) {
       CsvOptions options;
       options.schema = &schema;
       const DatasetPtr rows = open_csv(input, options);
-      for (int64_t i = 0; i < rows->size(); ++i)
+      for (int64_t i = 0; i < rows->size(); ++i) {
+        check_stop();
         show(a, rows->name(i), {}, score(m, transform, rows->get(i)));
+      }
       continue;
     }
     for (const std::string& file : input == "-" ? std::vector<std::string>{"-"} : files_of(input)) {
+      check_stop();
       try {
         Sample s;
         if (file == "-") {

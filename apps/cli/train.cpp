@@ -12,8 +12,21 @@ namespace nacre::cli {
 int run_train(const TrainArgs& a) {
   TrainConfig c;
   if (!a.resume.empty()) {
+    if (!a.config.empty())
+      fail(Error::Kind::usage, {"--resume takes the settings of ", a.resume,
+                                "/config.yaml, so --config ", a.config, " has no place beside it"});
     c = TrainConfig::from_yaml_file(a.resume + "/config.yaml");
     c.resume = true;
+    TrainConfig wanted = c;
+    for (const auto& [name, value] : a.settings) wanted.set(name, value);
+    const auto same = [&](const char* name, const std::string& was, const std::string& now) {
+      if (was != now)
+        fail(Error::Kind::usage, {a.resume, " was begun with the ", name, " '", was,
+                                  "'; going on with '", now, "' is not possible"});
+    };
+    same("model", c.model, wanted.model);
+    same("options", c.options, wanted.options);
+    same("data", c.data, wanted.data);
   } else if (!a.config.empty()) {
     c = TrainConfig::from_yaml_file(a.config);
   }

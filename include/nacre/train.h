@@ -91,6 +91,7 @@ struct Evaluation {
 
 /// Runs a model over a data set in evaluation mode. `loss` is as in TrainConfig, and only classes
 /// have a choice: cross_entropy of the probabilities, mse, or for perceptron the share of mistakes.
+/// Throws Error(cancelled) when a stop is requested.
 Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transform,
                     int64_t batch = 256, int workers = 1,
                     const std::string& loss = "cross_entropy");

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -272,6 +273,17 @@ void make_folders(const std::string& path) {
     fail(Error::Kind::io,
          {"cannot make the folder ", path, ": ", reason_of(error ? error.value() : ENOTDIR)});
 }
+
+FolderLock::FolderLock(const std::string& path) {
+  fd_ = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd_ < 0) fail_io("open", path, errno);
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(fd_);
+    fail(Error::Kind::io, {"another process works in ", path, " at this moment"});
+  }
+}
+
+FolderLock::~FolderLock() { ::close(fd_); }
 
 std::vector<FolderEntry> list_folder(const std::string& path) {
   DIR* folder = ::opendir(path.c_str());

@@ -101,6 +101,20 @@ struct FolderEntry {
 /// lead nowhere are left out.
 std::vector<FolderEntry> list_folder(const std::string& path);
 
+/// A folder that no other process, or other object, holds at the same time. File systems without
+/// locks are used without one.
+class FolderLock {
+ public:
+  /// Throws Error(io) if somebody holds the folder.
+  explicit FolderLock(const std::string& path);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
 bool file_exists(const std::string& path);
 bool folder_exists(const std::string& path);
 

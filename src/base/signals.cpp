@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <string_view>
 
+#include "nacre/error.h"
+
 namespace nacre {
 namespace {
 
@@ -35,6 +37,9 @@ void install_stop_signals() {
 }
 
 bool stop_requested() { return stop.load(std::memory_order_relaxed); }
+void check_stop() {
+  if (stop_requested()) fail(Error::Kind::cancelled, {"stopped on request"});
+}
 void request_stop() { stop = true; }
 void clear_stop_request() { stop = false; }
 

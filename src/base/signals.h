@@ -10,6 +10,8 @@ void install_stop_signals();
 
 /// True after a signal or request_stop(). Loops of long work look at it after each step.
 bool stop_requested();
+/// Throws Error(cancelled) if a stop was requested, for work that has nothing to save.
+void check_stop();
 void request_stop();
 void clear_stop_request();
 

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "base/signals.h"
 #include "nacre/data.h"
 #include "nacre/error.h"
 
@@ -37,6 +38,7 @@ std::vector<int64_t> read_all(const Part& part, Report& report) {
   const auto classes = static_cast<int64_t>(data.classes().size());
   std::vector<int64_t> counts(data.classes().size(), 0);
   for (int64_t i = 0; i < data.size(); ++i) {
+    check_stop();
     const int64_t label = data.label(i);
     if (label >= 0 && label < classes)
       ++counts[static_cast<size_t>(label)];
@@ -90,6 +92,7 @@ void check_duplicates(const std::vector<Part>& parts, Report& report) {
   std::unordered_map<uint64_t, Place> seen;
   for (size_t p = 0; p < parts.size(); ++p)
     for (int64_t i = 0; i < parts[p].data->size(); ++i) {
+      check_stop();
       uint64_t hash = 0;
       try {
         hash = parts[p].data->content_hash(i);

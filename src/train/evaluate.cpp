@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "base/signals.h"
 #include "train/loss.h"
 
 namespace nacre {
@@ -24,6 +25,7 @@ Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transf
   Context ctx = Context::eval();
   double squares = 0;
   while (auto b = loader.next()) {
+    check_stop();
     const Tensor x = Tensor::from(b->x, b->shape);
     const Tensor y = net(x, ctx);
     if (loss == "mse" && !e.regression)

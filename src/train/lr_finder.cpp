@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "base/signals.h"
 #include "nacre/train.h"
 
 namespace nacre {
@@ -26,6 +27,7 @@ LrCurve find_lr(const TrainConfig& config, double low, double high, int64_t step
   int64_t epoch = 0;
   loader.start(epoch);
   for (int64_t k = 0; k < steps; ++k) {
+    check_stop();
     auto batch = loader.next();
     if (!batch) {
       loader.start(++epoch);

@@ -53,16 +53,21 @@ std::vector<RunReport::Mistake> worst_mistakes(const Evaluation& e, const Datase
 }  // namespace
 
 RunFolder::RunFolder(const TrainConfig& config) : folder_(config.out), config_(config) {
-  if (!config.resume && file_exists(folder_ + "/metrics.jsonl"))
-    fail(Error::Kind::usage,
-         {folder_, " holds a run already; add --resume to go on with it, or choose another --out"});
-  make_folders(folder_ + "/checkpoints");
-  TrainConfig stored = config;
-  stored.resume = false;
-  write_file_atomic(folder_ + "/config.yaml", stored.to_yaml());
+  make_folders(folder_);
+  lock_ = std::make_unique<FolderLock>(folder_);
+  if (config.resume) return;
+  for (const std::string& path : {folder_ + "/config.yaml", folder_ + "/metrics.jsonl",
+                                  folder_ + "/report.html", model_path(), checkpoint_path()})
+    if (file_exists(path))
+      fail(Error::Kind::usage, {folder_, " holds a run already (", path,
+                                "); add --resume to go on with it, or choose another --out"});
 }
 
 void RunFolder::begin(int64_t step, size_t epochs) {
+  make_folders(folder_ + "/checkpoints");
+  TrainConfig stored = config_;
+  stored.resume = false;
+  write_file_atomic(folder_ + "/config.yaml", stored.to_yaml());
   const std::string path = folder_ + "/metrics.jsonl";
   if (file_exists(path)) {
     std::stringstream old(read_file(path, kMetricsCap));

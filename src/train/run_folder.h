@@ -13,13 +13,15 @@ namespace nacre {
 
 class RunFolder {
  public:
-  /// Makes the folder. Throws Error(usage) if it holds a run already and config.resume is not set.
+  /// Makes and locks the folder; nothing in it changes before begin(). Throws Error(usage) if it
+  /// holds a run, or a part of one, and config.resume is not set, and Error(io) if another process
+  /// is at work there.
   explicit RunFolder(const TrainConfig& config);
 
   std::string checkpoint_path() const { return folder_ + "/checkpoints/last.safetensors"; }
   std::string model_path() const { return folder_ + "/model.safetensors"; }
 
-  /// Starts, or goes on, to write: lines of metrics.jsonl after that step (left by a killed
+  /// Starts, or goes on, to write, beginning with config.yaml: lines of metrics.jsonl after that step (left by a killed
   /// process) are dropped.
   void begin(int64_t step, size_t epochs);
   void step(const StepInfo& info);
@@ -31,6 +33,7 @@ class RunFolder {
  private:
   std::string folder_;
   TrainConfig config_;
+  std::unique_ptr<FolderLock> lock_;
   std::unique_ptr<AppendFile> metrics_;
   std::unique_ptr<EventWriter> events_;
   std::vector<StepInfo> steps_;  // for the report

@@ -50,6 +50,7 @@ struct Trainer::Impl {
   void build();
   double step(const Batch& b);
   Evaluation validate(const DatasetPtr& part);
+  void write_model(const RunFolder& run, const std::string& score);
   void end_epoch(double seconds, RunFolder* run);
   Json position() const;
 };
@@ -156,6 +157,15 @@ Evaluation Trainer::Impl::validate(const DatasetPtr& part) {
   return e;
 }
 
+/// The weights as they are now, averaged if averages are kept.
+void Trainer::Impl::write_model(const RunFolder& run, const std::string& score) {
+  if (average) average->swap();
+  ModelInfo with = info;
+  if (!score.empty()) with.extra["val_score"] = score;
+  save_model(run.model_path(), *net, with);
+  if (average) average->swap();
+}
+
 void Trainer::Impl::end_epoch(double seconds, RunFolder* run) {
   const Evaluation e = validate(data.val);
   schedule->metric(e.loss);
@@ -169,15 +179,13 @@ void Trainer::Impl::end_epoch(double seconds, RunFolder* run) {
   bad_epochs = better ? 0 : bad_epochs + 1;
   if (run) run->epoch(i);
   if (better) {
-    if (average) average->swap();
     if (run) {
-      ModelInfo with = info;
-      with.extra["val_score"] = Piece(e.score()).text();
-      save_model(run->model_path(), *net, with);
+      write_model(*run, Piece(e.score()).text());
     } else {
+      if (average) average->swap();
       best = values(net->variables());
+      if (average) average->swap();
     }
-    if (average) average->swap();
   }
   if (callbacks.on_epoch) callbacks.on_epoch(i);
   ++epoch;
@@ -221,10 +229,28 @@ Evaluation Trainer::run() {
     if (t.config.resume && file_exists(run->checkpoint_path())) {
       load_checkpoint(run->checkpoint_path());
       log_info({"going on at epoch ", t.epoch + 1, ", step ", t.steps});
+      if (t.best_loss < std::numeric_limits<double>::infinity() &&
+          !file_exists(run->model_path())) {
+        log_warning({run->model_path(),
+                     ", the best model so far, is gone: the result is the best "
+                     "of the epochs to come"});
+        t.best_loss = std::numeric_limits<double>::infinity();
+      }
+    } else if (t.config.resume) {
+      log_warning({t.config.out, " holds no checkpoint: the run starts from its beginning"});
     }
     run->begin(t.steps, t.history.size());
   }
   const auto interrupted = [&] { return t.stop_asked || stop_requested(); };
+  const auto stop_here = [&]() -> Evaluation {
+    if (run) {
+      save_checkpoint(run->checkpoint_path());
+      log_info({"stopped after step ", t.steps,
+                "; everything is saved. Go on with: nacre train --resume ", t.config.out});
+    }
+    t.was_stopped = true;
+    return {};
+  };
   while (t.epoch < t.config.epochs &&
          !(t.config.patience > 0 && t.bad_epochs >= t.config.patience)) {
     const auto start = std::chrono::steady_clock::now();
@@ -240,24 +266,24 @@ Evaluation Trainer::run() {
       if (run) run->step({t.epoch, t.steps, loss, t.optimizer->lr()});
       if (t.callbacks.on_step) t.callbacks.on_step({t.epoch, t.steps, loss, t.optimizer->lr()});
       const bool due = t.config.checkpoint_every > 0 && t.steps % t.config.checkpoint_every == 0;
-      if (run && (due || interrupted()) && t.parts == 0) save_checkpoint(run->checkpoint_path());
-      if (interrupted() && t.parts == 0) {
-        t.was_stopped = true;
-        if (run)
-          log_info({"stopped after step ", t.steps,
-                    "; everything is saved. Go on with: nacre train --resume ", t.config.out});
-        return {};
-      }
+      if (run && due && !interrupted()) save_checkpoint(run->checkpoint_path());
+      if (interrupted()) return stop_here();
     }
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    t.end_epoch(seconds, run.get());
+    try {
+      t.end_epoch(seconds, run.get());
+    } catch (const Error& e) {  // of the validation, which has changed nothing yet
+      if (e.kind() != Error::Kind::cancelled) throw;
+      return stop_here();
+    }
     const EpochInfo& i = t.history.back();
     bar.finish(cat({"loss ", i.train_loss, ", validation ", i.val_loss,
                     t.regression() ? ", RMSE " : ", accuracy ",
                     t.regression() ? -i.val_score : i.val_score}));
     if (run) save_checkpoint(run->checkpoint_path());
   }
+  if (run && !file_exists(run->model_path())) t.write_model(*run, "");
   // The best by validation is the result.
   if (run && file_exists(run->model_path())) {
     const Model best = load_model(run->model_path());
@@ -272,7 +298,15 @@ Evaluation Trainer::run() {
     t.best.clear();
     t.average.reset();
   }
-  Evaluation test = t.validate(t.data.test);
+  Evaluation test;
+  try {
+    test = t.validate(t.data.test);
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::cancelled) throw;
+    t.was_stopped = true;
+    if (run) log_info({"stopped in the test; go on with: nacre train --resume ", t.config.out});
+    return {};
+  }
   if (run) run->finish(test, *t.net, t.info, t.data.test, t.transform, t.history);
   return test;
 }
