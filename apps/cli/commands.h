@@ -52,6 +52,9 @@ int run_data_convert(const DataArgs& a);
 
 int run_doctor(bool json);
 
+/// Names variables of the environment whose values mean nothing.
+void warn_of_environment();
+
 struct DemoArgs {
   std::string data = "data/digits", out;
   int64_t epochs = 40;

@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <new>
+#include <thread>
 
 #include "backends/cpu/info.h"
 #include "base/file.h"
@@ -70,6 +72,13 @@ int exit_code(Error::Kind kind) {
   return kind == Error::Kind::usage ? 2 : kind == Error::Kind::cancelled ? 130 : 1;
 }
 
+/// Far more threads than cores only wait for each other.
+int sensible_threads(int wanted) {
+  const int most = std::max(16, 4 * static_cast<int>(std::thread::hardware_concurrency()));
+  if (wanted > most) log_warning({"--threads ", wanted, " is too many for this machine: ", most});
+  return std::min(wanted, most);
+}
+
 /// What was printed may not have arrived: a full disk shows only now.
 int with_output(int code) {
   errno = 0;
@@ -103,7 +112,8 @@ int run(int argc, char** argv) {
       set_progress_mode(Progress::Mode::quiet);
       if (log_level() == LogLevel::info) set_log_level(LogLevel::warning);
     }
-    if (threads) set_num_threads(threads);
+    warn_of_environment();
+    if (threads) set_num_threads(sensible_threads(threads));
     for (const std::string& file : plugins) load_plugin(file);
   };
 

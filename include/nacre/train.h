@@ -67,6 +67,8 @@ struct TrainConfig {
   /// What the file does not set is as for_model gives it. Throws Error(usage) for unknown keys and
   /// wrong types, naming those that are known.
   static TrainConfig from_yaml_file(const std::string& path);
+  /// Throws Error(usage) for a value outside its range, before any data are read.
+  void check() const;
   /// Names of all fields, in order.
   static std::vector<std::string> names();
   /// Sets one field from text. Throws Error(usage).

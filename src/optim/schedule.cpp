@@ -127,6 +127,8 @@ P plateau(double lr, double factor, int64_t patience, double threshold, double m
 
 namespace {
 
+constexpr double kMostEpochs = 1e9;
+
 std::vector<std::string> split(const std::string& text, char by) {
   std::vector<std::string> parts;
   std::stringstream ss(text);
@@ -138,7 +140,7 @@ double number(const std::string& text, const std::string& whole) {
   try {
     size_t used = 0;
     const double v = std::stod(text, &used);
-    if (used == text.size()) return v;
+    if (used == text.size() && std::isfinite(v)) return v;
   } catch (const std::exception&) {
   }
   fail(Error::Kind::usage, {"schedule '", whole, "': '", text, "' is not a number"});
@@ -152,16 +154,24 @@ P parse(const std::string& text, double lr, int64_t steps_per_epoch, int64_t epo
   if (const auto plus = text.find('+');
       text.rfind("warmup:", 0) == 0 && plus != std::string::npos) {
     const double warm = number(text.substr(7, plus - 7), text);
+    if (warm < 0 || warm > kMostEpochs)
+      fail(Error::Kind::usage,
+           {"schedule '", text, "': the epochs of a warm-up should be at least 0, got ", warm});
     const auto steps = static_cast<int64_t>(warm * static_cast<double>(per));
     const int64_t left = std::max<int64_t>(1, epochs - static_cast<int64_t>(std::ceil(warm)));
     return warmup(steps, parse(text.substr(plus + 1), lr, per, left));
   }
   const auto parts = split(text, ':');
   const std::string kind = parts.empty() ? "" : parts[0];
+  for (size_t i = 1; i < parts.size() && kind != "multi_step"; ++i)
+    if (number(parts[i], text) < 0)
+      fail(Error::Kind::usage, {"schedule '", text, "': ", parts[i], " should not be negative"});
   const auto arg = [&](size_t i, double otherwise) {
     return parts.size() > i ? number(parts[i], text) : otherwise;
   };
   const auto in_steps = [&](double e) {
+    if (!(e > 0) || e > kMostEpochs)
+      fail(Error::Kind::usage, {"schedule '", text, "': epochs should be above 0, got ", e});
     return std::max<int64_t>(1, static_cast<int64_t>(e * static_cast<double>(per)));
   };
   if (kind == "constant") return constant(lr);
@@ -172,7 +182,8 @@ P parse(const std::string& text, double lr, int64_t steps_per_epoch, int64_t epo
   if (kind == "exponential")
     return exponential(lr, std::pow(arg(1, 0.95), 1.0 / static_cast<double>(per)));
   if (kind == "step") return step(lr, in_steps(arg(1, 30)), arg(2, 0.1));
-  if (kind == "plateau") return plateau(lr, arg(2, 0.1), static_cast<int64_t>(arg(1, 10)));
+  if (kind == "plateau")
+    return plateau(lr, arg(2, 0.1), static_cast<int64_t>(std::min(arg(1, 10), kMostEpochs)));
   if (kind == "multi_step" && parts.size() > 1) {
     std::vector<int64_t> milestones;
     for (const auto& m : split(parts[1], ',')) milestones.push_back(in_steps(number(m, text)));

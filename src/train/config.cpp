@@ -1,4 +1,5 @@
-#include <charconv>
+#include <cmath>
+#include <limits>
 #include <sstream>
 
 #include "base/json.h"
@@ -30,15 +31,18 @@ class Fields : public FieldVisitor {
   }
   void operator()(const char* n, int64_t& v) override {
     if (mine(n)) {
-      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), v);
-      if (error != std::errc() || end != value.data() + value.size()) wrong(n, "an integer", value);
+      const Json j = scalar();
+      if (j.kind() != Json::Kind::integer) wrong(n, "an integer", value);
+      v = j.integer();
     }
     all[n] = v;
   }
   void operator()(const char* n, double& v) override {
     if (mine(n)) {
-      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), v);
-      if (error != std::errc() || end != value.data() + value.size()) wrong(n, "a number", value);
+      const Json j = scalar();
+      if (j.kind() != Json::Kind::integer && j.kind() != Json::Kind::number)
+        wrong(n, "a number", value);
+      v = j.number();
     }
     all[n] = v;
   }
@@ -51,6 +55,14 @@ class Fields : public FieldVisitor {
   void operator()(const char*, std::shared_ptr<const Graph>&) override {}
 
  private:
+  /// Numbers of the command line are read as those of a file are.
+  Json scalar() const {
+    try {
+      return parse_yaml(value, name);
+    } catch (const Error&) {
+      return value;
+    }
+  }
   bool mine(const char* n) {
     const bool yes = set && name == n;
     found = found || yes;
@@ -100,6 +112,42 @@ std::vector<std::string> TrainConfig::names() {
   return list;
 }
 
+void TrainConfig::check() const {
+  constexpr double kMost = std::numeric_limits<double>::max(), kCount = 1e12;
+  /// Values from `low` to `high`; without `edge`, neither `low` nor `high` itself.
+  struct Range {
+    const char* name;
+    double value, low, high;
+    bool low_edge, high_edge;
+    const char* want;
+  };
+  const Range ranges[] = {
+      {"epochs", static_cast<double>(epochs), 1, kCount, true, true, "at least 1"},
+      {"batch", static_cast<double>(batch), 1, 1 << 24, true, true, "from 1 to 16777216"},
+      {"accumulate", static_cast<double>(accumulate), 1, kCount, true, true, "at least 1"},
+      {"patience", static_cast<double>(patience), 0, kCount, true, true, "at least 0"},
+      {"checkpoint_every", static_cast<double>(checkpoint_every), 0, kCount, true, true,
+       "at least 0"},
+      {"workers", static_cast<double>(workers), 0, 64, true, true, "from 0 to 64"},
+      {"lr", lr, 0, kMost, false, true, "a number above 0"},
+      {"weight_decay", weight_decay, 0, kMost, true, true, "a number of at least 0"},
+      {"momentum", momentum, 0, 1, true, false, "at least 0 and below 1"},
+      {"label_smoothing", label_smoothing, 0, 1, true, false, "at least 0 and below 1"},
+      {"l1", l1, 0, kMost, true, true, "a number of at least 0"},
+      {"l2", l2, 0, kMost, true, true, "a number of at least 0"},
+      {"clip_norm", clip_norm, 0, kMost, true, true, "a number of at least 0"},
+      {"ema", ema, 0, 1, true, false, "at least 0 and below 1"},
+      {"val_share", val_share, 0, 1, false, false, "between 0 and 1"},
+      {"test_share", test_share, 0, 1, false, false, "between 0 and 1"},
+  };
+  for (const Range& r : ranges) {
+    const bool fits = (r.low_edge ? r.value >= r.low : r.value > r.low) &&
+                      (r.high_edge ? r.value <= r.high : r.value < r.high);  // false for NaN
+    if (!fits) wrong(r.name, r.want, Piece(r.value).text());
+  }
+  schedule::parse(schedule, lr, 1, epochs);
+}
+
 void TrainConfig::set(const std::string& name, const std::string& value) {
   Fields f;
   f.name = name;
@@ -130,7 +178,13 @@ TrainConfig TrainConfig::for_model(const std::string& model) {
 }
 
 TrainConfig TrainConfig::from_yaml_file(const std::string& path) {
-  const Json j = read_yaml_file(path);
+  Json j;
+  try {
+    j = read_yaml_file(path);
+  } catch (const Error& e) {  // its text is the user's, like the command line
+    if (e.kind() != Error::Kind::data) throw;
+    fail(Error::Kind::usage, {e.what()});
+  }
   if (!j.is_object())
     fail(Error::Kind::usage, {path, " should hold settings, one 'name: value' a line"});
   TrainConfig c;

@@ -13,6 +13,7 @@ LrCurve find_lr(const TrainConfig& config, double low, double high, int64_t step
   c.schedule = "constant";
   c.accumulate = 1;
   c.lr = low;
+  c.check();
   // A run of its own: the caller's model is not touched.
   LrCurve curve;
   DataSplits data = open_dataset(c.data);

@@ -21,8 +21,8 @@ class RunFolder {
   std::string checkpoint_path() const { return folder_ + "/checkpoints/last.safetensors"; }
   std::string model_path() const { return folder_ + "/model.safetensors"; }
 
-  /// Starts, or goes on, to write, beginning with config.yaml: lines of metrics.jsonl after that step (left by a killed
-  /// process) are dropped.
+  /// Starts, or goes on, to write, beginning with config.yaml: lines of metrics.jsonl after that
+  /// step (left by a killed process) are dropped.
   void begin(int64_t step, size_t epochs);
   void step(const StepInfo& info);
   void epoch(const EpochInfo& info);

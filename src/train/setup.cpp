@@ -68,6 +68,25 @@ std::string image_transform(const ModelEntry& entry, const TrainConfig& config, 
   return spec;
 }
 
+/// What would otherwise show only in the first validation: all parts have the same classes, and the
+/// model as many outputs.
+void check_outputs(const DataSplits& data, const std::string& options, int64_t outputs) {
+  const auto& classes = data.train->classes();
+  for (const auto& [name, part] : {std::pair{"validation", data.val}, {"test", data.test}})
+    if (part && part->classes() != classes)
+      fail(Error::Kind::data,
+           {"the ", name, " part has ", part->classes().size(), " classes, the training part ",
+            classes.size(), ", or they are named differently"});
+  for (const std::string name : {"classes", "out"}) {
+    const auto at = (" " + options).find(" " + name + "=");
+    if (at == std::string::npos) continue;
+    const int64_t chosen = std::atoll(options.c_str() + at + name.size() + 1);
+    if (chosen != outputs)
+      fail(Error::Kind::usage, {"option ", name, " of the model is ", chosen, ", the data have ",
+                                outputs, classes.empty() ? " values to predict" : " classes"});
+  }
+}
+
 }  // namespace
 
 void prepare_splits(DataSplits& data, const TrainConfig& config) {
@@ -133,19 +152,21 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
   add_option(s.options, entry, "out", out);
   if (const TableSchema* schema = table_schema(*data.train)) s.extra["table"] = schema->to_json();
   s.options = model_options(entry.name, s.options);
+  check_outputs(data, s.options, out);
   return s;
 }
 
-Scope scope_from(const std::string& path, const Key& key) {
+Scope scope_from(const std::string& path, const Key& key, int64_t* taken) {
   const Scope::Source source = safetensors_source(path);
   return Scope::load(
-      [source, path](const std::string& name, const Shape& shape, DType dtype) {
+      [source, path, taken](const std::string& name, const Shape& shape, DType dtype) {
         Tensor t = source(name, shape, dtype);
         if (t.defined() && t.shape() != shape) {
           log_info({name, " of ", path, " has shape ", t.shape(), ", the model wants ", shape,
                     ": it starts fresh"});
           return Tensor();
         }
+        *taken += t.defined();
         return t;
       },
       false, key.fold_in("init"));

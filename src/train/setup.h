@@ -19,7 +19,8 @@ struct Setup {
 };
 Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const DataSplits& data);
 
-/// Parameters from a model file where names and shapes agree, fresh ones elsewhere.
-Scope scope_from(const std::string& path, const Key& key);
+/// Parameters from a model file where names and shapes agree, fresh ones elsewhere; `taken`
+/// counts the former and must outlive the scope.
+Scope scope_from(const std::string& path, const Key& key, int64_t* taken);
 
 }  // namespace nacre

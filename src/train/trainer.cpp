@@ -70,9 +70,13 @@ void Trainer::Impl::build() {
   info.extra = s.extra;
   info.extra["loss"] = loss_name;
   const Key key(static_cast<uint64_t>(config.seed));
-  net = make_model(
-      config.model, s.options,
-      config.from.empty() ? Scope::init(key.fold_in("init")) : scope_from(config.from, key));
+  int64_t taken = 0;
+  net = make_model(config.model, s.options,
+                   config.from.empty() ? Scope::init(key.fold_in("init"))
+                                       : scope_from(config.from, key, &taken));
+  if (!config.from.empty() && taken == 0)
+    fail(Error::Kind::data, {config.from, " has no parameter whose name and shape ", config.model,
+                             " (", s.options, ") has too"});
   if (!config.freeze.empty() && net->freeze(config.freeze) == 0)
     fail(Error::Kind::usage,
          {"freeze pattern '", config.freeze, "' matches no parameter of ", config.model});
@@ -92,10 +96,6 @@ void Trainer::Impl::build() {
   o.workers = static_cast<int>(config.workers);
   o.seed = static_cast<uint64_t>(config.seed);
   loader = std::make_unique<DataLoader>(data.train, transform, sampler, o);
-  if (config.epochs < 1)
-    fail(Error::Kind::usage, {"epochs should be at least 1, got ", config.epochs});
-  if (config.accumulate < 1)
-    fail(Error::Kind::usage, {"accumulate should be at least 1, got ", config.accumulate});
   schedule = schedule::parse(config.schedule, config.lr, epoch_batches(), config.epochs);
 }
 
@@ -197,10 +197,11 @@ void Trainer::Impl::end_epoch(double seconds, RunFolder* run) {
 // ---- the public face
 
 Trainer::Trainer(TrainConfig config, TrainCallbacks callbacks)
-    : Trainer(config, open_dataset(config.data), std::move(callbacks)) {}
+    : Trainer(config, (config.check(), open_dataset(config.data)), std::move(callbacks)) {}
 
 Trainer::Trainer(TrainConfig config, DataSplits data, TrainCallbacks callbacks)
     : impl_(std::make_unique<Impl>()) {
+  config.check();
   impl_->config = std::move(config);
   impl_->callbacks = std::move(callbacks);
   impl_->data = std::move(data);

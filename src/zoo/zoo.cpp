@@ -39,7 +39,12 @@ class Options : public FieldVisitor {
     write(n, v ? "true" : "false");
   }
   void operator()(const char* n, int64_t& v) override {
-    if (const auto* s = take(n)) v = integer(n, *s);
+    if (const auto* s = take(n)) {
+      v = integer(n, *s);
+      const std::string_view name = n;
+      if (v < 1 && (name == "classes" || name == "out" || name == "in" || name == "channels"))
+        bad(n, *s, "at least 1");
+    }
     write(n, std::to_string(v));
   }
   void operator()(const char* n, double& v) override {

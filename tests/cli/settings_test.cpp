@@ -1,0 +1,137 @@
+// Settings that cannot be meant are refused before any data are read.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "nacre/error.h"
+#include "nacre/train.h"
+#include "tools/shell.h"
+
+namespace nacre {
+namespace {
+
+using test::CommandResult;
+using test::run_command;
+using test::TempFolder;
+
+const std::string kProgram = std::string(NACRE_BUILD_DIR) + "/nacre";
+const std::string kDigits = std::string(NACRE_SOURCE_DIR) + "/data/digits";
+
+CommandResult nacre(const std::string& arguments) {
+  return run_command(kProgram + " " + arguments);
+}
+
+bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+void expect_one_line(const CommandResult& r, int code, const std::string& part) {
+  EXPECT_EQ(r.code, code) << r.output;
+  EXPECT_EQ(std::count(r.output.begin(), r.output.end(), '\n'), 1) << r.output;
+  EXPECT_TRUE(holds(r.output, part)) << r.output;
+}
+
+/// What is refused, or "".
+std::string refusal(const std::string& name, const std::string& value) {
+  TrainConfig c;
+  try {
+    c.set(name, value);
+    c.check();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), Error::Kind::usage);
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Settings, HaveRanges) {
+  const std::pair<const char*, std::vector<const char*>> bad[] = {
+      {"lr", {"-1", "nan", "inf", ".inf", ".nan", "0", "one"}},
+      {"ema", {"2", "1", "-0.1"}},
+      {"momentum", {"5", "1", "-1"}},
+      {"l1", {"-1", ".inf"}},
+      {"l2", {"-1"}},
+      {"clip_norm", {"-1"}},
+      {"patience", {"-1", "1.5"}},
+      {"checkpoint_every", {"-1"}},
+      {"weight_decay", {"-0.01"}},
+      {"label_smoothing", {"2", "1", "-1"}},
+      {"epochs", {"0", "-3", "99999999999999999999"}},
+      {"batch", {"0", "-1", "100000000000"}},
+      {"accumulate", {"0"}},
+      {"workers", {"-1", "1000"}},
+      {"val_share", {"0", "1"}},
+      {"test_share", {"0", "1.5"}},
+      {"schedule",
+       {"step:0:0.1", "step:-1", "step:nan", "cosine:0", "multi_step:0,5", "plateau:-1",
+        "exponential:-1", "warmup:-1+cosine", "warmup:1e300+cosine"}},
+  };
+  for (const auto& [name, values] : bad)
+    for (const char* value : values)
+      EXPECT_TRUE(holds(refusal(name, value), name)) << name << "=" << value;
+  const std::pair<const char*, const char*> good[] = {
+      {"lr", "1e-9"},         {"lr", "0x10"},
+      {"ema", "0.999"},       {"momentum", "0"},
+      {"patience", "3"},      {"label_smoothing", "0.1"},
+      {"schedule", "step:1"}, {"schedule", "warmup:0.5+plateau:0:0.5"}};
+  for (const auto& [name, value] : good) EXPECT_EQ(refusal(name, value), "") << name;
+}
+
+TEST(Settings, MeanTheSameInAFileAndOnTheCommandLine) {
+  TempFolder folder;
+  for (const char* text : {"0x10", "1e-3", ".5", "12"}) {
+    folder.write("c.yaml", std::string("lr: ") + text + "\n");
+    TrainConfig c;
+    c.set("lr", text);
+    EXPECT_EQ(TrainConfig::from_yaml_file(folder / "c.yaml").lr, c.lr) << text;
+  }
+}
+
+TEST(Settings, AreRefusedBeforeTheDataAreRead) {
+  TempFolder folder;
+  expect_one_line(nacre("train lenet5 --lr -1 --data nowhere"), 2, "lr");
+  expect_one_line(nacre("train lenet5 --lr 0 --find-lr --data nowhere"), 1, "nowhere");
+  folder.write("c.yaml", "lr: [1, 2\n");
+  expect_one_line(nacre("train --data nowhere --config " + (folder / "c.yaml").string()), 2,
+                  "c.yaml");
+  for (const char* classes : {"0", "-1"})
+    expect_one_line(nacre(std::string("zoo show lenet5 --options classes=") + classes), 2,
+                    "classes");
+}
+
+TEST(Settings, FitTheData) {
+  TempFolder folder;
+  const std::string common = "-q train mlp --data " + kDigits + " --out " + folder.str() + "/run ";
+  for (const char* classes : {"20", "3"})
+    expect_one_line(nacre(common + "--options classes=" + classes), 2, classes);
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
+TEST(Settings, AModelToStartFromHasToFit) {
+  TempFolder folder;
+  const std::string common = "-q train logistic_regression --epochs 1 --data " + kDigits;
+  ASSERT_EQ(nacre(common + " --out " + folder.str() + "/a").code, 0);
+  const std::string from = " --from " + folder.str() + "/a/model.safetensors";
+  const auto r = nacre("-q train lenet5 --epochs 1 --data " + kDigits + from + " --out " +
+                       folder.str() + "/b");
+  expect_one_line(r, 1, "no parameter");
+  const auto same = nacre(common + from + " --out " + folder.str() + "/c");
+  EXPECT_EQ(same.code, 0) << same.output;
+}
+
+TEST(Environment, UnknownValuesAreNamed) {
+  for (const char* setting : {"NACRE_THREADS=many", "NACRE_THREADS=0", "NACRE_BACKEND=gpu",
+                              "NACRE_LOG=loud", "NACRE_DISABLE_PASSES=fues"}) {
+    const auto r = run_command(std::string(setting) + " " + kProgram + " zoo list");
+    EXPECT_EQ(r.code, 0);
+    const std::string name = std::string(setting).substr(0, std::string(setting).find('='));
+    EXPECT_TRUE(holds(r.output, "warning: " + name)) << r.output;
+  }
+  const auto fine = run_command("NACRE_THREADS=2 NACRE_BACKEND=ref NACRE_DISABLE_PASSES=fuse,cse " +
+                                kProgram + " zoo list");
+  EXPECT_FALSE(holds(fine.output, "warning")) << fine.output;
+  EXPECT_TRUE(holds(nacre("zoo list --threads 1000").output, "too many"));
+}
+
+}  // namespace
+}  // namespace nacre
