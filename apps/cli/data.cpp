@@ -94,12 +94,15 @@ void write_pictures(const DataSplits& d, const std::string& to) {
       if (s.label < 0) fail(Error::Kind::unsupported, {"the pictures have no classes"});
       char file[32];
       std::snprintf(file, sizeof(file), "%06ld.png", static_cast<long>(i));
-      write_png(to + "/" + name + "/" + folder_name(part->classes()[static_cast<size_t>(s.label)]) +
-                    "/" + file,
-                s.image);
+      const auto bytes = encode_png(s.image);
+      AtomicFile png(to + "/" + name + "/" +
+                     folder_name(part->classes()[static_cast<size_t>(s.label)]) + "/" + file);
+      png.write({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+      png.commit(false);
       bar.advance();
     }
   }
+  sync_disk(to);
   bar.finish();
 }
 

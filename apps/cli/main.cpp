@@ -56,6 +56,7 @@ const char* help_of(const std::string& name) {
       {"checkpoint_every", "steps between checkpoints; 0: each epoch"},
       {"seed", "of all random choices"},
       {"workers", "loader threads"},
+      {"on_error", "fail or skip: of samples that cannot be read"},
   };
   for (const auto& [n, text] : texts)
     if (name == n) return text;

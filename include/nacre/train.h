@@ -58,6 +58,9 @@ struct TrainConfig {
   double test_share = 0.2;  ///< taken first if the data have no test part
   int64_t checkpoint_every = 0;  ///< steps; 0: at the end of each epoch
   int64_t seed = 0, workers = 2;
+  /// Of samples that cannot be read. fail: end with an error when one is met; skip: read all
+  /// samples once before training, and leave those out.
+  std::string on_error = "fail";
   bool resume = false;
 
   void fields(FieldVisitor& v);

@@ -223,9 +223,9 @@ void AtomicFile::write(std::string_view bytes) {
   }
 }
 
-void AtomicFile::commit() {
+void AtomicFile::commit(bool sync) {
   if (fd_ < 0) fail(Error::Kind::internal, {"commit of ", path_, " after its end"});
-  int error = !direct_ && ::fsync(fd_) != 0 ? errno : 0;
+  int error = sync && !direct_ && ::fsync(fd_) != 0 ? errno : 0;
   if (::close(fd_) != 0 && !error) error = errno;
   fd_ = -1;
   if (!error && !direct_ && ::rename(temp_.c_str(), target_.c_str()) != 0) error = errno;
@@ -234,10 +234,15 @@ void AtomicFile::commit() {
     fail_io("write", path_, error);
   }
   temp_.clear();
-  if (direct_) return;
+  if (direct_ || !sync) return;
   // The new name must survive a power cut too. Some file systems cannot sync folders.
   Descriptor folder{::open(parent_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (folder.fd >= 0 && ::fsync(folder.fd) != 0 && errno != EINVAL) fail_io("write", path_, errno);
+}
+
+void sync_disk(const std::string& path) {
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.fd < 0 || ::syncfs(file.fd) != 0) fail_io("write", path, errno);
 }
 
 void write_file_atomic(const std::string& path, std::string_view bytes) {

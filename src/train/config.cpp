@@ -101,6 +101,7 @@ void TrainConfig::fields(FieldVisitor& v) {
   v("checkpoint_every", checkpoint_every);
   v("seed", seed);
   v("workers", workers);
+  v("on_error", on_error);
   v("resume", resume);
 }
 
@@ -145,6 +146,7 @@ void TrainConfig::check() const {
                       (r.high_edge ? r.value <= r.high : r.value < r.high);  // false for NaN
     if (!fits) wrong(r.name, r.want, Piece(r.value).text());
   }
+  if (on_error != "fail" && on_error != "skip") wrong("on_error", "fail or skip", on_error);
   schedule::parse(schedule, lr, 1, epochs);
 }
 

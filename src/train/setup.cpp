@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/log.h"
+#include "base/signals.h"
 
 namespace nacre {
 namespace {
@@ -68,6 +69,27 @@ std::string image_transform(const ModelEntry& entry, const TrainConfig& config, 
   return spec;
 }
 
+void leave_out_unreadable(DatasetPtr& part) {
+  if (!part) return;
+  Indices kept;
+  std::string first;
+  for (int64_t i = 0; i < part->size(); ++i) {
+    check_stop();
+    try {
+      (void)part->get(i);
+      kept.push_back(i);
+    } catch (const Error& e) {
+      if (e.kind() != Error::Kind::data && e.kind() != Error::Kind::io) throw;
+      if (first.empty()) first = e.what();
+    }
+  }
+  const int64_t lost = part->size() - static_cast<int64_t>(kept.size());
+  if (lost == 0) return;
+  log_warning({lost, " of ", part->size(), " samples are left out, the first because: ", first});
+  if (kept.empty()) fail(Error::Kind::data, {"no sample can be read: ", first});
+  part = subset(part, kept);
+}
+
 /// What would otherwise show only in the first validation: all parts have the same classes, and the
 /// model as many outputs.
 void check_outputs(const DataSplits& data, const std::string& options, int64_t outputs) {
@@ -92,6 +114,8 @@ void check_outputs(const DataSplits& data, const std::string& options, int64_t o
 void prepare_splits(DataSplits& data, const TrainConfig& config) {
   if (!data.train || data.train->size() == 0)
     fail(Error::Kind::data, {"the data hold no training samples"});
+  if (config.on_error == "skip")
+    for (DatasetPtr* part : {&data.train, &data.val, &data.test}) leave_out_unreadable(*part);
   const Key key = Key(static_cast<uint64_t>(config.seed)).fold_in("split");
   const auto divide = [&](DatasetPtr& part, double share, const char* name) {
     if (share <= 0 || share >= 1)

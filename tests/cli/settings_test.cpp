@@ -119,6 +119,22 @@ TEST(Settings, AModelToStartFromHasToFit) {
   EXPECT_EQ(same.code, 0) << same.output;
 }
 
+TEST(Settings, OnErrorSkipLeavesOutWhatCannotBeRead) {
+  TempFolder folder;
+  const std::string pictures = folder / "pictures", out = folder / "run";
+  ASSERT_EQ(nacre("-q data convert " + kDigits + " " + pictures).code, 0);
+  std::ofstream(pictures + "/train/3/broken.png") << "no picture";
+  const std::string common = "-q train logistic_regression --epochs 1 --data " + pictures;
+  const auto strict = nacre(common + " --out " + folder.str() + "/strict");
+  EXPECT_EQ(strict.code, 1);
+  EXPECT_TRUE(holds(strict.output, "broken.png")) << strict.output;
+  const auto r = nacre(common + " --on-error skip --out " + out);
+  EXPECT_EQ(r.code, 0) << r.output;
+  EXPECT_TRUE(holds(r.output, "1 of 1798 samples")) << r.output;
+  EXPECT_TRUE(holds(folder.read("run/config.yaml"), "on_error: skip"));
+  EXPECT_EQ(refusal("on_error", "hope").find("setting 'on_error'"), 0u);
+}
+
 TEST(Environment, UnknownValuesAreNamed) {
   for (const char* setting : {"NACRE_THREADS=many", "NACRE_THREADS=0", "NACRE_BACKEND=gpu",
                               "NACRE_LOG=loud", "NACRE_DISABLE_PASSES=fues"}) {
