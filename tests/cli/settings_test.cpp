@@ -107,6 +107,27 @@ TEST(Settings, FitTheData) {
   EXPECT_FALSE(std::filesystem::exists(folder / "run"));
 }
 
+TEST(Settings, PartsHaveTheSameClasses) {
+  TempFolder folder;
+  const auto write = [&](const std::string& stem, const std::string& labels) {
+    const auto n = static_cast<char>(labels.size());
+    const std::string zero(3, '\0'), count = zero + n, side = zero + '\x08';
+    folder.write("idx/" + stem + "-labels-idx1-ubyte",
+                 std::string("\0\0\x08\x01", 4) + count + labels);
+    folder.write("idx/" + stem + "-images-idx3-ubyte", std::string("\0\0\x08\x03", 4) + count +
+                                                           side + side +
+                                                           std::string(labels.size() * 64, 'x'));
+  };
+  std::string labels;
+  for (char i = 0; i < 60; ++i) labels += static_cast<char>(i % 3);
+  write("t10k", labels);
+  write("train", labels + '\xc8');
+  const std::string command =
+      "-q train mlp --data " + (folder / "idx").string() + " --out " + folder.str() + "/run";
+  expect_one_line(nacre(command), 1, "201");
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
 TEST(Settings, AModelToStartFromHasToFit) {
   TempFolder folder;
   const std::string common = "-q train logistic_regression --epochs 1 --data " + kDigits;

@@ -100,6 +100,7 @@ void expect_resumes(TrainConfig c, int64_t stop_at) {
 
 TEST(Resume, GoesOnInTheMiddleOfAnEpoch) { expect_resumes(small(), 4); }
 TEST(Resume, GoesOnAfterTheFirstStep) { expect_resumes(small(), 1); }
+TEST(Resume, GoesOnWithTheValidation) { expect_resumes(small(), 11); }  // 11 steps an epoch
 TEST(Resume, GoesOnInTheSecondEpoch) { expect_resumes(small(), 13); }
 
 TEST(Resume, KeepsAveragesAccumulatedGradientsAndPlateaus) {
