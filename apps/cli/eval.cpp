@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cstdio>
 
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/show.h"
 #include "nacre/meters.h"
@@ -21,6 +23,25 @@ DatasetPtr choose(const DataSplits& d, std::string& part) {
   const DatasetPtr chosen = part == "test" ? d.test : part == "val" ? d.val : d.train;
   if (!chosen) fail(Error::Kind::usage, {"the data have no part '", part, "'"});
   return chosen;
+}
+
+void check_classes(const std::vector<std::string>& data, const std::vector<std::string>& model) {
+  if (data == model) return;
+  const auto only_in = [](const auto& these, const auto& those) {
+    std::string list;
+    int64_t more = 0;
+    for (const std::string& c : these) {
+      if (std::find(those.begin(), those.end(), c) != those.end()) continue;
+      if (list.size() < 200)
+        list += (list.empty() ? "'" : ", '") + c + "'";
+      else
+        ++more;
+    }
+    return list.empty() ? "none" : more ? cat({list, " and ", more, " others"}) : list;
+  };
+  fail(Error::Kind::data, {"the data have ", data.size(), " classes, the model ", model.size(),
+                           "; only in the data: ", only_in(data, model),
+                           "; only in the model: ", only_in(model, data)});
 }
 
 /// Of the first 256 samples.
@@ -47,9 +68,9 @@ int run_eval(const EvalArgs& a) {
   const DataSplits data = open_dataset(a.data, options);
   std::string part = a.part;
   const DatasetPtr chosen = choose(data, part);
-  if (chosen->classes() != m.info.classes)
-    fail(Error::Kind::data, {"the data have ", chosen->classes().size(), " classes, the model ",
-                             m.info.classes.size(), ", or they are named differently"});
+  check_classes(chosen->classes(), m.info.classes);
+  if (const std::string remark = chosen->remark(); chosen->schema() && !remark.empty())
+    log_warning({remark});
   const auto loss = m.info.extra.find("loss");
   const Evaluation e = evaluate(*m.net, chosen, Transform::parse(m.info.transform), 256, a.workers,
                                 loss == m.info.extra.end() ? "cross_entropy" : loss->second);

@@ -9,6 +9,7 @@
 #include "base/signals.h"
 #include "cli/commands.h"
 #include "cli/show.h"
+#include "data/readers.h"
 #include "train/terminal.h"
 
 namespace nacre::cli {
@@ -93,6 +94,25 @@ std::vector<std::string> files_of(const std::string& input) {
   return files;
 }
 
+/// Whether an input of a model of a table is a table too, or a picture.
+bool holds_rows(const std::string& name, const std::string& bytes, const ModelInfo& info) {
+  if (info.input.rank() == 1) return true;
+  if (name == "-")
+    return image_format({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}) ==
+           ImageFormat::unknown;
+  return name.ends_with(".csv") || name.ends_with(".tsv") || name.ends_with(".gz");
+}
+
+void predict_rows(const PredictArgs& a, const DatasetPtr& rows, Model& m, const Transform& t) {
+  if (const std::string remark = rows->remark(); !remark.empty()) log_warning({remark});
+  for (int64_t i = 0; i < rows->size(); ++i) {
+    check_stop();
+    Sample s = rows->get(i);
+    const Image picture = s.image;
+    show(a, rows->name(i), picture, score(m, t, std::move(s)));
+  }
+}
+
 }  // namespace
 
 int run_predict(const PredictArgs& a) {
@@ -101,15 +121,16 @@ int run_predict(const PredictArgs& a) {
   const auto table = m.info.extra.find("table");
   int failed = 0;
   for (const std::string& input : a.inputs) {
-    if (table != m.info.extra.end() && m.info.input.rank() == 1) {
+    const std::string piped = input == "-" ? read_stdin(kStdinCap) : "";
+    if (table != m.info.extra.end() && holds_rows(input, piped, m.info)) {
       const TableSchema schema = TableSchema::from_json(table->second);
       CsvOptions options;
       options.schema = &schema;
-      const DatasetPtr rows = open_csv(input, options);
-      for (int64_t i = 0; i < rows->size(); ++i) {
-        check_stop();
-        show(a, rows->name(i), {}, score(m, transform, rows->get(i)));
-      }
+      options.needs_target = false;
+      predict_rows(a,
+                   input == "-" ? data::csv_dataset(piped, options, "standard input")
+                                : open_csv(input, options),
+                   m, transform);
       continue;
     }
     for (const std::string& file : input == "-" ? std::vector<std::string>{"-"} : files_of(input)) {
@@ -117,8 +138,7 @@ int run_predict(const PredictArgs& a) {
       try {
         Sample s;
         if (file == "-") {
-          const std::string bytes = read_stdin(kStdinCap);
-          s.image = decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
+          s.image = decode_image({reinterpret_cast<const uint8_t*>(piped.data()), piped.size()},
                                  "standard input");
         } else {
           s.image = read_image(file);

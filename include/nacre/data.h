@@ -26,6 +26,8 @@ namespace nacre {
 
 // ---- data sets
 
+struct TableSchema;
+
 /// Samples by number. Immutable; all functions are thread-safe.
 class Dataset {
  public:
@@ -43,6 +45,8 @@ class Dataset {
   virtual uint64_t content_hash(int64_t i) const = 0;
   /// What is odd about the whole ("60 pictures, CIFAR-10 has 50000"); empty if nothing.
   virtual std::string remark() const { return {}; }
+  /// Of a table or a part of one; else null.
+  virtual const TableSchema* schema() const { return nullptr; }
   /// Class names; empty if the data set has no classes.
   const std::vector<std::string>& classes() const { return classes_; }
 
@@ -76,6 +80,7 @@ struct TableSchema {
   std::vector<TableColumn> columns;
   int target = -1;          ///< column to predict; -1 is none
   bool regression = false;  ///< the target is a value, not a class
+  double white = 0;         ///< of a table of square grey pictures: the value that becomes 1
 
   int64_t features() const;
   /// Names of the features: "age", "colour=red".
@@ -95,7 +100,10 @@ struct CsvOptions {
   /// most 40 different ones), else the last.
   std::string target;
   Task task = Task::automatic;  ///< automatic: whole numbers of at most 20 values are classes
-  const TableSchema* schema = nullptr;  ///< of the training part, for the other parts
+  /// Of the training part, for the other parts: columns are found by name; of tables without names
+  /// by position.
+  const TableSchema* schema = nullptr;
+  bool needs_target = true;  ///< with a schema; false: the target is not read and may be left out
   uint64_t max_bytes = uint64_t{1} << 32;
   size_t max_line = size_t{1} << 22;  ///< bytes
   size_t max_columns = 20000;
@@ -105,10 +113,11 @@ struct CsvOptions {
 /// A table as a data set. Cells are separated by comma, semicolon or TAB (told by the first line),
 /// may be quoted, and are missing when empty, "?", "NA", "nan" or "null". A first row without
 /// numbers is the header. Columns named p0, p1, ... or pixel0, pixel1, ... are a square grey
-/// picture, of values up to 1, 16 or 255.
+/// picture, of values up to 1, 16 or 255. Throws Error (data) for a table that lacks columns of the
+/// schema or has others.
 DatasetPtr open_csv(const std::string& path, const CsvOptions& options = {});
 
-/// The schema of a data set made by open_csv or open_dataset; null if it is not a table.
+/// The schema of a table or of a part of one; null for other data sets.
 const TableSchema* table_schema(const Dataset& dataset);
 
 /// Fits a scaler to Sample::features, row after row.

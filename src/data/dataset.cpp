@@ -28,7 +28,7 @@ class Subset final : public Dataset {
   std::string name(int64_t i) const override { return whole_->name(at(i)); }
   int64_t length(int64_t i) const override { return whole_->length(at(i)); }
   uint64_t content_hash(int64_t i) const override { return whole_->content_hash(at(i)); }
-  const Dataset& whole() const { return *whole_; }
+  const TableSchema* schema() const override { return whole_->schema(); }
 
  private:
   int64_t at(int64_t i) const {

@@ -102,23 +102,33 @@ int64_t index_in(const std::vector<std::string>& names, std::string_view name) {
   return -1;
 }
 
-/// Adds the features of one cell.
-void encode_cell(const TableColumn& column, const std::string& cell, std::vector<float>& out) {
+/// The first few names, in quotes.
+std::string listed(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 8;
+  std::string out;
+  for (size_t i = 0; i < std::min(kShown, names.size()); ++i)
+    out += (i ? ", '" : "'") + names[i].substr(0, 40) + "'";
+  return names.size() > kShown ? cat({out, " and ", names.size() - kShown, " others"}) : out;
+}
+
+/// Adds the features of one cell. False for a text that is none of the column's categories.
+bool encode_cell(const TableColumn& column, const std::string& cell, std::vector<float>& out) {
   if (column.kind == TableColumn::Kind::category) {
     const size_t from = out.size();
     out.resize(from + column.categories.size(), 0.0f);
     const auto& names = column.categories;
     const std::string key(trimmed(cell));
     const auto found = std::lower_bound(names.begin(), names.end(), key);
-    if (found != names.end() && *found == key)
-      out[from + static_cast<size_t>(found - names.begin())] = 1;
-    return;
+    const bool known = found != names.end() && *found == key;
+    if (known) out[from + static_cast<size_t>(found - names.begin())] = 1;
+    return known || names.empty() || is_missing(cell);
   }
   double v = kMissing;
   if (!is_missing(cell) && !parse_number(cell, v))
     fail(Error::Kind::data,
          {"'", cell.substr(0, 40), "' in the column '", column.name, "' is not a number"});
   out.push_back(static_cast<float>(v));
+  return true;
 }
 
 class Table final : public Dataset {
@@ -134,7 +144,11 @@ class Table final : public Dataset {
       if (line == header_line) return;
       add(line, cells);
     });
-    find_picture();
+    find_picture(options.schema != nullptr);
+    for (const auto& [column, texts] : unknown_)
+      remark_ +=
+          cat({remark_.empty() ? name_ + ": " : "; ", texts.second, " cells of '", column,
+               "' hold texts that the training part does not have, such as '", texts.first, "'"});
   }
 
   int64_t size() const override { return static_cast<int64_t>(lines_.size()); }
@@ -144,12 +158,13 @@ class Table final : public Dataset {
     const auto row = features_of(i);
     if (side_ > 0) {
       s.image = Image(side_, side_, 1);
-      for (size_t k = 0; k < row.size(); ++k) s.image.pixels[k] = row[k] / top_;
+      const auto white = static_cast<float>(schema_.white);
+      for (size_t k = 0; k < row.size(); ++k) s.image.pixels[k] = row[k] / white;
     } else {
       s.features.assign(row.begin(), row.end());
     }
     s.label = label(i);
-    if (schema_.regression) s.target = {values_[static_cast<size_t>(i)]};
+    if (!values_.empty()) s.target = {values_[static_cast<size_t>(i)]};
     return s;
   }
   int64_t label(int64_t i) const override {
@@ -166,7 +181,7 @@ class Table final : public Dataset {
     return hash64({reinterpret_cast<const char*>(row.data()), row.size_bytes()});
   }
   std::string remark() const override { return remark_; }
-  const TableSchema& schema() const { return schema_; }
+  const TableSchema* schema() const override { return &schema_; }
 
  private:
   /// First pass: header, kinds of columns, classes. Returns the line of the header or -1.
@@ -199,22 +214,58 @@ class Table final : public Dataset {
     });
     if (first) fail(Error::Kind::data, {name_, ": the table has no rows"});
     if (options.schema) {
-      adopt(*options.schema, header);
+      adopt(*options.schema, header, header_line >= 0, options.needs_target);
     } else {
       decide(options, header, profiles);
     }
     return header_line;
   }
 
-  void adopt(const TableSchema& schema, const std::vector<std::string>& header) {
+  /// Finds the columns of the schema in the file.
+  void adopt(const TableSchema& schema, const std::vector<std::string>& header, bool named,
+             bool needs_target) {
     schema_ = schema;
-    if (header.size() != schema.columns.size())
-      fail(Error::Kind::data, {name_, ": has ", header.size(), " columns, the training part has ",
-                               schema.columns.size()});
-    for (size_t c = 0; c < header.size(); ++c)
-      if (trimmed(header[c]) != schema.columns[c].name)
-        fail(Error::Kind::data, {name_, ": column ", c + 1, " is '", header[c],
-                                 "', in the training part '", schema.columns[c].name, "'"});
+    cells_ = header.size();
+    std::vector<std::string> names, missing, wanted;
+    for (const auto& h : header) names.emplace_back(trimmed(h));
+    const auto unused = [&](size_t c) {
+      return static_cast<int>(c) == schema.target && !needs_target;
+    };
+    for (size_t c = 0; c < schema.columns.size(); ++c)
+      if (!unused(c)) wanted.push_back(schema.columns[c].name);
+    place_.assign(schema.columns.size(), -1);
+    // Names may repeat, and a file without names has the columns in order.
+    const bool all = names.size() == schema.columns.size();
+    bool in_order = all || names.size() == wanted.size();
+    size_t k = 0;
+    std::vector<int64_t> order(schema.columns.size(), -1);
+    for (size_t c = 0; c < schema.columns.size() && in_order; ++c) {
+      if (!all && unused(c)) continue;
+      in_order = !named || names[k] == schema.columns[c].name;
+      order[c] = static_cast<int64_t>(k++);
+    }
+    for (size_t c = 0; c < schema.columns.size(); ++c) {
+      if (!unused(c)) place_[c] = in_order ? order[c] : index_in(names, schema.columns[c].name);
+      if (!unused(c) && place_[c] < 0) missing.push_back(schema.columns[c].name);
+    }
+    if (!missing.empty() && !named)
+      fail(Error::Kind::data, {name_, ": has ", names.size(),
+                               " columns without names, the training "
+                               "part has ",
+                               wanted.size(), ": ", listed(wanted)});
+    if (!missing.empty())
+      fail(Error::Kind::data, {name_, ": has no column ", listed(missing),
+                               " of the training part; its columns are ", listed(names)});
+    if (in_order) return;
+    std::vector<std::string> others;
+    for (size_t n = 0; n < names.size(); ++n)
+      if (index_in(wanted, names[n]) < 0 &&
+          (schema.target < 0 ||
+           names[n] != schema.columns[static_cast<size_t>(schema.target)].name))
+        others.push_back(names[n]);
+    if (!others.empty())
+      fail(Error::Kind::data, {name_, ": the training part has no column ", listed(others),
+                               ", only ", listed(wanted)});
   }
 
   void decide(const CsvOptions& options, const std::vector<std::string>& header,
@@ -261,22 +312,29 @@ class Table final : public Dataset {
         schema_.regression = true;
       }
       schema_.columns.push_back(std::move(column));
+      place_.push_back(static_cast<int64_t>(c));
     }
+    cells_ = names.size();
   }
 
   void add(int64_t line, const std::vector<std::string>& cells) {
-    if (cells.size() != schema_.columns.size())
-      fail(Error::Kind::data, {name_, ": line ", line, " has ", cells.size(),
-                               " cells, the first has ", schema_.columns.size()});
-    for (size_t c = 0; c < cells.size(); ++c) {
+    if (cells.size() != cells_)
+      fail(Error::Kind::data,
+           {name_, ": line ", line, " has ", cells.size(), " cells, the first has ", cells_});
+    for (size_t c = 0; c < schema_.columns.size(); ++c) {
+      if (place_[c] < 0) continue;
       const TableColumn& column = schema_.columns[c];
+      const std::string& cell = cells[static_cast<size_t>(place_[c])];
       try {
         if (static_cast<int>(c) != schema_.target) {
-          encode_cell(column, cells[c], features_);
+          if (!encode_cell(column, cell, features_)) {
+            auto& texts = unknown_[column.name];
+            if (texts.second++ == 0) texts.first = cell.substr(0, 40);
+          }
         } else if (schema_.regression) {
-          encode_cell(column, cells[c], values_);
+          encode_cell(column, cell, values_);
         } else {
-          labels_.push_back(class_of(column, cells[c]));
+          labels_.push_back(class_of(column, cell));
         }
       } catch (const Error& e) {
         fail(e.kind(), {name_, ": line ", line, ": ", e.what()});
@@ -299,7 +357,7 @@ class Table final : public Dataset {
     return found->second;
   }
 
-  void find_picture() {
+  void find_picture(bool known) {
     size_t k = 0;
     for (size_t c = 0; c < schema_.columns.size(); ++c) {
       if (static_cast<int>(c) == schema_.target) continue;
@@ -311,13 +369,15 @@ class Table final : public Dataset {
     }
     const auto side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(k))));
     if (k < 4 || static_cast<size_t>(side) * static_cast<size_t>(side) != k) return;
-    float top = 0;
-    for (const float v : features_) {
-      if (!(v >= 0 && v <= 255)) return;
-      top = std::max(top, v);
+    if (!known) {
+      float top = 0;
+      for (const float v : features_) {
+        if (!(v >= 0 && v <= 255)) return;
+        top = std::max(top, v);
+      }
+      schema_.white = top <= 1 ? 1 : top <= 16 ? 16 : 255;
     }
-    side_ = side;
-    top_ = top <= 1 ? 1.0f : top <= 16 ? 16.0f : 255.0f;
+    if (schema_.white > 0) side_ = side;
   }
 
   std::span<const float> features_of(int64_t i) const {
@@ -330,8 +390,10 @@ class Table final : public Dataset {
   std::vector<float> features_, values_;
   std::vector<int64_t> labels_, lines_;
   std::map<std::string, int64_t, std::less<>> index_;
+  std::vector<int64_t> place_;  ///< cell of each column of the schema; -1: left out
+  size_t cells_ = 0;            ///< in a row of the file
+  std::map<std::string, std::pair<std::string, int64_t>> unknown_;  ///< first text, count
   int side_ = 0;  ///< of pictures; 0 for plain tables
-  float top_ = 1;
 };
 
 }  // namespace
@@ -347,10 +409,7 @@ DatasetPtr open_csv(const std::string& path, const CsvOptions& options) {
   return data::csv_dataset(read_gzip_file(path, options.max_bytes), options, path);
 }
 
-const TableSchema* table_schema(const Dataset& dataset) {
-  const auto* table = dynamic_cast<const data::Table*>(&dataset);
-  return table ? &table->schema() : nullptr;
-}
+const TableSchema* table_schema(const Dataset& dataset) { return dataset.schema(); }
 
 int64_t TableSchema::features() const {
   int64_t n = 0;
@@ -388,6 +447,7 @@ std::string TableSchema::to_json() const {
   Json json = Json::object();
   json["target"] = target;
   json["regression"] = regression;
+  if (white > 0) json["white"] = white;
   json["columns"] = Json::array();
   for (const auto& c : columns) {
     Json column = Json::object();
@@ -418,6 +478,8 @@ TableSchema TableSchema::from_json(std::string_view text) {
          {"table schema: target ", target, " is not one of ", s.columns.size(), " columns"});
   s.target = static_cast<int>(target);
   s.regression = json.at("regression").boolean();
+  s.white = json.number_or("white", 0);
+  if (!(s.white >= 0)) fail(Error::Kind::data, {"table schema: white is ", s.white});
   return s;
 }
 
