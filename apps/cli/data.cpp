@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <map>
 
@@ -28,6 +29,30 @@ std::string shape_of(const Sample& s) {
   if (!s.features.empty()) return cat({s.features.size(), " numbers a row"});
   if (!s.text.empty()) return "texts";
   return "other";
+}
+
+/// Of up to 64 samples of all parts of the data; what differs is said.
+std::string shape_of(const Dataset& data) {
+  if (data.size() == 0) return "empty";
+  const Sample first = data.get(0);
+  bool sizes = false, channels = false;
+  int64_t missing = 0;
+  const int64_t n = std::min<int64_t>(64, data.size());
+  for (int64_t i = 0; i < n && !first.image.empty(); ++i) {
+    const Image image = data.get(i * data.size() / n).image;
+    sizes |= image.width != first.image.width || image.height != first.image.height;
+    channels |= image.channels != first.image.channels;
+  }
+  for (int64_t i = 0; i < data.size() && data.schema() && first.image.empty(); ++i) {
+    const Sample s = data.get(i);
+    missing +=
+        std::any_of(s.features.begin(), s.features.end(), [](float v) { return std::isnan(v); });
+  }
+  std::string text = shape_of(first);
+  if (sizes || channels)
+    text += cat({", others of other ", sizes ? "sizes" : "", sizes && channels ? " and " : "",
+                 channels ? "channels" : ""});
+  return missing ? cat({text, ", missing in ", missing, missing == 1 ? " row" : " rows"}) : text;
 }
 
 /// A class name that can be a folder.
@@ -118,7 +143,7 @@ int run_data_info(const DataArgs& a) {
     j[name] = part->size();
   }
   const auto& classes = d.train->classes();
-  const std::string shape = d.train->size() ? shape_of(d.train->get(0)) : "empty";
+  const std::string shape = shape_of(*d.train);
   j["samples"] = shape;
   std::map<int64_t, int64_t> counts;
   for (int64_t label : labels_of(*d.train)) ++counts[label];

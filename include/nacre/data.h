@@ -173,8 +173,8 @@ struct Finding {
 
 /// Reads every sample and says what is wrong: codes unreadable, empty, empty_class, one_class,
 /// no_test_class, duplicate (across splits), conflict (equal contents, other labels), imbalance (10
-/// to 1 or more), label_range, missing_values, size (odd number of samples), ignored. Nothing
-/// wrong: an empty list.
+/// to 1 or more), label_range, missing_values, mixed_channels, mixed_sizes, size (odd number of
+/// samples), ignored. Nothing wrong: an empty list.
 std::vector<Finding> check_dataset(const DataSplits& data);
 
 // ---- samplers: the order of samples in an epoch

@@ -166,11 +166,13 @@ class Scaler {
   /// The step of a Transform that does the same to Sample::features.
   std::string step() const;
 
- private:
+  /// What a value loses and is then divided by, a column. Throws Error (usage) before fit().
   struct Fitted {
     std::vector<double> offset, scale;
   };
   Fitted fitted() const;
+
+ private:
   int64_t rows_of(size_t values) const;
 
   Kind kind_;

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <climits>
 #include <cmath>
+#include <map>
 #include <unordered_map>
 
 #include "base/signals.h"
@@ -32,11 +34,45 @@ struct Part {
   const Dataset* data;
 };
 
+/// The sizes and channels of pictures.
+struct Sizes {
+  std::map<int, std::pair<int64_t, std::string>> channels;  ///< pictures, name of the first
+  int low[2] = {INT_MAX, INT_MAX}, high[2] = {0, 0};
+  std::string smallest, largest;
+  void add(const Image& image, const std::string& name) {
+    auto& [count, first] = channels[image.channels];
+    if (count++ == 0) first = name;
+    const int sides[2] = {image.width, image.height};
+    for (int k = 0; k < 2; ++k) {
+      if (sides[k] < low[k]) low[k] = sides[k], smallest = name;
+      if (sides[k] > high[k]) high[k] = sides[k], largest = name;
+    }
+  }
+  void finish(const std::string& part, Report& report) const {
+    if (channels.size() > 1) {
+      std::string text;
+      for (const auto& [n, seen] : channels)
+        text += cat(
+            {text.empty() ? "" : ", ", seen.first, " of ", n, n == 1 ? " channel" : " channels"});
+      for (const auto& [n, seen] : channels)
+        report.add(Finding::Level::note, "mixed_channels", cat({part, ": pictures differ: ", text}),
+                   seen.second);
+    }
+    if (low[0] < high[0] || low[1] < high[1])
+      for (const std::string& name : {smallest, largest})
+        report.add(Finding::Level::note, "mixed_sizes",
+                   cat({part, ": pictures are ", low[0], " to ", high[0], " pixels wide and ",
+                        low[1], " to ", high[1], " high"}),
+                   name);
+  }
+};
+
 /// Reads all samples of a part; counts labels.
 std::vector<int64_t> read_all(const Part& part, Report& report) {
   const Dataset& data = *part.data;
   const auto classes = static_cast<int64_t>(data.classes().size());
   std::vector<int64_t> counts(data.classes().size(), 0);
+  Sizes sizes;
   for (int64_t i = 0; i < data.size(); ++i) {
     check_stop();
     const int64_t label = data.label(i);
@@ -50,8 +86,10 @@ std::vector<int64_t> read_all(const Part& part, Report& report) {
       const auto missing = [](const std::vector<float>& v) {
         return std::any_of(v.begin(), v.end(), [](float x) { return std::isnan(x); });
       };
+      if (!s.image.empty()) sizes.add(s.image, data.name(i));
       if (missing(s.features))
-        report.add(Finding::Level::note, "missing_values", part.name + ": rows with missing values",
+        report.add(Finding::Level::note, "missing_values",
+                   part.name + ": rows with missing numbers; training puts the mean there",
                    data.name(i));
       if (missing(s.target))
         report.add(Finding::Level::error, "missing_values",
@@ -61,6 +99,7 @@ std::vector<int64_t> read_all(const Part& part, Report& report) {
                  e.what());
     }
   }
+  sizes.finish(part.name, report);
   return counts;
 }
 

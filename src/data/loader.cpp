@@ -33,10 +33,25 @@ Shape shape_of(const Sample& s) {
   return {};
 }
 
+[[noreturn]] void differ(const Sample& a, const Sample& b, int64_t first, int64_t other) {
+  const bool channels =
+      !a.image.empty() && !b.image.empty() && a.image.channels != b.image.channels;
+  const bool sides =
+      !channels || a.image.width != b.image.width || a.image.height != b.image.height;
+  fail(Error::Kind::shape,
+       {"[collate] sample ", first, " has the shape ", shape_of(a), ", sample ", other, " has ",
+        shape_of(b),
+        channels ? cat({"; to_channels(", std::max(a.image.channels, b.image.channels), ")",
+                        sides ? " and a resize or crop make" : " makes", " channels",
+                        sides ? " and sides" : "", " equal"})
+        : a.image.empty() ? ""
+                          : "; a resize or crop makes them equal"});
+}
+
 [[noreturn]] void differs(const char* what, int64_t first, int64_t other, const Piece& a,
                           const Piece& b) {
   fail(Error::Kind::shape, {"[collate] sample ", first, " has ", what, " ", a.text(), ", sample ",
-                            other, " has ", b.text(), "; a resize or crop makes them equal"});
+                            other, " has ", b.text()});
 }
 
 }  // namespace
@@ -65,7 +80,7 @@ Batch collate(const std::vector<Sample>& samples, const Indices& indices, int64_
                                                                    : shape.numel()));
   for (size_t i = 0; i < samples.size(); ++i) {
     const Sample& s = samples[i];
-    if (shape_of(s) != shape) differs("the shape", indices[0], indices[i], shape, shape_of(s));
+    if (shape_of(s) != shape) differ(first, s, indices[0], indices[i]);
     if (s.target.size() != first.target.size())
       differs("targets", indices[0], indices[i], first.target.size(), s.target.size());
     if (s.mask.classes.size() != first.mask.classes.size())

@@ -1,5 +1,6 @@
 #include "train/setup.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/log.h"
@@ -8,7 +9,7 @@
 namespace nacre {
 namespace {
 
-constexpr int64_t kStatisticsSamples = 2000;
+constexpr int64_t kStatisticsSamples = 2000, kLooked = 64;
 
 bool has_option(const std::string& options, const std::string& name) {
   return (" " + options).find(" " + name + "=") != std::string::npos;
@@ -48,20 +49,48 @@ Statistics pixel_statistics(const Dataset& data, const Transform& before, uint64
   return {mean, std::sqrt(std::max(1e-12, squares / n - mean * mean))};
 }
 
+/// Pictures of all parts of the data: those of a folder differ.
+std::vector<Sample> some_samples(const Dataset& data) {
+  std::vector<Sample> list;
+  const int64_t n = std::min(kLooked, data.size());
+  for (int64_t i = 0; i < n; ++i) list.push_back(data.get(i * data.size() / n));
+  return list;
+}
+
+/// What the model has, if it has no choice; else 3 if any picture has colours. Transparency is left
+/// out.
+int64_t channels_for(const ModelEntry& entry, const std::string& options,
+                     const std::vector<Sample>& samples) {
+  if (has_option(options, "channels"))
+    return std::atoll(options.c_str() + (" " + options).find(" channels=") + 9);
+  if (entry.input.rank() == 3 && !has_option(model_options(entry.name), "channels"))
+    return entry.input[0];
+  const bool colour = std::any_of(samples.begin(), samples.end(),
+                                  [](const Sample& s) { return s.image.channels >= 3; });
+  return colour ? 3 : 1;
+}
+
+/// Channels and size are always set, so that the model takes pictures unlike the training part's.
 std::string image_transform(const ModelEntry& entry, const TrainConfig& config, const Dataset& data,
-                            const Sample& first, int64_t channels) {
+                            const std::vector<Sample>& samples, int64_t channels) {
   std::string spec;
   const auto add = [&](const std::string& step) { spec += (spec.empty() ? "" : "|") + step; };
-  if (first.image.channels != channels) add("to_channels(" + std::to_string(channels) + ")");
+  const auto resize = [&](int64_t width, int64_t height) {
+    add(cat({"resize(", width, width == height ? "" : cat({",", height}), ")"}));
+  };
+  const int width = samples[0].image.width, height = samples[0].image.height;
+  add(cat({"to_channels(", channels, ")"}));
   if (entry.input.rank() == 3) {
     const int64_t side = entry.input[2];
-    if (first.image.width != side || first.image.height != entry.input[1]) {
-      const bool margin = first.image.width < side && side - first.image.width <= 4 &&
-                          first.image.width == first.image.height &&
-                          (side - first.image.width) % 2 == 0;
-      add(margin ? "pad(" + std::to_string((side - first.image.width) / 2) + ")"
-                 : "resize(" + std::to_string(side) + ")");
-    }
+    const bool equal = std::all_of(samples.begin(), samples.end(), [&](const Sample& s) {
+      return s.image.width == width && s.image.height == height;
+    });
+    const bool margin =
+        equal && width < side && side - width <= 4 && width == height && (side - width) % 2 == 0;
+    resize(margin ? width : side, margin ? height : entry.input[1]);
+    if (margin) add(cat({"pad(", (side - width) / 2, ")"}));
+  } else {
+    resize(width, height);
   }
   const Statistics s =
       pixel_statistics(data, Transform::parse(spec), static_cast<uint64_t>(config.seed));
@@ -109,9 +138,33 @@ void check_outputs(const DataSplits& data, const std::string& options, int64_t o
   }
 }
 
+/// Missing numbers become the mean, which is 0 after standardising.
+std::string row_transform(const Dataset& data) {
+  const Scaler scaler = fit_scaler(Scaler::Kind::z_score, data);
+  std::string means;
+  for (const double v : scaler.fitted().offset) means += (means.empty() ? "" : ",") + number(v);
+  return "impute([" + means + "])|" + scaler.step();
+}
+
+/// Rows of a table whose target is missing teach nothing.
+void leave_out_unlabelled(DatasetPtr& part) {
+  const TableSchema* schema = part ? part->schema() : nullptr;
+  if (!schema || schema->target < 0) return;
+  Indices kept;
+  for (int64_t i = 0; i < part->size(); ++i)
+    if (schema->regression ? !std::isnan(part->get(i).target[0]) : part->label(i) >= 0)
+      kept.push_back(i);
+  const int64_t left = part->size() - static_cast<int64_t>(kept.size());
+  if (left == 0) return;
+  log_warning({left, left == 1 ? " row is" : " rows are", " left out: no value of '",
+               schema->columns[static_cast<size_t>(schema->target)].name, "'"});
+  part = subset(part, std::move(kept));
+}
+
 }  // namespace
 
 void prepare_splits(DataSplits& data, const TrainConfig& config) {
+  for (DatasetPtr* part : {&data.train, &data.val, &data.test}) leave_out_unlabelled(*part);
   if (!data.train || data.train->size() == 0)
     fail(Error::Kind::data, {"the data hold no training samples"});
   if (config.on_error == "skip")
@@ -149,16 +202,14 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
   if (!image && first.features.empty())
     fail(Error::Kind::unsupported, {"the data hold neither pictures nor rows of numbers; training "
                                     "on texts and sound is not built yet"});
-  int64_t channels = image ? first.image.channels : 0;
-  if (channels == 2 || channels == 4) --channels;  // transparency is left out
-  if (image && has_option(s.options, "channels")) {
-    const auto at = (" " + s.options).find(" channels=");
-    channels = std::atoll(s.options.c_str() + at + 9);
-  }
   std::string spec = config.transform;
-  if (spec == "auto")
-    spec = image ? image_transform(entry, config, *data.train, first, channels)
-                 : fit_scaler(Scaler::Kind::z_score, *data.train).step();
+  if (spec == "auto" && image) {
+    const std::vector<Sample> samples = some_samples(*data.train);
+    spec = image_transform(entry, config, *data.train, samples,
+                           channels_for(entry, s.options, samples));
+  } else if (spec == "auto") {
+    spec = row_transform(*data.train);
+  }
   s.transform = Transform::parse(spec);
   s.transform.apply(first, false, Key(0));
   if (image) {

@@ -4,7 +4,9 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "nacre/error.h"
 #include "nacre/formats.h"
+#include "nacre/image.h"
 #include "tools/shell.h"
 
 namespace nacre {
@@ -94,6 +96,60 @@ TEST(CliTable, PicturesInATableAreAsBrightOneByOneAsTogether) {
   write_file_atomic(in("c.csv"), dark + "16,16,0,0,top\n200,200,9,9,top\n");
   EXPECT_NEAR(first(nacre("predict --json " + model + " " + in("b.csv"))),
               first(nacre("predict --json " + model + " " + in("c.csv"))), 1e-6);
+}
+
+TEST(CliTable, MissingNumbersBecomeTheMeanAndRowsWithoutATargetAreLeftOut) {
+  TempFolder f;
+  const auto in = [&](const char* name) { return (f / name).string(); };
+  std::string rows = "x,y,class\n";
+  const char* missing[] = {"", "?", "NA", "nan"};
+  for (int i = 0; i < 80; ++i)
+    rows += cat({i % 2, ",", i % 10 ? "3" : missing[i / 20], ",", i % 2 ? "odd\n" : "even\n"});
+  write_file_atomic(in("a.csv"), rows + "1,3,\n");
+  EXPECT_TRUE(holds(nacre("data info " + in("a.csv")).output, "missing in 8 rows"));
+  EXPECT_TRUE(holds(nacre("data check " + in("a.csv")).output, "rows with missing numbers"));
+  const std::string model = in("run/model.safetensors");
+  auto r =
+      nacre("-q train mlp --data " + in("a.csv") + " --epochs 20 --lr 0.02 --out " + in("run"));
+  EXPECT_TRUE(holds(r.output, "1 row is left out: no value of 'class'")) << r.output;
+  EXPECT_TRUE(holds(r.output, "accuracy 100.00 %")) << r.output;
+  write_file_atomic(in("b.csv"), "x,y\n1,\n1,3\n");
+  r = nacre("predict --json " + model + " " + in("b.csv"));
+  EXPECT_EQ(labels(r), "odd odd ") << r.output;
+  // A missing y is its mean, 3.
+  const std::string one = r.output.substr(0, r.output.find('\n')),
+                    two = r.output.substr(r.output.find('\n') + 1);
+  const auto of = [](const std::string& line) {
+    return parse_json(line, "a line").at("classes").list()[0].at("probability").number();
+  };
+  EXPECT_DOUBLE_EQ(of(one), of(two));
+}
+
+TEST(CliTable, GreyAndColouredPicturesOfAnySizeAreTrainedTogether) {
+  TempFolder f;
+  const auto in = [&](const std::string& name) { return (f / name).string(); };
+  for (int i = 0; i < 40; ++i) {
+    const bool dark = i % 2;
+    make_folders(in(dark ? "set/dark" : "set/bright"));
+    // A few are grey, and one in ten is larger.
+    write_png(in(cat({dark ? "set/dark/" : "set/bright/", i, ".png"})),
+              Image(i % 10 ? 28 : 30, 28, i < 4 ? 1 : 3, dark ? 0.1f : 0.9f));
+  }
+  const std::string info = nacre("data info " + in("set")).output;
+  EXPECT_TRUE(holds(info, "others of other sizes and channels")) << info;
+  const std::string found = nacre("data check " + in("set")).output;
+  EXPECT_TRUE(holds(found, "pictures differ: 4 of 1 channel, 36 of 3 channels")) << found;
+  EXPECT_TRUE(holds(found, "28 to 30 pixels wide and 28 to 28 high")) << found;
+  write_png(in("dark.png"), Image(50, 40, 1, 0.1f));
+  write_png(in("bright.png"), Image(20, 40, 4, 0.9f));
+  for (const char* name : {"lenet5", "mlp"}) {
+    const auto r = nacre(
+        cat({"-q train ", name, " --data ", in("set"), " --epochs 8 --batch 8 --out ", in(name)}));
+    EXPECT_TRUE(holds(r.output, "accuracy 100.00 %")) << r.output;
+    EXPECT_EQ(labels(nacre("predict --json " + in(name) + "/model.safetensors " + in("dark.png") +
+                           " " + in("bright.png"))),
+              "dark bright ");
+  }
 }
 
 }  // namespace
