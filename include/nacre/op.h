@@ -98,8 +98,9 @@ class Infer {
       : op(op), attrs_(attrs), in_(in) {}
   const OpDef& op;
   size_t inputs() const { return in_.size(); }
-  DType dtype(size_t i) const { return in_[i].dtype(); }
-  const Shape& shape(size_t i) const { return in_[i].shape(); }
+  /// Of input i. Throw if there are fewer: graph files may give any number of inputs.
+  DType dtype(size_t i) const { return input(i).dtype(); }
+  const Shape& shape(size_t i) const { return input(i).shape(); }
   int64_t rank(size_t i) const { return shape(i).rank(); }
   template <typename A>
   const A& attrs() const {
@@ -118,6 +119,10 @@ class Infer {
   std::vector<std::pair<DType, Shape>> outs;
 
  private:
+  const Tensor& input(size_t i) const {
+    if (i >= in_.size()) fail({"takes more inputs than the ", in_.size(), " that it got"});
+    return in_[i];
+  }
   const void* attrs_;
   std::span<const Tensor> in_;
 };

@@ -15,7 +15,8 @@ namespace {
 
 constexpr const char* kFormat = "nacre-graph-1";
 constexpr size_t kNodeCap = 1000000;
-constexpr int kDepthCap = 16;  // graphs inside graphs
+constexpr double kInputCap = 1e14;  // values of an input
+constexpr int kDepthCap = 16;       // graphs inside graphs
 
 struct Constants {
   std::vector<NamedTensor> tensors;
@@ -99,9 +100,12 @@ class Reader {
     Tensors inputs, outputs;
     for (const Json& in : j.at("inputs").list()) {
       const Shape shape = ints_of(in.at("shape"));
-      for (int64_t d : shape)
-        if (d < 0 || d > (int64_t{1} << 40))
+      double n = 1;
+      for (int64_t d : shape) {
+        n *= static_cast<double>(std::max<int64_t>(1, d));
+        if (d < 0 || n > kInputCap)
           fail(Error::Kind::data, {path_, ": an input has shape ", as_list(shape)});
+      }
       inputs.push_back(make_placeholder(static_cast<int>(inputs.size()),
                                         dtype_from_name(in.at("dtype").text()), shape));
       made.push_back({inputs.back()});
@@ -120,7 +124,9 @@ class Reader {
       fail(Error::Kind::data, {path_, " has ", nodes.size(), " nodes, the limit is ", kNodeCap});
     for (const Json& n : nodes) {
       if (const Json* constant = n.find("constant")) {
-        made.push_back({copied_tensor(file_.at(constant->text()))});
+        Tensor& value = constants_[constant->text()];  // one copy, however often it is named
+        if (!value.defined()) value = copied_tensor(file_.at(constant->text()));
+        made.push_back({value});
         continue;
       }
       const OpDef& op = *find_op(n.at("op").text());
@@ -169,11 +175,15 @@ class Reader {
     for (auto& [name, value] : fields)
       if (const Json* j = given ? given->find(name) : nullptr)
         value = std::visit(Read{*this, *j, depth}, value);
+    for (const auto& [name, value] : fields)
+      if (const auto* graph = std::get_if<std::shared_ptr<const Graph>>(&value); graph && !*graph)
+        fail(Error::Kind::data, {path_, ": [", op.name, "] has no graph '", name, "'"});
     return attrs_from_fields(op, fields);
   }
 
   const SafeTensors& file_;
   const std::string& path_;
+  std::unordered_map<std::string, Tensor> constants_;
 };
 
 // ---- difference

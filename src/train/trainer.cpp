@@ -418,16 +418,23 @@ void Trainer::load_checkpoint(const std::string& path) {
   if (memory_of_optimizer.size() != expected)
     fail(Error::Kind::data, {path, " has ", memory_of_optimizer.size(),
                              " values of the optimizer, expected ", expected});
-  const int64_t parts = j.integer_or("parts", 0);
+  constexpr int64_t kMost = int64_t{1} << 40;
+  const auto number = [&](const char* name, int64_t limit) {
+    const int64_t v = j.at(name).integer();
+    if (v < 0 || v > limit)
+      fail(Error::Kind::data,
+           {path, ": its position has ", name, " ", v, ", expected 0 to ", limit});
+    return v;
+  };
+  const int64_t parts = j.has("parts") ? number("parts", t.config.accumulate - 1) : 0;
   Tensors pending, best;
   if (parts > 0) pending = numbered("pending/", t.trained);
   if (file.find("best/0")) best = numbered("best/", t.net->variables());
-  const int64_t epoch = j.at("epoch").integer(), batch = j.at("batch").integer(),
-                steps = j.at("steps").integer(),
-                optimizer_steps = j.at("optimizer_steps").integer(),
-                updates = j.at("average_updates").integer(),
-                epoch_samples = j.at("epoch_samples").integer(),
-                bad_epochs = j.at("bad_epochs").integer();
+  const int64_t epoch = number("epoch", kMost), batch = number("batch", kMost),
+                steps = number("steps", kMost), optimizer_steps = number("optimizer_steps", kMost),
+                updates = number("average_updates", kMost),
+                epoch_samples = number("epoch_samples", kMost),
+                bad_epochs = number("bad_epochs", kMost);
   const double epoch_loss = j.at("epoch_loss").number(), best_loss = j.at("best_loss").number();
   std::vector<double> memory;
   for (const Json& v : j.at("schedule").list()) memory.push_back(v.number());

@@ -38,6 +38,13 @@ void* counted(size_t bytes, size_t alignment, const void* caller) {
 
 void* operator new(size_t n) { return counted(n, 0, __builtin_return_address(0)); }
 void* operator new[](size_t n) { return counted(n, 0, __builtin_return_address(0)); }
+// std::stable_sort and others take their buffers from this one.
+void* operator new(size_t n, const std::nothrow_t&) noexcept {
+  return counted(n, 0, __builtin_return_address(0));
+}
+void* operator new[](size_t n, const std::nothrow_t&) noexcept {
+  return counted(n, 0, __builtin_return_address(0));
+}
 void* operator new(size_t n, std::align_val_t a) {
   return counted(n, static_cast<size_t>(a), __builtin_return_address(0));
 }

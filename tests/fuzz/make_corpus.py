@@ -1,8 +1,12 @@
 """Makes the corpus: small good files, and attacks on each reader. good* is read, bad* is refused."""
+import gzip
 import io
+import json
 import os
 import struct
+import tarfile
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -10,6 +14,7 @@ os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus"))
 
 
 def put(path, data):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as f:
         f.write(data if isinstance(data, bytes) else data.encode())
 
@@ -201,3 +206,142 @@ for name, data in {
     "bad_histogram": b"\x2a\x0e\x0a\x0c\x2a\x0a\x32\x08" + bytes(8),
 }.items():
     put("events/" + name, data)
+
+# ---- tar
+PICTURE = b"P5 2 1 255\n\x10\x20"
+
+
+def tar(entries, form=tarfile.USTAR_FORMAT):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as t:
+        for name, data in entries:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            t.addfile(info, io.BytesIO(data))
+    return buffer.getvalue().rstrip(b"\0") + bytes(512)
+
+
+def header_with(data, at, field):
+    head = bytearray(data[:512])
+    head[at : at + len(field)] = field
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head) + data[512:]
+
+
+one = tar([("a/1.pgm", PICTURE)])
+one = one[:512] + one[512:].ljust(512, b"\0")
+for name, data in {
+    "good": one,
+    "good_long": tar([("a/" + "x" * 150 + ".pgm", PICTURE)], tarfile.GNU_FORMAT),
+    "good_pax": tar([("a/" + "x" * 150 + ".pgm", PICTURE)], tarfile.PAX_FORMAT),
+    "good_nested": tar([("n01.tar", tar([("1.pgm", PICTURE)]))]),
+    "good_base256": header_with(one, 124, b"\x80" + bytes(10) + bytes([len(PICTURE)])),
+    "bad_huge": header_with(one, 124, b"\x80\0\0\0" + b"\xff" * 8),
+    "bad_octal": header_with(one, 124, b"777777777777"),
+    "bad_size": header_with(one, 124, b"9"),
+    "bad_checksum": one[:3] + b"z" + one[4:],
+    "bad_no_class": tar([("1.pgm", PICTURE)]),
+    "bad_no_picture": tar([("a/readme", b"x")]),
+    "bad_nothing": b"",
+}.items():
+    put("tar/" + name, data)
+
+# ---- gzip
+packed = gzip.compress(b"nacre" * 20, mtime=0)
+for name, data in {
+    "good": packed,
+    "good_two": packed + packed,
+    "good_zlib": zlib.compress(b"nacre"),
+    "bad_bomb": gzip.compress(bytes(2 << 20), mtime=0),
+    "bad_crc": packed[:-8] + b"\0\0\0\1" + packed[-4:],
+    "bad_cut": packed[:-9],
+    "bad_nothing": b"",
+}.items():
+    put("gzip/" + name, data)
+
+# ---- transforms
+for name, data in {
+    "good": "resize(8)|hflip|normalize(mean=[0.5,0.4,0.3],std=0.2)",
+    "good_words": "pad(2,border=reflect)|hflip",
+    "good_nothing": "",
+    "bad_step": "explode(3)",
+    "bad_number": "resize(1e99)",
+    "bad_nan": "normalize(mean=nan,std=1)",
+    "bad_twice": "resize(8,size=8)",
+    "bad_open": "resize(",
+}.items():
+    put("transform/" + name, data)
+
+# ---- schemas of tables
+columns = [{"name": "age"}, {"name": "colour", "categories": ["blue", "red"]}]
+for name, data in {
+    "good": json.dumps({"columns": columns, "target": 1, "regression": False}),
+    "good_no_target": json.dumps({"columns": columns, "target": -1, "regression": True}),
+    "good_none": json.dumps({"columns": [], "target": -1, "regression": False}),
+    "bad_target": json.dumps({"columns": columns, "target": 2, "regression": False}),
+    "bad_huge": json.dumps({"columns": columns, "target": 2**32, "regression": False}),
+    "bad_column": json.dumps({"columns": [1], "target": -1, "regression": False}),
+    "bad_list": "[]",
+}.items():
+    put("schema/" + name, data)
+
+
+# ---- graphs (the target has the constants c0, c1, c2)
+def graph(nodes, outputs, inputs=((2, 3),)):
+    inputs = [{"dtype": "f32", "shape": list(s)} for s in inputs]
+    return json.dumps({"inputs": inputs, "nodes": nodes, "outputs": outputs}, separators=(",", ":"))
+
+
+def node(op, *inputs, **attrs):
+    n = {"op": op, "in": [list(i) for i in inputs]}
+    return {**n, "attrs": attrs} if attrs else n
+
+
+x, c = [0, 0], {"constant": "c0"}
+body = json.loads(graph([node("tanh", x)], [[1, 0]], [(3,)]))
+scan = {"carries": 1, "xs": 0, "length": 3}
+nested = body
+for _ in range(20):
+    nested = {"inputs": [], "nodes": [node("scan", body=nested)], "outputs": []}
+for name, data in {
+    "good": graph([c, node("add", x, [1, 0]), node("tanh", [2, 0])], [[3, 0]]),
+    "good_scan": graph([node("scan", x, body=body, **scan)], [[1, 0]], [(3,)]),
+    "good_nothing": graph([], []),
+    "bad_no_body": graph([node("scan", x, **scan)], [[1, 0]], [(3,)]),
+    "bad_no_branch": graph([{"constant": "c2"}, node("cond", [1, 0])], []),
+    "bad_few_inputs": graph([node("add", x)], [[1, 0]]),
+    "bad_no_inputs": graph([node("tanh")], [[1, 0]]),
+    "bad_later": graph([node("tanh", [1, 0])], [[1, 0]]),
+    "bad_output": graph([], [[0, 1]]),
+    "bad_op": graph([node("explode", x)], [[1, 0]]),
+    "bad_constant": graph([{"constant": "c9"}], [[1, 0]]),
+    "bad_shape": graph([], [x], [(-1, 3)]),
+    "bad_overflow": graph([], [x], [(1 << 40, 1 << 40)]),
+    "bad_rank": graph([], [x], [(1,) * 5000]),
+    "bad_attribute": graph([node("transpose", x, dims=[0, 7])], [[1, 0]]),
+    "bad_type": graph([node("leaky_relu", x, slope="steep")], [[1, 0]]),
+    "bad_outputs": graph([node("checkpoint", x, outputs=1 << 60, inputs=1)], [[1, 0]]),
+    "bad_negative_outputs": graph([node("checkpoint", x, outputs=-1, inputs=1)], [[1, 0]]),
+    "bad_nested": graph([node("scan", body=nested)], []),
+    "bad_nothing": "",
+}.items():
+    put("graph/" + name, data)
+
+# ---- the metadata of models
+meta = {"format": "nacre-model-1", "model": "logistic_regression", "options": "in=3 classes=2",
+        "transform": "", "classes": '["a","b"]', "input": "[3]"}
+for name, changes in {
+    "good": {},
+    "good_extra": {"accuracy": "0.9"},
+    "bad_format": {"format": "nacre-model-2"},
+    "bad_model": {"model": "logistic_regresion"},
+    "bad_options": {"options": "in=4 classes=2"},
+    "bad_huge": {"options": "in=9223372036854775807 classes=9223372036854775807"},
+    "bad_negative": {"options": "in=-3 classes=-2"},
+    "bad_zero": {"options": "in=0 classes=0"},
+    "bad_classes": {"classes": "{}"},
+    "bad_input": {"input": "[3.5]"},
+    "bad_depth": {"model": "mlp", "options": "hidden=" + "-".join(["9"] * 500)},
+}.items():
+    put("model/" + name, json.dumps({**meta, **changes}))

@@ -9,10 +9,16 @@
 #include "nacre/random.h"
 
 #include "events_fuzz.cpp"
+#include "graph_fuzz.cpp"
+#include "gzip_fuzz.cpp"
 #include "json_fuzz.cpp"
+#include "model_fuzz.cpp"
 #include "npy_fuzz.cpp"
 #include "npz_fuzz.cpp"
 #include "safetensors_fuzz.cpp"
+#include "schema_fuzz.cpp"
+#include "tar_fuzz.cpp"
+#include "transform_fuzz.cpp"
 #include "yaml_fuzz.cpp"
 
 namespace {
@@ -127,13 +133,15 @@ TEST_P(Fuzz, MixedUp) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Readers, Fuzz,
-                         testing::Values(Target{"safetensors", fuzz_safetensors, ".safetensors"},
-                                         Target{"npy", fuzz_npy, ".npy"},
-                                         Target{"npz", fuzz_npz, ".npz"},
-                                         Target{"json", fuzz_json, ""},
-                                         Target{"yaml", fuzz_yaml, ""},
-                                         Target{"events", fuzz_events, ".tfevents"}),
-                         [](const auto& target) { return target.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Readers, Fuzz,
+    testing::Values(Target{"safetensors", fuzz_safetensors, ".safetensors"},
+                    Target{"npy", fuzz_npy, ".npy"}, Target{"npz", fuzz_npz, ".npz"},
+                    Target{"json", fuzz_json, ""}, Target{"yaml", fuzz_yaml, ""},
+                    Target{"events", fuzz_events, ".tfevents"}, Target{"gzip", fuzz_gzip, ""},
+                    Target{"tar", fuzz_tar, ""}, Target{"transform", fuzz_transform, ""},
+                    Target{"schema", fuzz_schema, ""}, Target{"graph", fuzz_graph, ""},
+                    Target{"model", fuzz_model, ""}),
+    [](const auto& target) { return target.param.name; });
 
 }  // namespace

@@ -111,7 +111,10 @@ OP(checkpoint) = {
     .attrs = attr_type<CheckpointAttrs>(),
     .infer =
         [](Infer& in) {
-          for (size_t k = 0; k < static_cast<size_t>(in.attrs<CheckpointAttrs>().outputs); ++k)
+          const int64_t outputs = in.attrs<CheckpointAttrs>().outputs;
+          in.check(outputs >= 0 && outputs <= static_cast<int64_t>(in.inputs()),
+                   {"has ", outputs, " outputs of ", in.inputs(), " inputs"});
+          for (size_t k = 0; k < static_cast<size_t>(outputs); ++k)
             in.out(in.dtype(k), in.shape(k));
         },
     .decompose =

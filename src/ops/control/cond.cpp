@@ -33,6 +33,10 @@ OP(cond) = {
           const auto& a = in.attrs<CondAttrs>();
           in.check(in.dtype(0) == DType::boolean && in.rank(0) == 0,
                    {"the condition must be a bool scalar"});
+          std::vector<std::pair<DType, Shape>> given;
+          for (size_t i = 1; i < in.inputs(); ++i) given.emplace_back(in.dtype(i), in.shape(i));
+          check_takes(in, *a.then_graph, given);
+          check_takes(in, *a.else_graph, given);
           const Tensors &x = a.then_graph->outputs(), &y = a.else_graph->outputs();
           in.check(x.size() == y.size(),
                    {"the branches return ", x.size(), " and ", y.size(), " tensors"});

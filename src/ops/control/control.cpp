@@ -37,6 +37,18 @@ std::function<Tensors(const Tensors&)> vjp_of_graph(const std::shared_ptr<const 
   };
 }
 
+void check_takes(const Infer& in, const Graph& g,
+                 const std::vector<std::pair<DType, Shape>>& inputs) {
+  in.check(g.inputs().size() == inputs.size(),
+           {"a graph of it takes ", g.inputs().size(), " inputs, got ", inputs.size()});
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor& want = g.inputs()[i];
+    in.check(want.dtype() == inputs[i].first && want.shape() == inputs[i].second,
+             {"input ", i, " of a graph of it is ", want.dtype(), " ", want.shape(), ", got ",
+              inputs[i].first, " ", inputs[i].second});
+  }
+}
+
 void append_dys(const Vjp& v, const Graph& g, Tensors& to) {
   for (size_t k = 0; k < g.outputs().size(); ++k)
     if (is_float(g.outputs()[k].dtype())) to.push_back(v.dy(k));

@@ -20,6 +20,10 @@ OP(fused) = {
           const Graph& body = *in.attrs<FusedAttrs>().body;
           in.check(in.inputs() == body.inputs().size(),
                    {"takes ", body.inputs().size(), " inputs, got ", in.inputs()});
+          for (size_t i = 0; i < in.inputs(); ++i)
+            in.check(
+                body.inputs()[i].dtype() == in.dtype(i) && body.inputs()[i].shape() == in.shape(i),
+                {"input ", i, " is not as in its body"});
           for (const Tensor& t : body.outputs()) in.out(t.dtype(), t.shape());
         },
     .decompose =

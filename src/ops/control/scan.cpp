@@ -50,7 +50,20 @@ OP(scan) = {
         [](Infer& in) {
           const auto& a = in.attrs<ScanAttrs>();
           const Tensors& out = a.body->outputs();
-          const auto carries = static_cast<size_t>(a.carries);
+          const auto n = static_cast<int64_t>(in.inputs());
+          in.check(a.carries >= 0 && a.xs >= 0 && a.carries <= n && a.xs <= n - a.carries &&
+                       a.length >= 0,
+                   {"carries ", a.carries, ", slices ", a.xs, ", runs ", a.length, " times"});
+          const auto carries = static_cast<size_t>(a.carries), xs = static_cast<size_t>(a.xs);
+          std::vector<std::pair<DType, Shape>> given;
+          for (size_t i = 0; i < in.inputs(); ++i) {
+            const bool sliced = i >= carries && i < carries + xs;
+            in.check(!sliced || (in.rank(i) > 0 && in.shape(i)[0] == a.length),
+                     {"input ", i, " is to be sliced ", a.length, " times"});
+            given.emplace_back(in.dtype(i),
+                               sliced ? in.shape(i).slice(1, in.rank(i)) : in.shape(i));
+          }
+          check_takes(in, *a.body, given);
           in.check(out.size() >= carries, {"the body returns ", out.size(),
                                            " tensors, fewer than the ", carries, " carried"});
           for (size_t k = 0; k < carries; ++k) {

@@ -31,6 +31,12 @@ OP(while_loop) = {
     .infer =
         [](Infer& in) {
           const auto& a = in.attrs<WhileAttrs>();
+          std::vector<std::pair<DType, Shape>> given;
+          for (size_t i = 0; i < in.inputs(); ++i) given.emplace_back(in.dtype(i), in.shape(i));
+          check_takes(in, *a.test, given);
+          check_takes(in, *a.body, given);
+          in.check(a.test->outputs().size() == 1,
+                   {"the test returns ", a.test->outputs().size(), " tensors, one is needed"});
           const Tensor& t = a.test->outputs()[0];
           in.check(t.dtype() == DType::boolean && t.rank() == 0,
                    {"the test returns ", t.dtype(), " ", t.shape(), ", a bool scalar is needed"});

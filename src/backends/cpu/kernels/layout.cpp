@@ -89,10 +89,12 @@ class Remap final : public Kernel {
     if (outside) return fill_bytes(to, width_ * block_, fill);
     for (const Run& run : runs_) {
       char* target = to + run.to * block_;
-      const char* from = x + source + run.from * block_;
-      if (run.from < 0)
+      if (run.from < 0) {
         fill_bytes(target, run.length * block_, fill);
-      else if (run.step == 1)
+        continue;
+      }
+      const char* from = x + source + run.from * block_;
+      if (run.step == 1)
         std::memcpy(target, from, static_cast<size_t>(run.length * block_));
       else if (block_ == 4)
         reverse<uint32_t>(target, from, run.length);
