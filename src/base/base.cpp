@@ -22,17 +22,22 @@ void Shape::resize(size_t n) {
 }
 
 void Shape::insert(int64_t pos, int64_t v) {
+  if (pos < 0 || pos > static_cast<int64_t>(size_)) bad_index(pos);
   push_back(v);
   std::rotate(begin() + pos, end() - 1, end());
 }
 
 void Shape::erase(int64_t pos) {
+  if (pos < 0 || pos >= static_cast<int64_t>(size_)) bad_index(pos);
   std::copy(begin() + pos + 1, end(), begin() + pos);
   --size_;
 }
 
 Shape Shape::slice(int64_t from, int64_t to) const {
-  return Shape(begin() + from, static_cast<size_t>(std::max<int64_t>(0, to - from)));
+  if (from >= to) return Shape();
+  if (from < 0) bad_index(from);
+  if (to > static_cast<int64_t>(size_)) bad_index(to - 1);
+  return Shape(begin() + from, static_cast<size_t>(to - from));
 }
 
 void Shape::bad_index(int64_t i) const {

@@ -1,6 +1,7 @@
 // A graph as a file: a safetensors file whose tensors are the constants and whose metadata holds
 // the structure as JSON. And the difference of two graphs.
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
 
 #include "base/hash.h"
@@ -15,8 +16,11 @@ namespace {
 
 constexpr const char* kFormat = "nacre-graph-1";
 constexpr size_t kNodeCap = 1000000;
-constexpr double kInputCap = 1e14;  // values of an input
-constexpr int kDepthCap = 16;       // graphs inside graphs
+constexpr double kInputCap = 1e14;                // values of an input
+constexpr int64_t kNumberCap = int64_t{1} << 40;  // so that shape rules can multiply them too
+constexpr double kProductCap = 1e18;  // of a list, so that shape rules can multiply its entries
+constexpr size_t kRankCap = 64;
+constexpr int kDepthCap = 16;  // graphs inside graphs
 
 struct Constants {
   std::vector<NamedTensor> tensors;
@@ -100,6 +104,8 @@ class Reader {
     Tensors inputs, outputs;
     for (const Json& in : j.at("inputs").list()) {
       const Shape shape = ints_of(in.at("shape"));
+      if (shape.size() > kRankCap)
+        fail(Error::Kind::data, {path_, ": an input has ", shape.size(), " dimensions"});
       double n = 1;
       for (int64_t d : shape) {
         n *= static_cast<double>(std::max<int64_t>(1, d));
@@ -132,6 +138,10 @@ class Reader {
       const OpDef& op = *find_op(n.at("op").text());
       Tensors in;
       for (const Json& r : n.at("in").list()) in.push_back(reference(r));
+      const size_t operands = op.f2 || op.i2 ? 2 : op.f1 || op.i1 ? 1 : in.size();
+      if (in.size() != operands)
+        fail(Error::Kind::data,
+             {path_, ": [", op.name, "] takes ", operands, " inputs, got ", in.size()});
       made.push_back(make_all(op, attributes(op, n.find("attrs"), depth), in));
     }
     for (const Json& r : j.at("outputs").list()) outputs.push_back(reference(r));
@@ -163,10 +173,23 @@ class Reader {
       const Json& j;
       int depth;
       AttrValue operator()(bool) const { return j.boolean(); }
-      AttrValue operator()(int64_t) const { return j.integer(); }
+      AttrValue operator()(int64_t) const {
+        const int64_t v = j.integer();
+        if (v > kNumberCap || v < -kNumberCap)
+          fail(Error::Kind::data, {reader.path_, ": an attribute is ", v});
+        return v;
+      }
       AttrValue operator()(double) const { return j.number(); }
       AttrValue operator()(const std::string&) const { return j.text(); }
-      AttrValue operator()(const Ints&) const { return ints_of(j); }
+      AttrValue operator()(const Ints&) const {
+        const Ints list = ints_of(j);
+        double product = 1;
+        for (int64_t d : list) product *= std::max(1.0, std::abs(static_cast<double>(d)));
+        if (product > kProductCap)
+          fail(Error::Kind::data,
+               {reader.path_, ": the product of a list of ", list.size(), " numbers is too large"});
+        return list;
+      }
       AttrValue operator()(DType) const { return dtype_from_name(j.text()); }
       AttrValue operator()(const std::shared_ptr<const Graph>&) const {
         return std::make_shared<const Graph>(reader.graph(j, depth + 1));

@@ -359,12 +359,14 @@ Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in,
   infer.outs.swap(spare);
   infer.outs.clear();
   op.infer(infer);
+  // Before there is a node, which a throw would leak.
+  if (infer.outs.empty()) infer.fail({"has no output"});
+  for (const auto& [dtype, shape] : infer.outs) checked_numel(shape);
   Node* n = new_node(in.size(), infer.outs.size());
   uint64_t h = mix(op.id, attrs.hash());
   for (size_t i = 0; i < infer.outs.size(); ++i) {
     n->outputs[i].dtype = infer.outs[i].first;
     n->outputs[i].shape = std::move(infer.outs[i].second);
-    checked_numel(n->outputs[i].shape);
     h = mix(h, hash_of(n->outputs[i].dtype, n->outputs[i].shape));
   }
   n->op = &op;

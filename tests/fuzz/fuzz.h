@@ -1,10 +1,10 @@
 // A fuzz target is a file <reader>_fuzz.cpp with FUZZ_TARGET(reader) { use the string_view `input`
 // }. It may throw nacre::Error; anything else that escapes, a crash, a leak or a hang is a bug.
 //
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc
-//       tests/fuzz/npy_fuzz.cpp <sources of base and formats> -lyaml-cpp -lz
-//   ./a.out tests/fuzz/corpus/npy
+//   cmake --preset fuzz && ninja -C build-fuzz fuzz         (clang, libomp-dev)
+//   mkdir new && build-fuzz/fuzz/npy -max_total_time=60 new tests/fuzz/corpus/npy
 //
+// What it finds and is worth keeping goes from new/ to the corpus; cmake/Fuzz.cmake says more.
 // replay_test.cpp includes the targets and runs them on the corpus, and on damaged good files.
 #pragma once
 

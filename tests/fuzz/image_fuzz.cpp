@@ -1,5 +1,4 @@
 // Pictures of any bytes: a picture or an Error.
-//   clang++ -std=c++20 -fsanitize=fuzzer,address -Iinclude -Isrc tests/fuzz/image_fuzz.cpp ...
 #include <cstdint>
 #include <cstdlib>
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/json.h"
+#include "nacre/formats.h"
 #include "tools/shell.h"
 #include "train/digits.h"
 
@@ -154,6 +156,38 @@ TEST(Checkpoint, BringsBackTheOptimiserOfATrainerThatWentOn) {
   trainer.load_checkpoint(fresh);
   EXPECT_EQ(trainer.optimizer().state()->variables().size(), 0u);
   EXPECT_EQ(steps(), first);
+}
+
+TEST(Checkpoint, WithAWrongPositionIsRefused) {
+  TempFolder folder;
+  Trainer trainer(config(), overfitting());
+  const std::string path = folder / "good.safetensors", bad = folder / "bad.safetensors";
+  trainer.save_checkpoint(path);
+  const SafeTensors file = SafeTensors::open(path);
+  const auto refused = [&](const char* field, const Json& value, bool with_best = false) {
+    auto metadata = file.metadata();
+    Json position = parse_json(metadata.at("position"), path);
+    position[field] = value;
+    metadata["position"] = print_json(position);
+    auto tensors = file.tensors();
+    if (with_best) tensors.emplace_back("best/0", tensors[0].second);
+    save_safetensors(bad, tensors, metadata);
+    EXPECT_THROW(trainer.load_checkpoint(bad), Error) << field << " " << print_json(value);
+  };
+  for (const char* field :
+       {"epoch", "batch", "steps", "optimizer_steps", "epoch_samples", "bad_epochs", "parts"}) {
+    refused(field, -1);
+    refused(field, int64_t{1} << 62);
+    refused(field, "1");
+  }
+  refused("seen", Json::array({"x"}));
+  refused("seen", Json::array({"18446744073709551616"}));
+  refused("seen", Json::array({""}));
+  refused("history", Json::array({Json::array({1})}));
+  refused("schedule", Json::array({"x"}));
+  refused("fingerprint", "1");
+  refused("epoch", 0, true);  // one best value for several variables
+  EXPECT_NO_THROW(trainer.load_checkpoint(path));
 }
 
 }  // namespace
