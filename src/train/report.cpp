@@ -28,7 +28,7 @@ std::string section(const char* title, const std::string& body) {
 /// 11689512 as "11,689,512".
 std::string grouped(int64_t n) {
   std::string s = std::to_string(n);
-  for (size_t i = s.size(); i > 3 + (n < 0);) s.insert(i -= 3, ",");
+  for (size_t i = s.size(); i > 3 + (n < 0);) s.insert(i -= 3, 1, ',');
   return s;
 }
 
