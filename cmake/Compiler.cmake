@@ -32,9 +32,10 @@ find_program(NACRE_CCACHE ccache)
 if(NACRE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${NACRE_CCACHE})
 endif()
-# A precompiled header is never the same twice, so with one the cache would never hit.
+# A precompiled header is never the same twice, so with one the cache would never hit; and with one
+# and a sanitizer GCC 12 crashes on the files of loops.
 set(pch_default ON)
-if(CMAKE_CXX_COMPILER_LAUNCHER)
+if(CMAKE_CXX_COMPILER_LAUNCHER OR NACRE_SANITIZE)
   set(pch_default OFF)
 endif()
 option(NACRE_PCH "Precompile the headers that most files include" ${pch_default})
