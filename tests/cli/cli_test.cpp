@@ -5,42 +5,28 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "cli/program.h"
 #include "nacre/data.h"
 #include "nacre/zoo.h"
-#include "tools/shell.h"
 
 namespace nacre {
 namespace {
 
-using test::CommandResult;
+using test::expect_one_line;
+using test::holds;
+using test::kDigits;
+using test::nacre;
 using test::run_command;
 using test::TempFolder;
-
-CommandResult nacre(const std::string& arguments) {
-  return run_command(std::string(NACRE_BUILD_DIR) + "/nacre " + arguments);
-}
-
-std::string digits() { return std::string(NACRE_SOURCE_DIR) + "/data/digits"; }
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-/// The command failed with this code and one line that holds `part`.
-void expect_one_line(const CommandResult& r, int code, const std::string& part) {
-  EXPECT_EQ(r.code, code) << r.output;
-  EXPECT_EQ(std::count(r.output.begin(), r.output.end(), '\n'), 1) << r.output;
-  EXPECT_TRUE(holds(r.output, part)) << r.output;
-}
 
 /// A trained model and a picture, made once.
 class Cli : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new TempFolder();
-    const auto r = nacre("-q train lenet5 --data " + digits() + " --epochs 3 --out " + path("run"));
+    const auto r = nacre("-q train lenet5 --data " + kDigits + " --epochs 3 --out " + path("run"));
     ASSERT_EQ(r.code, 0) << r.output;
-    const Sample s = open_dataset(digits()).train->get(0);
+    const Sample s = open_dataset(kDigits).train->get(0);
     write_png(path("digit.png"), s.image);
   }
   static void TearDownTestSuite() {
@@ -63,14 +49,14 @@ TEST_F(Cli, HelpShowsAnExample) {
 }
 
 TEST_F(Cli, EvalShowsTheShareOfZerosAfterEachRelu) {
-  const auto r = nacre("eval " + model() + " --data " + digits() + " --sparsity --json");
+  const auto r = nacre("eval " + model() + " --data " + kDigits + " --sparsity --json");
   ASSERT_EQ(r.code, 0) << r.output;
   const Json zeros = parse_json(r.output, "output").at("sparsity");
   for (const char* layer : {"conv1", "conv2", "fc1", "fc2"}) {
     EXPECT_GT(zeros.at(layer).number(), 0.05) << r.output;
     EXPECT_LT(zeros.at(layer).number(), 0.95) << r.output;
   }
-  const auto text = nacre("eval " + model() + " --data " + digits() + " --sparsity");
+  const auto text = nacre("eval " + model() + " --data " + kDigits + " --sparsity");
   EXPECT_TRUE(holds(text.output, "ReLU")) << text.output;
 }
 
@@ -78,13 +64,13 @@ TEST_F(Cli, MistakesInOptionsAreOneLineAndCode2) {
   expect_one_line(nacre("train lenet5 --data x --speed 9"), 2, "--speed");
   expect_one_line(nacre("trian"), 2, "trian");
   expect_one_line(nacre(""), 2, "A subcommand is required");
-  expect_one_line(nacre("train lenet4 --data " + digits()), 2, "lenet5");
+  expect_one_line(nacre("train lenet4 --data " + kDigits), 2, "lenet5");
   expect_one_line(nacre("train lenet5"), 2, "--data");
-  expect_one_line(nacre("train lenet5 --epochs many --data " + digits()), 2, "many");
+  expect_one_line(nacre("train lenet5 --epochs many --data " + kDigits), 2, "many");
   expect_one_line(
-      nacre("train lenet5 --optimizer adamm --data " + digits() + " --out " + path("never")), 2,
+      nacre("train lenet5 --optimizer adamm --data " + kDigits + " --out " + path("never")), 2,
       "adamm");
-  expect_one_line(nacre("-q train lenet5 --data " + digits() + " --out " + path("run")), 2,
+  expect_one_line(nacre("-q train lenet5 --data " + kDigits + " --out " + path("run")), 2,
                   "--resume");
   expect_one_line(nacre("zoo show lenet6"), 2, "lenet5");
 }
@@ -101,12 +87,12 @@ TEST_F(Cli, BadFilesAreOneLineAndCode1) {
                     "cut.safetensors");
   }
   folder_->write("file", "");
-  expect_one_line(nacre("-q train lenet5 --data " + digits() + " --out " + path("file/run")), 1,
+  expect_one_line(nacre("-q train lenet5 --data " + kDigits + " --out " + path("file/run")), 1,
                   "file");
 }
 
 TEST_F(Cli, AFullDiskStopsTrainingAndKeepsTheCheckpoint) {
-  const std::string train = "-q train logistic_regression --epochs 3 --data " + digits();
+  const std::string train = "-q train logistic_regression --epochs 3 --data " + kDigits;
   int failures = 0;
   for (const int write : {1, 20, 60, 75}) {
     const std::string out = path("full" + std::to_string(write));
@@ -142,14 +128,13 @@ TEST_F(Cli, PredictsPicturesAsJsonAndFromStandardInput) {
 }
 
 TEST_F(Cli, ModelsBringTheirSettingsAndOptionsGoBefore) {
-  const std::string train =
-      "-q train perceptron --data " + digits() + " --epochs 2 --lr 0.5 --out ";
+  const std::string train = "-q train perceptron --data " + kDigits + " --epochs 2 --lr 0.5 --out ";
   const auto r = nacre(train + path("perceptron"));
   ASSERT_EQ(r.code, 0) << r.output;
   const std::string config = folder_->read("perceptron/config.yaml");
   for (const char* line : {"loss: perceptron", "optimizer: sgd", "schedule: constant", "lr: 0.5"})
     EXPECT_TRUE(holds(config, line)) << config;
-  const auto e = nacre("eval " + path("perceptron/model.safetensors") + " --data " + digits() +
+  const auto e = nacre("eval " + path("perceptron/model.safetensors") + " --data " + kDigits +
                        " --part all --json");
   ASSERT_EQ(e.code, 0) << e.output;
   const Json j = parse_json(e.output, "output");
@@ -158,7 +143,7 @@ TEST_F(Cli, ModelsBringTheirSettingsAndOptionsGoBefore) {
 }
 
 TEST_F(Cli, EvaluatesAsJson) {
-  const auto r = nacre("eval --json " + model() + " --data " + digits());
+  const auto r = nacre("eval --json " + model() + " --data " + kDigits);
   ASSERT_EQ(r.code, 0) << r.output;
   const Json j = parse_json(r.output, "output");
   EXPECT_GT(j.at("accuracy").number(), 0.5);
@@ -183,21 +168,21 @@ TEST_F(Cli, ListsModels) {
 }
 
 TEST_F(Cli, LooksAtAndConvertsData) {
-  const auto info = nacre("data info --json " + digits());
+  const auto info = nacre("data info --json " + kDigits);
   ASSERT_EQ(info.code, 0) << info.output;
   const Json before = parse_json(info.output, "info");
   EXPECT_EQ(before.at("train").integer(), 1797);
-  const auto check = nacre("data check --json " + digits());
+  const auto check = nacre("data check --json " + kDigits);
   EXPECT_EQ(check.code, 0) << check.output;
   EXPECT_TRUE(parse_json(check.output, "check").is_list());
-  ASSERT_EQ(nacre("-q data convert " + digits() + " " + path("pictures")).code, 0);
+  ASSERT_EQ(nacre("-q data convert " + kDigits + " " + path("pictures")).code, 0);
   const auto again = nacre("data info --json " + path("pictures"));
   ASSERT_EQ(again.code, 0) << again.output;
   EXPECT_EQ(parse_json(again.output, "info").at("classes"), before.at("classes"));
   ASSERT_EQ(nacre("-q data convert " + path("pictures") + " " + path("back.csv")).code, 0);
   EXPECT_EQ(parse_json(nacre("data info --json " + path("back.csv")).output, "info").at("train"),
             before.at("train"));
-  expect_one_line(nacre("-q data convert " + digits() + " " + path("pictures")), 2, "pictures");
+  expect_one_line(nacre("-q data convert " + kDigits + " " + path("pictures")), 2, "pictures");
 }
 
 TEST_F(Cli, DoctorIsWell) {

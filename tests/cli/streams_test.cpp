@@ -7,31 +7,18 @@
 #include <chrono>
 #include <thread>
 
-#include "tools/shell.h"
+#include "cli/program.h"
 
 namespace nacre {
 namespace {
 
-using test::CommandResult;
+using test::expect_one_line;
+using test::holds;
+using test::kDigits;
+using test::kProgram;
+using test::nacre;
 using test::run_command;
 using test::TempFolder;
-
-const std::string kProgram = std::string(NACRE_BUILD_DIR) + "/nacre";
-const std::string kDigits = std::string(NACRE_SOURCE_DIR) + "/data/digits";
-
-CommandResult nacre(const std::string& arguments) {
-  return run_command(kProgram + " " + arguments);
-}
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-void expect_one_line(const CommandResult& r, int code, const std::string& part) {
-  EXPECT_EQ(r.code, code) << r.output;
-  EXPECT_EQ(std::count(r.output.begin(), r.output.end(), '\n'), 1) << r.output;
-  EXPECT_TRUE(holds(r.output, part)) << r.output;
-}
 
 std::string train(const std::string& more) {
   return "-q train logistic_regression --data " + kDigits + " " + more;

@@ -4,25 +4,19 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/program.h"
 #include "nacre/error.h"
 #include "nacre/formats.h"
 #include "nacre/image.h"
-#include "tools/shell.h"
 
 namespace nacre {
 namespace {
 
 using test::CommandResult;
+using test::holds;
+using test::nacre;
 using test::run_command;
 using test::TempFolder;
-
-CommandResult nacre(const std::string& arguments) {
-  return run_command(std::string(NACRE_BUILD_DIR) + "/nacre " + arguments);
-}
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 /// The "label" of lines of JSON.
 std::string labels(const CommandResult& r) {
