@@ -74,6 +74,7 @@ int run_eval(const EvalArgs& a) {
   const auto loss = m.info.extra.find("loss");
   const Evaluation e = evaluate(*m.net, chosen, Transform::parse(m.info.transform), 256, a.workers,
                                 loss == m.info.extra.end() ? "cross_entropy" : loss->second);
+  if (const std::string warning = e.warning(); !warning.empty()) log_warning({warning});
   std::vector<Sparsity> sparsity;
   if (a.sparsity) sparsity = sparsity_of(*m.net, chosen, Transform::parse(m.info.transform));
   if (a.json) {

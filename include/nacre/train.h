@@ -80,7 +80,7 @@ struct TrainConfig {
 
 /// How good a model is on a data set.
 struct Evaluation {
-  double loss = 0;
+  double loss = 0;  ///< of values in units of their deviation in training
   bool regression = false;
   std::vector<std::string> classes;
   std::vector<int64_t> labels, predicted;
@@ -92,6 +92,8 @@ struct Evaluation {
   double top_k(int64_t k) const;
   /// Accuracy, or minus the RMSE: higher is better.
   double score() const { return regression ? -rmse : report.accuracy; }
+  /// One sentence if the model is worse than one that knows only the mean; else empty.
+  std::string warning() const;
 };
 
 /// Runs a model over a data set in evaluation mode. `loss` is as in TrainConfig, and only classes

@@ -55,6 +55,14 @@ const ModelEntry& find_model(std::string_view name);
 /// unknown ones.
 std::unique_ptr<Module> make_model(std::string_view name, std::string_view options,
                                    const Scope& scope);
+/// A model of values whose outputs are those of `net` times `std` plus `mean` (both [outputs]), so
+/// that `net` works with values of mean 0 and deviation 1. They are the buffers "output_mean" and
+/// "output_std" of the state, and part of the model file. `scope` is the one `net` was made from.
+std::unique_ptr<Module> rescaled(const Scope& scope, std::unique_ptr<Module> net,
+                                 const Tensor& mean, const Tensor& std);
+/// The std of such a model; undefined for others.
+Tensor output_std(const Module& net);
+
 /// All options with their values, as text that make_model takes.
 std::string model_options(std::string_view name, std::string_view options = {});
 

@@ -9,13 +9,19 @@ double Evaluation::top_k(int64_t k) const {
   return top_k_accuracy(labels, scores, static_cast<int64_t>(classes.size()), k);
 }
 
+std::string Evaluation::warning() const {
+  if (!regression || !(r2 < 0)) return {};
+  return cat({"R2 is ", r2, ": the mean of these values would be a better guess than the model's"});
+}
+
 Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transform, int64_t batch,
-                    int workers, const std::string& loss) {
+                    int workers, const std::string& loss_name) {
   if (!data || data->size() == 0) fail(Error::Kind::data, {"there is nothing to evaluate on"});
   NoGrad guard;
   Evaluation e;
   e.classes = data->classes();
   e.regression = e.classes.empty();
+  const std::string loss = e.regression ? "mse" : loss_name;
   LoaderOptions options;
   options.batch = batch;
   options.workers = workers;
@@ -28,8 +34,8 @@ Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transf
     check_stop();
     const Tensor x = Tensor::from(b->x, b->shape);
     const Tensor y = net(x, ctx);
-    if (loss == "mse" && !e.regression)
-      squares += loss_of(loss, y, *b).item() * static_cast<double>(b->size());
+    if (loss == "mse")
+      squares += loss_of(loss, y, *b, 0, output_std(net)).item() * static_cast<double>(b->size());
     const Tensor out = e.regression ? y : softmax(y);
     const std::vector<float> values = out.to_vector<float>();
     e.scores.insert(e.scores.end(), values.begin(), values.end());
@@ -40,9 +46,8 @@ Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transf
     if (e.targets.size() != e.scores.size())
       fail(Error::Kind::data,
            {"the model gives ", e.scores.size(), " values for ", e.targets.size(), " targets"});
-    const double mse = mean_squared_error(e.targets, e.scores);
-    e.loss = mse;
-    e.rmse = std::sqrt(mse);
+    e.loss = squares / static_cast<double>(data->size());
+    e.rmse = std::sqrt(mean_squared_error(e.targets, e.scores));
     e.r2 = r2_score(e.targets, e.scores);
     return e;
   }

@@ -29,8 +29,10 @@ std::string choose_loss(const TrainConfig& config, bool regression) {
   return chosen;
 }
 
-Tensor loss_of(const std::string& name, const Tensor& y, const Batch& b, double label_smoothing) {
+Tensor loss_of(const std::string& name, const Tensor& y, const Batch& b, double label_smoothing,
+               const Tensor& std) {
   const bool regression = b.labels.empty();
+  if (name == "mse" && std.defined()) return mse_loss(y / std, targets_of(b) / std);
   if (name == "mse") return mse_loss(y, regression ? targets_of(b) : signs(b, y.size(-1)));
   if (name == "perceptron") {
     // A unit at 0 counts as a mistake, otherwise zero weights would never move.

@@ -11,8 +11,9 @@ namespace nacre {
 std::string choose_loss(const TrainConfig& config, bool regression);
 
 /// The mean loss of outputs y [n, outputs] on a batch. mse and perceptron of classes compare with
-/// 1 for the class of a sample and -1 for the others.
+/// 1 for the class of a sample and -1 for the others; mse of values measures them in units of
+/// `std` [outputs], if there is one.
 Tensor loss_of(const std::string& name, const Tensor& y, const Batch& batch,
-               double label_smoothing = 0);
+               double label_smoothing = 0, const Tensor& std = {});
 
 }  // namespace nacre

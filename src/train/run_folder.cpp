@@ -142,6 +142,7 @@ void RunFolder::finish(const Evaluation& test, Module& net, const ModelInfo& inf
   r.subtitle = cat({history.size(), " epochs, ", history.empty() ? 0 : history.back().step,
                     " steps, seed ", config_.seed});
   r.model = info.model;
+  if (const std::string warning = test.warning(); !warning.empty()) r.warnings.push_back(warning);
   if (test.regression) {
     r.headline = {{"Test RMSE", Piece(test.rmse).text()}, {"R2", Piece(test.r2).text()}};
   } else {

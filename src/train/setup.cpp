@@ -223,6 +223,7 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
   const auto classes = static_cast<int64_t>(data.train->classes().size());
   const bool regression = classes == 0;
   const int64_t out = regression ? static_cast<int64_t>(first.target.size()) : classes;
+  if (out == 0) fail(Error::Kind::data, {"the data have neither classes nor values to predict"});
   add_option(s.options, entry, "classes", out);
   add_option(s.options, entry, "out", out);
   if (const TableSchema* schema = table_schema(*data.train)) s.extra["table"] = schema->to_json();
@@ -245,6 +246,21 @@ Scope scope_from(const std::string& path, const Key& key, int64_t* taken) {
         return t;
       },
       false, key.fold_in("init"));
+}
+
+std::unique_ptr<Module> scaled_to_targets(const Scope& scope, std::unique_ptr<Module> net,
+                                          const Dataset& data) {
+  Scaler scaler(Scaler::Kind::z_score);
+  for (int64_t i = 0; i < data.size(); ++i) {
+    const Sample s = data.get(i);
+    const std::vector<double> row(s.target.begin(), s.target.end());
+    scaler.fit(row, static_cast<int64_t>(row.size()));
+  }
+  const auto tensor = [](const std::vector<double>& v) {
+    return Tensor::from(std::vector<float>(v.begin(), v.end()), {static_cast<int64_t>(v.size())});
+  };
+  const Scaler::Fitted fitted = scaler.fitted();
+  return rescaled(scope, std::move(net), tensor(fitted.offset), tensor(fitted.scale));
 }
 
 }  // namespace nacre

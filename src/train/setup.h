@@ -23,4 +23,8 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
 /// counts the former and must outlive the scope.
 Scope scope_from(const std::string& path, const Key& key, int64_t* taken);
 
+/// A model of values in their own units, which inside learns them as (value - mean) / deviation.
+std::unique_ptr<Module> scaled_to_targets(const Scope& scope, std::unique_ptr<Module> net,
+                                          const Dataset& data);
+
 }  // namespace nacre

@@ -71,15 +71,16 @@ void Trainer::Impl::build() {
   info.extra["loss"] = loss_name;
   const Key key(static_cast<uint64_t>(config.seed));
   int64_t taken = 0;
-  net = make_model(config.model, s.options,
-                   config.from.empty() ? Scope::init(key.fold_in("init"))
-                                       : scope_from(config.from, key, &taken));
+  const Scope scope =
+      config.from.empty() ? Scope::init(key.fold_in("init")) : scope_from(config.from, key, &taken);
+  net = make_model(config.model, s.options, scope);
   if (!config.from.empty() && taken == 0)
     fail(Error::Kind::data, {config.from, " has no parameter whose name and shape ", config.model,
                              " (", s.options, ") has too"});
   if (!config.freeze.empty() && net->freeze(config.freeze) == 0)
     fail(Error::Kind::usage,
          {"freeze pattern '", config.freeze, "' matches no parameter of ", config.model});
+  if (regression()) net = scaled_to_targets(scope, std::move(net), *data.train);
   trained = net->trainable();
   optimizer =
       make_optimizer(config.optimizer, trained, config.lr, config.weight_decay, config.momentum);
@@ -104,7 +105,7 @@ double Trainer::Impl::step(const Batch& b) {
       Key(static_cast<uint64_t>(config.seed)).fold_in("step").fold_in(static_cast<uint64_t>(steps));
   Context ctx = Context::train(key);
   const Tensor x = Tensor::from(b.x, b.shape);
-  Tensor loss = loss_of(loss_name, (*net)(x, ctx), b, config.label_smoothing);
+  Tensor loss = loss_of(loss_name, (*net)(x, ctx), b, config.label_smoothing, output_std(*net));
   if (config.l1 > 0 || config.l2 > 0) loss = loss + penalty(trained, config.l1, config.l2);
   Tensors g = grad(config.accumulate > 1 ? loss / static_cast<double>(config.accumulate) : loss,
                    values(trained));
@@ -308,6 +309,7 @@ Evaluation Trainer::run() {
     if (run) log_info({"stopped in the test; go on with: nacre train --resume ", t.config.out});
     return {};
   }
+  if (const std::string warning = test.warning(); !warning.empty()) log_warning({warning});
   if (run) run->finish(test, *t.net, t.info, t.data.test, t.transform, t.history);
   return test;
 }

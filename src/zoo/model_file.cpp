@@ -70,7 +70,11 @@ Model load_model(const std::string& path) {
          {path, " holds a model '", m.info.model,
           "', which nacre does not have; if a plug-in has it, load that first (--plugin FILE)"});
   try {
-    m.net = make_model(m.info.model, m.info.options, Scope::load(source_of(file)));
+    const Scope scope = Scope::load(source_of(file));
+    m.net = make_model(m.info.model, m.info.options, scope);
+    if (file->find("output_mean"))
+      m.net = rescaled(scope, std::move(m.net), shared_tensor(file->at("output_mean")),
+                       shared_tensor(file->at("output_std")));
   } catch (const Error& e) {
     fail(Error::Kind::data, {path, ": ", e.what()});
   }

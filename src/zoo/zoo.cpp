@@ -148,6 +148,21 @@ Tensor probe(Module& net, const Shape& input,
   return net(zeros(input), ctx);
 }
 
+struct Rescaled : Module {
+  Rescaled(const Scope& s, std::unique_ptr<Module> net, const Tensor& mean, const Tensor& std)
+      : Module(s),
+        net_(std::move(net)),
+        mean_(state()->add("output_mean", mean, false)),
+        std_(state()->add("output_std", std, false)) {}
+  Tensor forward(const Tensor& x, Context& ctx) override {
+    return net_->forward(x, ctx) * std_.value() + mean_.value();
+  }
+
+ private:
+  std::unique_ptr<Module> net_;
+  Variable mean_, std_;
+};
+
 struct Registered {
   std::mutex mutex;
   std::vector<const ModelEntry*> models;
@@ -212,6 +227,16 @@ std::unique_ptr<Module> make_model(std::string_view name, std::string_view optio
   visitor.finish();
   return entry.make(scope, config.value);
 }
+
+std::unique_ptr<Module> rescaled(const Scope& scope, std::unique_ptr<Module> net,
+                                 const Tensor& mean, const Tensor& std) {
+  if (mean.rank() != 1 || mean.shape() != std.shape())
+    fail(Error::Kind::data, {"mean and std of the outputs have the shapes ", mean.shape(), " and ",
+                             std.shape(), ", expected one number for each output"});
+  return std::make_unique<Rescaled>(scope, std::move(net), mean, std);
+}
+
+Tensor output_std(const Module& net) { return net.state()->find("output_std").value(); }
 
 std::string model_options(std::string_view name, std::string_view options) {
   const ModelEntry& entry = find_model(name);

@@ -119,6 +119,27 @@ TEST(CliTable, MissingNumbersBecomeTheMeanAndRowsWithoutATargetAreLeftOut) {
   EXPECT_DOUBLE_EQ(of(one), of(two));
 }
 
+TEST(CliTable, ValuesArePredictedInTheirOwnUnits) {
+  TempFolder f;
+  const auto in = [&](const char* name) { return (f / name).string(); };
+  std::string rows = "x,price\n", wrong = rows;
+  for (int i = 0; i < 200; ++i) rows += cat({i, ".5,", 20000 + 100 * i, "\n"});
+  for (int i = 0; i < 50; ++i) wrong += cat({i, ".5,", i, "\n"});
+  write_file_atomic(in("a.csv"), rows);
+  write_file_atomic(in("wrong.csv"), wrong);
+  write_file_atomic(in("b.csv"), "x\n50.5\n");
+  auto r = nacre("-q train linear_regression --data " + in("a.csv") +
+                 " --lr 0.2 --epochs 40 --out " + in("run"));
+  ASSERT_EQ(r.code, 0) << r.output;
+  EXPECT_FALSE(holds(r.output, "better guess")) << r.output;
+  const std::string model = in("run/model.safetensors");
+  r = nacre("predict --json " + model + " " + in("b.csv"));
+  EXPECT_NEAR(parse_json(r.output, "a line").at("values").list()[0].number(), 25000, 250);
+  r = nacre("eval " + model + " --data " + in("wrong.csv"));
+  EXPECT_EQ(r.code, 0);
+  EXPECT_TRUE(holds(r.output, "the mean of these values would be a better guess")) << r.output;
+}
+
 TEST(CliTable, GreyAndColouredPicturesOfAnySizeAreTrainedTogether) {
   TempFolder f;
   const auto in = [&](const std::string& name) { return (f / name).string(); };

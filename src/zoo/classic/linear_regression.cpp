@@ -31,6 +31,7 @@ MODEL(linear_regression) = {
     .tiny = "in=8 out=1",
     .tiny_input = {8},
     .regression = true,
+    .settings = "lr=0.05",
 };
 
 }  // namespace nacre
