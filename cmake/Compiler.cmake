@@ -8,6 +8,8 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 add_library(nacre_build INTERFACE)
 # Contraction is off so that fused and unfused elementwise code give the same bits.
 target_compile_options(nacre_build INTERFACE -fno-math-errno -ffp-contract=off -Wall -Wextra)
+# Nobody replaces single functions of the library, which otherwise forbids inlining with -fPIC.
+target_compile_options(nacre_build INTERFACE -fno-semantic-interposition)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   target_compile_options(nacre_build INTERFACE -Wno-restrict)
 endif()

@@ -43,11 +43,14 @@ class FieldVisitor {
   virtual void operator()(const char* name, std::shared_ptr<const Graph>& v) = 0;
 };
 
-/// What nacre knows of an attribute struct: how to make, copy and visit one.
+/// What nacre knows of an attribute struct: how to make, move and visit one.
 struct AttrType {
   void* (*make)();
   void (*destroy)(void*);
   void (*visit)(void*, FieldVisitor&);
+  size_t size;
+  void (*move)(void* to, void* from);  ///< constructs at `to`
+  void (*end)(void*);                  ///< undoes move
 };
 
 template <typename A>
@@ -55,6 +58,9 @@ inline constexpr AttrType attr_type_of = {
     [] { return static_cast<void*>(new A()); },
     [](void* a) { delete static_cast<A*>(a); },
     [](void* a, FieldVisitor& v) { static_cast<A*>(a)->fields(v); },
+    sizeof(A),
+    [](void* to, void* from) { new (to) A(std::move(*static_cast<A*>(from))); },
+    [](void* a) { static_cast<A*>(a)->~A(); },
 };
 template <typename A>
 constexpr const AttrType* attr_type() {
@@ -65,6 +71,7 @@ constexpr const AttrType* attr_type() {
 class Attrs {
  public:
   Attrs() = default;
+  /// Moves the struct out of `value`.
   Attrs(const AttrType* type, void* value);
   Attrs(const Attrs& o);
   Attrs(Attrs&& o) noexcept : box_(o.box_) { o.box_ = nullptr; }
@@ -73,15 +80,14 @@ class Attrs {
     return *this;
   }
   ~Attrs();
-  const void* get() const { return box_ ? box_->value : nullptr; }
+  const void* get() const { return box_ ? box_ + 1 : nullptr; }
   uint64_t hash() const { return box_ ? box_->hash : 0; }
   explicit operator bool() const { return box_ != nullptr; }
 
  private:
-  struct Box {
+  struct alignas(16) Box {  // the struct follows it
     std::atomic<uint32_t> refs{1};
     const AttrType* type;
-    void* value;
     uint64_t hash;
   };
   Box* box_ = nullptr;
@@ -94,19 +100,25 @@ struct OpDef;
 /// The shape rule's view of a node in the making: reads types and shapes of inputs, adds outputs.
 class Infer {
  public:
-  Infer(const OpDef& op, const void* attrs, std::span<const Tensor> in)
-      : op(op), attrs_(attrs), in_(in) {}
+  struct Input {
+    DType dtype;
+    const Shape* shape;
+  };
+  Infer(const OpDef& op, const void* attrs, std::span<const Input> in, Node& made)
+      : op(op), attrs_(attrs), in_(in), made_(made) {}
   const OpDef& op;
   size_t inputs() const { return in_.size(); }
   /// Of input i. Throw if there are fewer: graph files may give any number of inputs.
-  DType dtype(size_t i) const { return input(i).dtype(); }
-  const Shape& shape(size_t i) const { return input(i).shape(); }
+  DType dtype(size_t i) const { return input(i).dtype; }
+  const Shape& shape(size_t i) const { return *input(i).shape; }
   int64_t rank(size_t i) const { return shape(i).rank(); }
   template <typename A>
   const A& attrs() const {
     return *static_cast<const A*>(attrs_);
   }
-  void out(DType dtype, Shape shape) { outs.emplace_back(dtype, std::move(shape)); }
+  void out(DType dtype, const Shape& shape);
+  /// Shape of output k, which was added before.
+  Shape& out_shape(size_t k);
   /// Throws an Error "[op] <text> (inputs ...)" that names shapes, layer and user line.
   [[noreturn]] void fail(std::initializer_list<Piece> text) const;
   void check(bool ok, std::initializer_list<Piece> text) const {
@@ -116,15 +128,15 @@ class Infer {
   void check_index(size_t i) const;  ///< i32 or i64
   void check_rank(size_t i, int64_t rank) const;
   void check_same_dtype() const;
-  std::vector<std::pair<DType, Shape>> outs;
 
  private:
-  const Tensor& input(size_t i) const {
+  const Input& input(size_t i) const {
     if (i >= in_.size()) fail({"takes more inputs than the ", in_.size(), " that it got"});
     return in_[i];
   }
   const void* attrs_;
-  std::span<const Tensor> in_;
+  std::span<const Input> in_;
+  Node& made_;
 };
 
 /// One operand of a reference kernel: floats of any width as double, everything else as int64,
@@ -342,7 +354,8 @@ Tensors make_all(const OpDef& op, Attrs attrs, std::span<const Tensor> in);
 
 template <typename A>
 Attrs box(A a) {
-  return Attrs(attr_type<A>(), new A(std::move(a)));
+  static_assert(alignof(A) <= 16);
+  return Attrs(attr_type<A>(), &a);
 }
 inline Tensor make(const OpDef& op, std::initializer_list<Tensor> in) {
   return make(op, Attrs(), std::span(in.begin(), in.size()));

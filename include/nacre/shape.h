@@ -30,10 +30,10 @@ class Shape {
     resize(n);
     for (auto& x : *this) x = value;
   }
-  Shape(const Shape& o) { assign(o.begin(), o.size_); }
+  Shape(const Shape& o) { copy(o); }
   Shape(Shape&& o) noexcept { take(o); }
   Shape& operator=(const Shape& o) {
-    if (this != &o) assign(o.begin(), o.size_);
+    if (this != &o) copy(o);
     return *this;
   }
   Shape& operator=(Shape&& o) noexcept {
@@ -65,7 +65,11 @@ class Shape {
   }
   void insert(int64_t pos, int64_t v);
   void erase(int64_t pos);
-  void resize(size_t n);
+  void resize(size_t n) {
+    if (n > capacity_) grow(n);
+    for (size_t i = size_; i < n; ++i) begin()[i] = 0;
+    size_ = static_cast<uint32_t>(n);
+  }
   Shape slice(int64_t from, int64_t to) const;
 
   /// Product of all entries (1 for an empty list). Shapes of tensors never overflow: they are
@@ -82,7 +86,11 @@ class Shape {
   std::string list() const;
 
   friend bool operator==(const Shape& a, const Shape& b) {
-    return a.size_ == b.size_ && std::memcmp(a.begin(), b.begin(), a.size_ * sizeof(int64_t)) == 0;
+    if (a.size_ != b.size_) return false;
+    const int64_t *x = a.begin(), *y = b.begin();
+    for (uint32_t i = 0; i < a.size_; ++i)
+      if (x[i] != y[i]) return false;
+    return true;
   }
 
  private:
@@ -93,9 +101,17 @@ class Shape {
     return static_cast<size_t>(i < 0 ? i + n : i);
   }
   [[noreturn]] void bad_index(int64_t i) const;
+  void grow(size_t n);
   void assign(const int64_t* v, size_t n) {
-    resize(n);
-    if (n) std::memcpy(begin(), v, n * sizeof(int64_t));
+    if (n > capacity_) grow(n);
+    size_ = static_cast<uint32_t>(n);
+    int64_t* to = begin();
+    for (size_t i = 0; i < n; ++i) to[i] = v[i];
+  }
+  void copy(const Shape& o) {
+    if (heap_ || o.heap_) return assign(o.begin(), o.size_);
+    size_ = o.size_;
+    std::memcpy(inline_, o.inline_, sizeof(inline_));
   }
   void take(Shape& o) noexcept {
     size_ = o.size_;
@@ -107,6 +123,7 @@ class Shape {
     o.capacity_ = kInline;
   }
   void release() {
+    if (!heap_) return;
     delete[] heap_;
     heap_ = nullptr;
   }

@@ -36,11 +36,23 @@ class Tensor {
   Tensor(int64_t v);
   Tensor(bool v);
 
-  Tensor(const Tensor& o);
+  Tensor(const Tensor& o) : node_(o.node_), index_(o.index_) {
+    if (node_) retain();
+  }
   Tensor(Tensor&& o) noexcept : node_(o.node_), index_(o.index_) { o.node_ = nullptr; }
   Tensor& operator=(const Tensor& o);
-  Tensor& operator=(Tensor&& o) noexcept;
-  ~Tensor();
+  Tensor& operator=(Tensor&& o) noexcept {
+    Node* node = node_;
+    const uint32_t index = index_;
+    node_ = o.node_;
+    index_ = o.index_;
+    o.node_ = node;
+    o.index_ = index;
+    return *this;
+  }
+  ~Tensor() {
+    if (node_) release();
+  }
 
   /// A tensor with a copy of the given values, row-major. Throws Error if the count does not fit
   /// the shape.
@@ -104,6 +116,8 @@ class Tensor {
  private:
   void check_dtype(DType want) const;
   const Output& out() const;
+  void retain() const;
+  void release();
   Node* node_ = nullptr;
   uint32_t index_ = 0;
 };

@@ -87,6 +87,9 @@ Ancestry ancestry(const Tensors& roots, const Tensors& targets, bool stop) {
       }
     }
   }
+  for (auto* list : {&a.first_output, &a.first_parent}) list->reserve(a.order.size());
+  a.wanted.reserve(a.order.size());
+  a.parent.reserve(2 * a.order.size());
   for (size_t i = 0; i < a.order.size(); ++i) {
     const Node* n = a.order[i];
     a.first_output.push_back(static_cast<uint32_t>(a.outputs));

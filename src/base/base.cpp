@@ -8,17 +8,13 @@
 
 namespace nacre {
 
-void Shape::resize(size_t n) {
-  if (n > capacity_) {
-    const size_t capacity = std::max<size_t>(n, 2 * size_t{capacity_});
-    auto* bigger = new int64_t[capacity]();
-    std::memcpy(bigger, begin(), size_ * sizeof(int64_t));
-    release();
-    heap_ = bigger;
-    capacity_ = static_cast<uint32_t>(capacity);
-  }
-  for (size_t i = size_; i < n; ++i) begin()[i] = 0;
-  size_ = static_cast<uint32_t>(n);
+void Shape::grow(size_t n) {
+  const size_t capacity = std::max<size_t>(n, 2 * size_t{capacity_});
+  auto* bigger = new int64_t[capacity]();
+  std::memcpy(bigger, begin(), size_ * sizeof(int64_t));
+  release();
+  heap_ = bigger;
+  capacity_ = static_cast<uint32_t>(capacity);
 }
 
 void Shape::insert(int64_t pos, int64_t v) {

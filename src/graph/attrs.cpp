@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "base/spare.h"
 #include "graph/kernel.h"
 #include "graph/node.h"
 #include "nacre/graph.h"
@@ -84,21 +85,38 @@ T typed(const KernelQuery& q, std::string_view name) {
 
 }  // namespace
 
-Attrs::Attrs(const AttrType* type, void* value) : box_(new Box) {
+namespace {
+/// Blocks for small structs are kept when freed.
+void* take_block(size_t bytes) {
+  return bytes <= 128   ? Spare<128, 64>::take()
+         : bytes <= 512 ? Spare<512, 64>::take()
+                        : ::operator new(bytes);
+}
+void give_block(void* p, size_t bytes) {
+  bytes <= 128   ? Spare<128, 64>::give(p)
+  : bytes <= 512 ? Spare<512, 64>::give(p)
+                 : ::operator delete(p);
+}
+}  // namespace
+
+Attrs::Attrs(const AttrType* type, void* value)
+    : box_(new (take_block(sizeof(Box) + type->size)) Box) {
   box_->type = type;
-  box_->value = value;
+  type->move(box_ + 1, value);
   Hash hash;
-  type->visit(value, hash);
+  type->visit(box_ + 1, hash);
   box_->hash = hash.h;
 }
 Attrs::Attrs(const Attrs& o) : box_(o.box_) {
   if (box_) box_->refs.fetch_add(1, std::memory_order_relaxed);
 }
 Attrs::~Attrs() {
-  if (box_ && box_->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-    box_->type->destroy(box_->value);
-    delete box_;
-  }
+  if (!box_ || (box_->refs.load(std::memory_order_acquire) != 1 &&
+                box_->refs.fetch_sub(1, std::memory_order_acq_rel) != 1))
+    return;
+  const size_t bytes = sizeof(Box) + box_->type->size;
+  box_->type->end(box_ + 1);
+  give_block(box_, bytes);
 }
 
 std::vector<std::pair<std::string, AttrValue>> attr_fields(const OpDef& op, const void* attrs) {
@@ -120,16 +138,11 @@ Attrs attrs_from_fields(const OpDef& op,
     if (!fields.empty()) fail(Error::Kind::data, {"[", op.name, "] takes no attributes"});
     return {};
   }
-  void* value = op.attrs->make();
-  try {
-    Assign assign(op, fields);
-    op.attrs->visit(value, assign);
-    assign.finish();
-  } catch (...) {
-    op.attrs->destroy(value);
-    throw;
-  }
-  return Attrs(op.attrs, value);
+  const std::unique_ptr<void, void (*)(void*)> value(op.attrs->make(), op.attrs->destroy);
+  Assign assign(op, fields);
+  op.attrs->visit(value.get(), assign);
+  assign.finish();
+  return Attrs(op.attrs, value.get());
 }
 
 std::string attrs_text(const OpDef& op, const void* attrs) {

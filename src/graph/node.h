@@ -33,8 +33,13 @@ class FixedArray {
   FixedArray(const FixedArray&) = delete;
   FixedArray& operator=(const FixedArray&) = delete;
   void allocate(size_t n) {
-    if (n > N) heap_ = new T[n];
+    if (n > capacity_) grow(n);
     size_ = static_cast<uint32_t>(n);
+  }
+  /// One more entry; invalidates references to the others.
+  T& add() {
+    if (size_ == capacity_) grow(2 * size_t{size_});
+    return begin()[size_++];
   }
   void clear() {
     for (auto& v : *this) v = T();
@@ -50,8 +55,15 @@ class FixedArray {
   operator std::span<const T>() const { return {begin(), size_}; }
 
  private:
+  void grow(size_t n) {
+    T* bigger = new T[n];
+    std::move(begin(), end(), bigger);
+    delete[] heap_;
+    heap_ = bigger;
+    capacity_ = static_cast<uint32_t>(n);
+  }
   T* heap_ = nullptr;
-  uint32_t size_ = 0;
+  uint32_t size_ = 0, capacity_ = N;
   T inline_[N];
 };
 
@@ -85,7 +97,10 @@ class Node {
 
   void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void release() {
-    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(this);
+    // Whoever holds the only reference shares it with nobody.
+    if (refs_.load(std::memory_order_acquire) == 1 ||
+        refs_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      destroy(this);
   }
   uint32_t refs() const { return refs_.load(std::memory_order_relaxed); }
 
@@ -139,6 +154,24 @@ inline uint64_t mix(uint64_t a, uint64_t b) {
   return h ^ (h >> 32);
 }
 uint64_t hash_of(DType dtype, const Shape& shape);
+
+/// While one lives on a thread, C++ numbers in expressions are made once: after restart(), number k
+/// is the node that number k was before if its value is the same. An optimiser's numbers thus are
+/// inputs of a plan once, not once for each parameter.
+class SharedNumbers {
+ public:
+  SharedNumbers();
+  ~SharedNumbers();
+  SharedNumbers(const SharedNumbers&) = delete;
+  SharedNumbers& operator=(const SharedNumbers&) = delete;
+  void restart() { next_ = 0; }
+  static Tensor number(double v, int64_t i, DType dtype);
+
+ private:
+  Tensors made_;
+  size_t next_ = 0;
+  SharedNumbers* before_;
+};
 
 /// True while nodes made on this thread are part of a plan being compiled: they are never run one
 /// by one, and numbers in them are constants.

@@ -20,6 +20,13 @@ void Infer::fail(std::initializer_list<Piece> text) const {
   nacre::fail(Error::Kind::shape, {"[", op.name, "] ", cat(text), inputs, where()});
 }
 
+void Infer::out(DType dtype, const Shape& shape) {
+  Output& o = made_.outputs.add();
+  o.dtype = dtype;
+  o.shape = shape;
+}
+Shape& Infer::out_shape(size_t k) { return made_.outputs[k].shape; }
+
 void Infer::check_float(size_t i) const {
   if (!is_float(dtype(i)))
     fail({"input ", i, " has type ", dtype(i), ", a floating type is needed"});
@@ -43,28 +50,32 @@ void infer_same_float(Infer& in) {
 }
 
 namespace {
-Shape broadcast_all(const Infer& in) {
+void out_broadcast(Infer& in, DType dtype) {
+  const Shape* same = &in.shape(0);  // the shape of all operands but the scalars
+  for (size_t i = 1; i < in.inputs() && same; ++i)
+    if (same->empty())
+      same = &in.shape(i);
+    else if (!in.shape(i).empty() && in.shape(i) != *same)
+      same = nullptr;
+  if (same) return in.out(dtype, *same);
   Shape s = in.shape(0);
-  for (size_t i = 1; i < in.inputs(); ++i) {
-    if (in.shape(i).empty() || in.shape(i) == s) continue;
-    try {
+  for (size_t i = 1; i < in.inputs(); ++i) try {
       s = broadcast_shapes(s, in.shape(i));
     } catch (const Error& e) {
       in.fail({e.what()});
     }
-  }
-  return s;
+  in.out(dtype, s);
 }
 }  // namespace
 
 void infer_broadcast(Infer& in) {
   in.check_same_dtype();
-  in.out(in.dtype(0), broadcast_all(in));
+  out_broadcast(in, in.dtype(0));
 }
 
 void infer_compare(Infer& in) {
   in.check_same_dtype();
-  in.out(DType::boolean, broadcast_all(in));
+  out_broadcast(in, DType::boolean);
 }
 
 void Ref::fail(Error::Kind kind, std::initializer_list<Piece> text) const {

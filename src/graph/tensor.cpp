@@ -37,10 +37,8 @@ int64_t checked_numel(const Shape& shape) {
   return n;
 }
 
-Node* new_node(size_t inputs, size_t outputs) {
+Node* new_node() {
   auto* n = new Node;
-  n->inputs.allocate(inputs);
-  n->outputs.allocate(outputs);
   if (made_for) {
     n->site = made_for->site;
     n->layer = made_for->layer;
@@ -138,8 +136,8 @@ uint64_t hash_of(DType dtype, const Shape& shape) {
 }
 
 Tensor make_leaf(Storage* storage, DType dtype, const Shape& shape) {
-  Node* n = new_node(0, 1);
-  Output& o = n->outputs[0];
+  Node* n = new_node();
+  Output& o = n->outputs.add();
   o.dtype = dtype;
   o.shape = shape;
   o.strides = contiguous_strides(shape);
@@ -149,9 +147,10 @@ Tensor make_leaf(Storage* storage, DType dtype, const Shape& shape) {
 }
 
 Tensor make_placeholder(int position, DType dtype, const Shape& shape) {
-  Node* n = new_node(0, 1);
-  n->outputs[0].dtype = dtype;
-  n->outputs[0].shape = shape;
+  Node* n = new_node();
+  Output& o = n->outputs.add();
+  o.dtype = dtype;
+  o.shape = shape;
   n->placeholder = position;
   n->hash = mix(hash_of(dtype, shape), static_cast<uint64_t>(position));
   return Tensor(n, 0);
@@ -240,13 +239,24 @@ std::vector<Node*> as_recorded(std::vector<Node*> nodes) {
 
 // ---- handles
 
-Tensor::Tensor(double v) : Tensor(number(v, static_cast<int64_t>(v), DType::f32, true)) {}
-Tensor::Tensor(int64_t v) : Tensor(number(static_cast<double>(v), v, DType::i64, true)) {}
-Tensor::Tensor(bool v) : Tensor(number(v, v, DType::boolean, true)) {}
-Tensor::Tensor(Node* node, uint32_t index) : node_(node), index_(index) { node_->retain(); }
-Tensor::Tensor(const Tensor& o) : node_(o.node_), index_(o.index_) {
-  if (node_) node_->retain();
+namespace {
+thread_local SharedNumbers* shared_numbers = nullptr;
 }
+SharedNumbers::SharedNumbers() : before_(shared_numbers) { shared_numbers = this; }
+SharedNumbers::~SharedNumbers() { shared_numbers = before_; }
+Tensor SharedNumbers::number(double v, int64_t i, DType dtype) {
+  SharedNumbers* s = shared_numbers;
+  if (!s) return nacre::number(v, i, dtype, true);
+  if (s->next_ == s->made_.size()) s->made_.push_back(nacre::number(v, i, dtype, true));
+  const Tensor& known = s->made_[s->next_++];
+  return known.node()->number == v && known.dtype() == dtype ? known
+                                                             : nacre::number(v, i, dtype, true);
+}
+
+Tensor::Tensor(double v) : Tensor(SharedNumbers::number(v, static_cast<int64_t>(v), DType::f32)) {}
+Tensor::Tensor(int64_t v) : Tensor(SharedNumbers::number(static_cast<double>(v), v, DType::i64)) {}
+Tensor::Tensor(bool v) : Tensor(SharedNumbers::number(v, v, DType::boolean)) {}
+Tensor::Tensor(Node* node, uint32_t index) : node_(node), index_(index) { node_->retain(); }
 Tensor& Tensor::operator=(const Tensor& o) {
   if (o.node_) o.node_->retain();
   if (node_) node_->release();
@@ -254,14 +264,8 @@ Tensor& Tensor::operator=(const Tensor& o) {
   index_ = o.index_;
   return *this;
 }
-Tensor& Tensor::operator=(Tensor&& o) noexcept {
-  std::swap(node_, o.node_);
-  std::swap(index_, o.index_);
-  return *this;
-}
-Tensor::~Tensor() {
-  if (node_) node_->release();
-}
+void Tensor::retain() const { node_->retain(); }
+void Tensor::release() { node_->release(); }
 
 Tensor Tensor::scalar(double v, DType dtype) {
   return number(v, static_cast<int64_t>(v), dtype, false);
@@ -299,8 +303,8 @@ const Output& Tensor::out() const {
   return node_->outputs[index_];
 }
 
-DType Tensor::dtype() const { return out().dtype; }
-const Shape& Tensor::shape() const { return out().shape; }
+[[gnu::flatten]] DType Tensor::dtype() const { return out().dtype; }
+[[gnu::flatten]] const Shape& Tensor::shape() const { return out().shape; }
 bool Tensor::evaluated() const { return node_ && node_->evaluated; }
 
 void Tensor::check_dtype(DType want) const {
@@ -311,13 +315,8 @@ void Tensor::check_dtype(DType want) const {
 Tensor Tensor::as_leaf() const {
   if (!node_) undefined();
   if (!evaluated()) eval(*this);
-  const Output& o = out();
-  Node* n = new_node(0, 1);
-  n->outputs[0].dtype = o.dtype;
-  n->outputs[0].shape = o.shape;
-  n->outputs[0].strides = o.strides;
-  n->outputs[0].offset = o.offset;
-  n->outputs[0].storage = o.storage;
+  Node* n = new_node();
+  n->outputs.add() = out();
   n->evaluated = n->tracked = n->leaf_of_grad = true;
   return Tensor(n, 0);
 }
@@ -325,7 +324,7 @@ Tensor Tensor::as_leaf() const {
 uint64_t last_serial() { return serial.load(std::memory_order_relaxed); }
 
 Node* clone(const Node& n, std::span<const Tensor> inputs) {
-  Node* c = new_node(inputs.size(), n.outputs.size());
+  Node* c = new_node();
   c->op = n.op;
   c->attrs = n.attrs;
   c->hash = n.hash;
@@ -333,10 +332,12 @@ Node* clone(const Node& n, std::span<const Tensor> inputs) {
   c->layer = n.layer;
   c->origin = n.origin;
   c->placeholder = n.placeholder;
-  for (size_t i = 0; i < n.outputs.size(); ++i) {
-    c->outputs[i].dtype = n.outputs[i].dtype;
-    c->outputs[i].shape = n.outputs[i].shape;
+  for (const Output& from : n.outputs) {
+    Output& o = c->outputs.add();
+    o.dtype = from.dtype;
+    o.shape = from.shape;
   }
+  c->inputs.allocate(inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) c->inputs[i] = inputs[i];
   return c;
 }
@@ -349,33 +350,33 @@ namespace {
 Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in,
                 Tensor* movable = nullptr) {
   bool tracked = false;
-  for (const Tensor& t : in) {
-    if (!t.defined())
+  FixedArray<Infer::Input, 4> types;
+  types.allocate(in.size());
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (!in[i].defined())
       fail(Error::Kind::shape, {"[", op.name, "] an input is an undefined tensor", where()});
-    tracked |= t.node()->tracked;
+    const Node* x = in[i].node();
+    const Output& o = x->outputs[in[i].index()];
+    types[i] = {o.dtype, &o.shape};
+    tracked |= x->tracked;
   }
-  thread_local std::vector<std::pair<DType, Shape>> spare;  // saves an allocation
-  Infer infer(op, attrs.get(), in);
-  infer.outs.swap(spare);
-  infer.outs.clear();
+  std::unique_ptr<Node> made(new_node());
+  Node* n = made.get();
+  Infer infer(op, attrs.get(), types, *n);
   op.infer(infer);
-  // Before there is a node, which a throw would leak.
-  if (infer.outs.empty()) infer.fail({"has no output"});
-  for (const auto& [dtype, shape] : infer.outs) checked_numel(shape);
-  Node* n = new_node(in.size(), infer.outs.size());
+  if (n->outputs.size() == 0) infer.fail({"has no output"});
   uint64_t h = mix(op.id, attrs.hash());
-  for (size_t i = 0; i < infer.outs.size(); ++i) {
-    n->outputs[i].dtype = infer.outs[i].first;
-    n->outputs[i].shape = std::move(infer.outs[i].second);
-    h = mix(h, hash_of(n->outputs[i].dtype, n->outputs[i].shape));
+  for (const Output& o : n->outputs) {
+    checked_numel(o.shape);
+    h = mix(h, hash_of(o.dtype, o.shape));
   }
   n->op = &op;
   n->attrs = std::move(attrs);
   n->hash = h;
   n->tracked = tracked && !no_grad;
+  n->inputs.allocate(in.size());
   for (size_t i = 0; i < in.size(); ++i) n->inputs[i] = movable ? std::move(movable[i]) : in[i];
-  infer.outs.swap(spare);
-  return n;
+  return made.release();
 }
 
 }  // namespace

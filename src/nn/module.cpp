@@ -52,7 +52,11 @@ void Variable::set(const Tensor& value) {
   if (value.dtype() != old.dtype() || value.shape() != old.shape())
     fail(Error::Kind::shape, {"variable '", data_->name, "' is ", old.dtype(), " ", old.shape(),
                               ", the new value is ", value.dtype(), " ", value.shape(), where()});
-  Tensor next = stop_gradient(value);
+  // The marks of a variable's value belong to a node of its own, or to one that nobody minds.
+  const Node* n = value.node();
+  const bool own = !n->evaluated && n->op && !n->tracked && n->outputs.size() == 1 &&
+                   (!trainable() || n->refs() == 1);
+  Tensor next = own ? value : stop_gradient(value);
   mark(next, trainable());
   // What was set since the last commit and never computed is nothing to go back to.
   if (old.evaluated() || !data_->before.defined()) data_->keep(std::move(data_->value));

@@ -23,6 +23,7 @@ DType common(const Tensor& a, const Tensor& b) {
 std::pair<Tensor, Tensor> unify(const Tensor& a, const Tensor& b) {
   if (!a.defined() || !b.defined())
     fail(Error::Kind::shape, {"an operand is an undefined tensor", where()});
+  if (a.dtype() == b.dtype()) return {a, b};
   const DType t = common(a, b);
   return {to(a, t), to(b, t)};
 }

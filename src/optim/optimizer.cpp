@@ -53,10 +53,12 @@ void Optimizer::step(const Tensors& gradients, const Tensor& only_if) {
   ++steps_;
   conditional_ = only_if.defined();
   reached_.clear();  // an update that threw may have left some
-  const auto chosen = [&](const Tensor& next, const Tensor& now) {
-    return conditional_ ? where(only_if, next, now) : next;
+  const auto chosen = [&](Tensor next, const Tensor& now) {
+    return conditional_ ? where(only_if, next, now) : std::move(next);
   };
+  SharedNumbers numbers;
   for (size_t i = 0; i < parameters_.size(); ++i) {
+    numbers.restart();
     const Tensor& p = parameters_[i].value();
     if (gradients[i].shape() != p.shape())
       fail(Error::Kind::shape,

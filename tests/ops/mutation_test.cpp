@@ -90,7 +90,7 @@ TEST(Mutation, AShapeRuleThatTransposes) {
   OpDef op = copy_of("matmul");
   op.infer = [](Infer& in) {
     find_op("matmul")->infer(in);
-    Shape& s = in.outs[0].second;
+    Shape& s = in.out_shape(0);
     std::swap(s[-1], s[-2]);
   };
   EXPECT_TRUE(fails(op, "Golden"));

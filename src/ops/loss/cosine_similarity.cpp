@@ -26,7 +26,7 @@ OP(cosine_similarity) = {
           in.check_float(0);
           in.check(a.eps > 0, {"eps ", a.eps, " is not positive"});
           infer_broadcast(in);
-          in.outs[0].second.erase(a.dim);
+          in.out_shape(0).erase(a.dim);
         },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
       const auto& a = *static_cast<const CosineSimilarityAttrs*>(attrs);

@@ -65,7 +65,7 @@ Shape windowed_shape(const Infer& in, const Shape& spatial, const SlidingWindow&
   const int64_t rank = spatial.rank();
   for (const Ints* list : {&w.kernel, &w.stride, &w.dilation, &w.pad_low, &w.pad_high})
     in.check(list->rank() == rank,
-             {"a window attribute ", list->list(), " does not have ", rank, " entries"});
+             {"a window attribute ", as_list(*list), " does not have ", rank, " entries"});
   Shape out;
   for (int64_t d = 0; d < rank; ++d) {
     in.check(w.kernel[d] >= 1 && w.stride[d] >= 1 && w.dilation[d] >= 1 && w.pad_low[d] >= 0 &&

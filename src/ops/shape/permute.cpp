@@ -24,14 +24,15 @@ OP(permute) = {
         [](Infer& in) {
           const Ints& dims = in.attrs<PermuteAttrs>().dims;
           Shape out;
-          std::vector<bool> seen(dims.size());
-          in.check(dims.rank() == in.rank(0), {"dims ", as_list(dims), " do not name each of ",
-                                               in.rank(0), " dimensions once"});
+          uint64_t seen = 0;
+          in.check(
+              dims.rank() == in.rank(0) && dims.rank() <= 64,
+              {"dims ", as_list(dims), " do not name each of ", in.rank(0), " dimensions once"});
           for (int64_t d : dims) {
             in.check(
-                d >= 0 && d < in.rank(0) && !seen[static_cast<size_t>(d)],
+                d >= 0 && d < in.rank(0) && !(seen >> d & 1),
                 {"dims ", as_list(dims), " do not name each of ", in.rank(0), " dimensions once"});
-            seen[static_cast<size_t>(d)] = true;
+            seen |= uint64_t{1} << d;
             out.push_back(in.shape(0)[d]);
           }
           in.out(in.dtype(0), out);
