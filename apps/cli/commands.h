@@ -50,6 +50,13 @@ int run_data_info(const DataArgs& a);
 int run_data_check(const DataArgs& a);
 int run_data_convert(const DataArgs& a);
 
+struct ConvertArgs {
+  std::string from, to, format, prefix;
+  std::string model, options, classes, transform;
+  bool partial = false;  ///< take what fits and begin the rest afresh
+};
+int run_convert(const ConvertArgs& a);
+
 int run_doctor(bool json);
 
 /// Names variables of the environment whose values mean nothing.

@@ -233,6 +233,30 @@ int run(int argc, char** argv) {
     code = run_data_convert(data);
   });
 
+  ConvertArgs convert;
+  auto* cv = app.add_subcommand("convert", "Weights from one kind of file to another");
+  cv->footer(
+      "Reads safetensors, .npy, .npz and PyTorch checkpoints.\nExample:\n  nacre convert "
+      "weights.pth weights.safetensors\n  nacre convert lenet.pth lenet.safetensors --model "
+      "lenet5");
+  cv->add_option("input", convert.from, "file of weights")->required();
+  cv->add_option("output", convert.to, "file to write; with --to npy a folder")->required();
+  cv->add_option("--to", convert.format, "safetensors, npz or npy (default: by the ending)")
+      ->check(CLI::IsMember({"safetensors", "npz", "npy"}));
+  cv->add_option("--prefix", convert.prefix,
+                 "dotted path of the weights in a checkpoint that holds several");
+  cv->add_option("--model", convert.model, "write a model file of this model of the zoo");
+  cv->add_option("--options", convert.options, "of the model: \"classes=100\"");
+  cv->add_option("--classes", convert.classes, "of the model: a file with a name on each line");
+  cv->add_option("--transform", convert.transform,
+                 "of the model: steps between picture and network");
+  cv->add_flag("--partial", convert.partial, "take what fits the model and begin the rest afresh");
+  takes_plugins(cv);
+  cv->callback([&] {
+    settle();
+    code = run_convert(convert);
+  });
+
   bool doctor_json = false;
   auto* doc =
       app.add_subcommand("doctor", "This machine, the libraries, and whether everything computes");

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "nacre/formats.h"
 #include "nacre/nn.h"
 #include "nacre/op.h"
 
@@ -99,7 +100,26 @@ void save_model(const std::string& path, const Module& net, const ModelInfo& inf
 /// Throws Error(io), or Error(data) if the file is not a model of nacre's. Nothing in the file is
 /// executed.
 Model load_model(const std::string& path);
-/// A Scope source that finds tensors of a .safetensors file by name, and how many it has.
-Scope::Source safetensors_source(const std::string& path);
+
+// ---- weights of others into a model, see nacre/weights.h
+
+/// What did not fit.
+struct StateReport {
+  std::vector<std::string> missing;      ///< variables that the file has no array for
+  std::vector<std::string> unexpected;   ///< arrays that the model has no variable for
+  std::vector<std::string> wrong_shape;  ///< "fc.weight (1000x512, the model wants 10x512)"
+  size_t taken = 0;                      ///< variables that got their values
+  bool fits() const { return missing.empty() && unexpected.empty() && wrong_shape.empty(); }
+  /// One sentence with all names (ten of each kind).
+  std::string text() const;
+};
+
+/// Gives the variables of a model the values of the arrays with their names, converted to their
+/// types. "num_batches_tracked", which PyTorch counts beside running statistics, is passed over.
+/// strict: if anything does not fit, throws Error(data) with report.text() and changes nothing.
+StateReport load_state(Module& net, std::span<const NamedTensor> tensors, bool strict = true);
+
+/// A Scope source that finds arrays by name.
+Scope::Source weights_source(std::vector<NamedTensor> tensors);
 
 }  // namespace nacre

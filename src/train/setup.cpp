@@ -5,6 +5,8 @@
 
 #include "base/log.h"
 #include "base/signals.h"
+#include "nacre/weights.h"
+#include "nacre/zoo.h"
 
 namespace nacre {
 namespace {
@@ -233,7 +235,7 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
 }
 
 Scope scope_from(const std::string& path, const Key& key, int64_t* taken) {
-  const Scope::Source source = safetensors_source(path);
+  const Scope::Source source = weights_source(read_weights(path).tensors);
   return Scope::load(
       [source, path, taken](const std::string& name, const Shape& shape, DType dtype) {
         Tensor t = source(name, shape, dtype);

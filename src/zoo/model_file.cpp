@@ -19,10 +19,6 @@ Scope::Source source_of(std::shared_ptr<const SafeTensors> file) {
 
 }  // namespace
 
-Scope::Source safetensors_source(const std::string& path) {
-  return source_of(std::make_shared<const SafeTensors>(SafeTensors::open(path)));
-}
-
 void save_model(const std::string& path, const Module& net, const ModelInfo& info) {
   std::vector<NamedTensor> tensors;
   for (const Variable& v : net.variables()) tensors.emplace_back(v.name(), raw_tensor(v.value()));

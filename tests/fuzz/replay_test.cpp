@@ -18,6 +18,7 @@
 #include "safetensors_fuzz.cpp"
 #include "schema_fuzz.cpp"
 #include "tar_fuzz.cpp"
+#include "torch_fuzz.cpp"
 #include "transform_fuzz.cpp"
 #include "yaml_fuzz.cpp"
 
@@ -141,7 +142,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Target{"events", fuzz_events, ".tfevents"}, Target{"gzip", fuzz_gzip, ""},
                     Target{"tar", fuzz_tar, ""}, Target{"transform", fuzz_transform, ""},
                     Target{"schema", fuzz_schema, ""}, Target{"graph", fuzz_graph, ""},
-                    Target{"model", fuzz_model, ""}),
+                    Target{"model", fuzz_model, ""}, Target{"torch", fuzz_torch, ".pth"}),
     [](const auto& target) { return target.param.name; });
 
 }  // namespace

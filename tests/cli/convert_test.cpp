@@ -1,0 +1,78 @@
+// nacre convert.
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "cli/program.h"
+#include "nacre/weights.h"
+#include "nacre/zoo.h"
+
+namespace nacre {
+namespace {
+
+using test::expect_one_line;
+using test::holds;
+using test::nacre;
+using test::TempFolder;
+
+const std::string kGoldens = std::string(NACRE_SOURCE_DIR) + "/tests/formats/goldens/";
+
+TEST(Convert, EveryKindIntoEveryOther) {
+  TempFolder folder;
+  const std::string from = kGoldens + "state.pth";
+  const Weights first = read_weights(from);
+  for (const char* to : {"a.safetensors", "b.npz", "c.safetensors"}) {
+    const std::string last =
+        *to == 'a' ? from : (folder / (*to == 'b' ? "a.safetensors" : "b.npz")).string();
+    const auto r = nacre("convert " + last + " " + (folder / to).string());
+    ASSERT_EQ(r.code, 0) << r.output;
+    EXPECT_TRUE(holds(r.output, "16 arrays, 85 values")) << r.output;
+  }
+  const SafeTensors read = SafeTensors::open(folder / "c.safetensors");
+  EXPECT_EQ(read.metadata().at("format"), "pt");
+  for (const auto& [name, array] : first.tensors) {
+    const RawTensor& t = read.at(name);
+    EXPECT_EQ(t.shape, array.shape) << name;
+    // bf16 went through NumPy as f32.
+    EXPECT_EQ(t.dtype, array.dtype == DType::bf16 ? DType::f32 : array.dtype) << name;
+    EXPECT_EQ(cast(copied_tensor(t), DType::f64).to_vector<double>(),
+              cast(copied_tensor(array), DType::f64).to_vector<double>())
+        << name;
+  }
+  const auto r = nacre("convert --to npy " + from + " " + (folder / "d").string());
+  ASSERT_EQ(r.code, 0) << r.output;
+  EXPECT_EQ(load_npy(folder / "d/conv.weight.npy").shape, (Shape{2, 3, 2}));
+}
+
+TEST(Convert, IntoAModelThatCanBeUsed) {
+  TempFolder folder;
+  folder.write("names.txt", "no\nyes\n");
+  const std::string out = folder / "m.safetensors";
+  const auto r = nacre("convert " + kGoldens + "mlp.pth " + out +
+                       " --model mlp --options 'in=3 hidden=4 classes=2' --classes " +
+                       (folder / "names.txt").string());
+  ASSERT_EQ(r.code, 0) << r.output;
+  const Model m = load_model(out);
+  EXPECT_EQ(m.info.classes, (std::vector<std::string>{"no", "yes"}));
+  EXPECT_EQ(m.net->variables()[0].value().to_vector<float>(),
+            copied_tensor(read_weights(kGoldens + "mlp.pth").tensors[0].second).to_vector<float>());
+}
+
+TEST(Convert, Mistakes) {
+  TempFolder folder;
+  const std::string out = (folder / "m.safetensors").string();
+  expect_one_line(nacre("convert " + kGoldens + "evil.pth " + out), 1, "posix.system");
+  expect_one_line(nacre("convert " + kGoldens + "mlp.pth " + out + " --model lenet5"), 1,
+                  "10 missing: conv1.weight");
+  expect_one_line(nacre("convert " + kGoldens + "mlp.pth " + out + " --model lenet5 --partial"), 1,
+                  "has nothing for lenet5");
+  expect_one_line(nacre("convert " + kGoldens + "mlp.pth " + out + " --partial"), 2, "--model");
+  expect_one_line(nacre("convert " + kGoldens + "mlp.pth " + (folder / "x.pkl").string()), 2,
+                  "safetensors, npz or npy");
+  expect_one_line(nacre("convert " + kGoldens + "two.pth " + out + " --prefix critic"), 2,
+                  "'critic'");
+  expect_one_line(nacre("convert " + kGoldens + "torch.tfevents " + out), 1, "no file of weights");
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+}  // namespace
+}  // namespace nacre

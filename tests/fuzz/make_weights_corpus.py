@@ -1,0 +1,172 @@
+"""Makes the corpus of the readers of weights: small good files, and attacks on each reader."""
+import io
+import os
+import struct
+import tarfile
+import zipfile
+
+os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus"))
+
+
+def put(path, data):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(data)
+
+
+# ---- PyTorch: pickles are put together from their instructions
+def text(s):
+    return b"X" + struct.pack("<I", len(s)) + s.encode()
+
+
+def integer(v):
+    return b"J" + struct.pack("<i", v) if -(2**31) <= v < 2**31 else b"\x8a\x08" + struct.pack("<q", v)
+
+
+def tuple_of(*items):
+    return b"(" + b"".join(items) + b"t"
+
+
+def call(name, *args):
+    module, function = name.rsplit(".", 1)
+    return f"c{module}\n{function}\n".encode() + tuple_of(*args) + b"R"
+
+
+def storage(key="0", count=6, kind="FloatStorage", *view):
+    return tuple_of(text("storage"), f"ctorch\n{kind}\n".encode(), text(key), text("cpu"), integer(count), *view) + b"Q"
+
+
+def tensor(shape=(2, 3), strides=(3, 1), offset=0, place=None):
+    return call("torch._utils._rebuild_tensor_v2", place or storage(), integer(offset),
+                tuple_of(*map(integer, shape)), tuple_of(*map(integer, strides)), b"\x89",
+                call("collections.OrderedDict"))
+
+
+def dict_of(**items):
+    return b"}(" + b"".join(text(k) + v for k, v in items.items()) + b"u"
+
+
+def done(body):
+    return b"\x80\x02" + body + b"."
+
+
+def archive(body, data=None, names=None, method=zipfile.ZIP_STORED, more=()):
+    f = io.BytesIO()
+    with zipfile.ZipFile(f, "w", method) as z:
+        z.writestr(zipfile.ZipInfo("a/data.pkl"), done(body), method)
+        for key, content in ({"0": struct.pack("<6f", *range(6))} if data is None else data).items():
+            z.writestr(zipfile.ZipInfo("a/data/" + key), content, method)
+        for name, content in more:
+            z.writestr(zipfile.ZipInfo(name), content, method)
+    return f.getvalue()
+
+
+def plain(body, keys=(b"0",), storages=struct.pack("<Q6f", 6, *range(6)), version=1001):
+    magic = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+    system = dict_of(little_endian=b"\x88")
+    names = b"](" + b"".join(text(k.decode()) for k in keys) + b"e"
+    return done(magic) + done(integer(version)) + done(system) + done(body) + done(names) + storages
+
+
+def tarred(tensors, storages, body=None, order=("storages", "tensors", "pickle")):
+    f = io.BytesIO()
+    files = {"storages": storages, "tensors": tensors, "pickle": done(body or dict_of(w=text("1") + b"Q"))}
+    with tarfile.open(fileobj=f, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in order:
+            info = tarfile.TarInfo(name)
+            info.size = len(files[name])
+            tar.addfile(info, io.BytesIO(files[name]))
+    return f.getvalue()[: 512 * 9]
+
+
+def tar_tensor(rank=1, sizes=(6,), strides=(1,), offset=0):
+    about = done(tuple_of(integer(1), integer(2), b"ctorch\nFloatTensor\n"))
+    return done(integer(1)) + about.replace(b"ctorch\nFloatTensor\n", text("x")) + struct.pack(
+        f"<ii{len(sizes)}q{len(strides)}qq", rank, 0, *sizes, *strides, offset)
+
+
+def tar_storage(count=6, view=b"]"):
+    return (done(integer(1)) + done(tuple_of(integer(2), text("cpu"), b"ctorch\nFloatStorage\n"))
+            + struct.pack("<Q6f", count, *range(6)) + done(view))
+
+
+one = dict_of(w=tensor())
+laughs = b"}q\x00" + text("a") + integer(1) + b"s0"
+for i in range(60):
+    laughs += b"}" + bytes([113, i + 1]) + b"(" + b"".join(text(c) + b"h" + bytes([i]) for c in "abcdefgh") + b"u0"
+for name, data in {
+    "good": archive(one),
+    "good_nested": archive(dict_of(epoch=integer(3), state_dict=dict_of(**{"module.w": tensor()}))),
+    "good_strides": archive(dict_of(a=tensor((3, 2), (1, 3)), b=tensor((2,), (0,), 5))),
+    "good_deflated": archive(one, method=zipfile.ZIP_DEFLATED),
+    "good_nothing": archive(b"}"),
+    "good_plain": plain(one),
+    "good_plain_view": plain(dict_of(w=tensor((2,), (1,), 0, storage("0", 6, "FloatStorage", tuple_of(
+        text("v"), integer(3), integer(2)))))),
+    "good_tar": tarred(tar_tensor(), tar_storage()),
+    "bad_system": archive(dict_of(w=call("os.system", text("true")))),
+    "bad_object": archive(dict_of(w=b"cbuiltins\neval\n" + text("1") + b"\x85R")),
+    "bad_class": archive(dict_of(w=b"csubprocess\nPopen\n)\x81}b")),
+    "bad_instance": archive(dict_of(w=b"(ibuiltins\nexec\n")),
+    "bad_stack_global": archive(dict_of(w=text("os") + text("system") + b"\x93" + text("true") + b"\x85R")),
+    "bad_module": archive(tuple_of(text("module"), b"cos\nsystem\n", text("f"), text("s")) + b"Q"),
+    "bad_extension": archive(b"\x82\x01"),
+    "bad_shape": archive(dict_of(w=tensor((3, 3), (3, 1)))),
+    "bad_offset": archive(dict_of(w=tensor((2, 3), (3, 1), 1))),
+    "bad_offset_huge": archive(dict_of(w=tensor((1,), (1,), 2**63 - 1))),
+    "bad_offset_negative": archive(dict_of(w=tensor((1,), (1,), -1))),
+    "bad_stride_negative": archive(dict_of(w=tensor((2, 3), (3, -1), 5))),
+    "bad_stride_overflow": archive(dict_of(w=tensor((3, 3), (2**62, 2**62)))),
+    "bad_size_negative": archive(dict_of(w=tensor((-2, -3), (3, 1)))),
+    "bad_size_overflow": archive(dict_of(w=tensor((2**32, 2**32), (0, 0)))),
+    "bad_expanded": archive(dict_of(w=tensor((2**20, 2**20), (0, 0)))),
+    "bad_strides_missing": archive(dict_of(w=tensor((2, 3), (1,)))),
+    "bad_rank": archive(dict_of(w=tensor((1,) * 40, (1,) * 40))),
+    "bad_count": archive(dict_of(w=tensor(place=storage(count=2**40)))),
+    "bad_count_negative": archive(dict_of(w=tensor(place=storage(count=-6)))),
+    "bad_view": plain(dict_of(w=tensor((2,), (1,), 0, storage("0", 6, "FloatStorage", tuple_of(
+        text("v"), integer(5), integer(2)))))),
+    "bad_missing": archive(one, {}),
+    "bad_missing_key": archive(dict_of(w=tensor(place=storage("../../etc/passwd")))),
+    "bad_type": archive(dict_of(w=tensor(place=storage(kind="ComplexFloatStorage")))),
+    "bad_up": archive(one, more=[("a/../../x", b"1")]),
+    "bad_absolute": archive(one, more=[("/etc/x", b"1")]),
+    "bad_twice": archive(b"}(" + text("w") + tensor() + text("w") + tensor() + b"u"),
+    "bad_bomb": archive(dict_of(w=tensor((1,), (1,), 0, storage(count=40 << 20))), {"0": bytes(160 << 20)},
+                        method=zipfile.ZIP_DEFLATED),
+    "bad_circle": archive(b"}q\x00" + text("a") + b"h\x00s"),
+    "bad_laughs": archive(laughs + b"h\x3c"),
+    "bad_lists": archive(b"]q\x00" + b"(" + b"h\x00" * 2000 + b"e" + b"(" + b"h\x00" * 2000 + b"e"),
+    "bad_deep": archive(b"](" * 300 + b"e" * 300),
+    "bad_memo": archive(b"Nr\xff\xff\xff\xff"),
+    "bad_memo_missing": archive(b"h\x05"),
+    "bad_text": archive(b"X\xff\xff\xff\xffabc"),
+    "bad_long": archive(b"\x8b\xff\xff\xff\x7f"),
+    "bad_pop": archive(b"0"),
+    "bad_mark": archive(b"u"),
+    "bad_odd_items": archive(b"}(" + text("a") + b"u"),
+    "bad_setitem": archive(b"N" + text("a") + b"Ns"),
+    "bad_append": archive(b"NNa"),
+    "bad_empty_shared": archive(b")Na"),
+    "bad_persistent": archive(b"NQ"),
+    "bad_persistent_chain": archive(text("1") + b"Q" * 400),
+    "bad_protocol": archive(b"\x80\x09N"),
+    "bad_end": archive(one)[:200] + b"PK\5\6" + bytes(18),
+    "bad_no_pickle": archive(one).replace(b"data.pkl", b"data.pkx"),
+    "bad_plain_count": plain(one, storages=struct.pack("<Q6f", 2**61, *range(6))),
+    "bad_plain_cut": plain(one)[:-1],
+    "bad_plain_more": plain(one) + b"1",
+    "bad_plain_key": plain(one, keys=(b"1",)),
+    "bad_plain_twice": plain(one, keys=(b"0", b"0"), storages=struct.pack("<Q6f", 6, *range(6)) * 2),
+    "bad_plain_version": plain(one, version=7),
+    "bad_tar_rank": tarred(tar_tensor(rank=2**31 - 1), tar_storage()),
+    "bad_tar_size": tarred(tar_tensor(sizes=(7,)), tar_storage()),
+    "bad_tar_count": tarred(tar_tensor(), tar_storage(count=2**60)),
+    "bad_tar_view": tarred(tar_tensor(), tar_storage(view=b"](" + tuple_of(
+        integer(3), integer(2), integer(4), integer(2**62)) + b"e")),
+    "bad_tar_missing": tarred(tar_tensor(), tar_storage(), dict_of(w=text("9") + b"Q")),
+    "bad_tar_code": tarred(tar_tensor(), tar_storage(), dict_of(w=call("os.system", text("true")))),
+    "bad_tar_no_pickle": tarred(tar_tensor(), tar_storage(), order=("storages", "tensors")),
+    "bad_nothing": b"",
+}.items():
+    put("torch/" + name, data)
