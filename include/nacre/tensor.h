@@ -131,6 +131,10 @@ class In {
   In(const Tensor& t, std::source_location at = std::source_location::current()) : t_(&t) {
     note(at);
   }
+  In(Tensor&& t, std::source_location at = std::source_location::current())
+      : own_(std::move(t)), t_(&own_) {
+    note(at);
+  }
   In(double v, std::source_location at = std::source_location::current()) : own_(v), t_(&own_) {
     note(at);
   }
@@ -145,11 +149,17 @@ class In {
     note(at);
   }
   In(const In& o) : own_(o.own_), t_(o.own_.defined() ? &own_ : o.t_) {}
+  In(In&& o) noexcept : own_(std::move(o.own_)), t_(own_.defined() ? &own_ : o.t_) {}
   In& operator=(const In&) = delete;
 
   const Tensor& get() const { return *t_; }
   operator const Tensor&() const { return *t_; }
   const Tensor* operator->() const { return t_; }
+  /// The tensor, moved out if it was made for this argument; it is not to be used again.
+  Tensor take() {
+    if (own_.defined()) return std::move(own_);
+    return *t_;
+  }
 
  private:
   // Library sources are compiled so that their file names start with '<': only lines of users are

@@ -42,7 +42,7 @@ class FixedArray {
     return begin()[size_++];
   }
   void clear() {
-    for (auto& v : *this) v = T();
+    for (auto& v : *this) T gone = std::move(v);
     size_ = 0;
   }
   T* begin() { return heap_ ? heap_ : inline_; }

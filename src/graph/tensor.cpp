@@ -103,20 +103,23 @@ void Node::operator delete(void* p) { SpareNodes::give(p); }
 
 void Node::destroy(Node* n) {
   // A long chain of nodes is released by a loop, not by recursion.
-  thread_local std::vector<Node*>* pending = nullptr;
-  if (pending) {
-    pending->push_back(n);
-    return;
-  }
-  std::vector<Node*> list;
-  pending = &list;
+  struct List {
+    std::vector<Node*> nodes;
+    bool gone = false;  // the thread ends
+    ~List() { gone = true; }
+  };
+  thread_local List list;
+  thread_local bool busy = false;
+  if (list.gone) return delete n;
+  if (busy) return list.nodes.push_back(n);
+  busy = true;
   delete n;
-  while (!list.empty()) {
-    Node* next = list.back();
-    list.pop_back();
+  while (!list.nodes.empty()) {
+    Node* next = list.nodes.back();
+    list.nodes.pop_back();
     delete next;
   }
-  pending = nullptr;
+  busy = false;
 }
 
 std::recursive_mutex& graph_mutex() {
@@ -375,7 +378,11 @@ Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in,
   n->hash = h;
   n->tracked = tracked && !no_grad;
   n->inputs.allocate(in.size());
-  for (size_t i = 0; i < in.size(); ++i) n->inputs[i] = movable ? std::move(movable[i]) : in[i];
+  Tensor* to = n->inputs.begin();
+  if (movable)
+    for (size_t i = 0; i < in.size(); ++i) to[i] = std::move(movable[i]);
+  else
+    for (size_t i = 0; i < in.size(); ++i) to[i] = in[i];
   return made.release();
 }
 

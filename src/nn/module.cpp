@@ -96,6 +96,9 @@ void State::commit(const Tensors& also) {
 
 void State::commit(std::span<State* const> states, const Tensors& also) {
   Tensors all = also;
+  size_t most = all.size();
+  for (const State* s : states) most += s->variables_.size();
+  all.reserve(most);
   for (const State* s : states)
     for (const Variable& v : s->variables_)
       if (!v.value().evaluated()) all.push_back(v.value());

@@ -28,9 +28,23 @@ std::pair<Tensor, Tensor> unify(const Tensor& a, const Tensor& b) {
   return {to(a, t), to(b, t)};
 }
 
+std::pair<Tensor, Tensor> unify(In&& a, In&& b) {
+  if (a.get().defined() && b.get().defined() && a->dtype() == b->dtype())
+    return {a.take(), b.take()};
+  return unify(a.get(), b.get());
+}
+
 std::pair<Tensor, Tensor> unify_float(const Tensor& a, const Tensor& b) {
-  auto [x, y] = unify(a, b);
-  return {as_float(x), as_float(y)};
+  std::pair<Tensor, Tensor> both = unify(a, b);
+  for (Tensor* t : {&both.first, &both.second})
+    if (!is_float(t->dtype())) *t = as_float(*t);
+  return both;
+}
+
+std::pair<Tensor, Tensor> unify_float(In&& a, In&& b) {
+  if (a.get().defined() && b.get().defined() && a->dtype() == b->dtype() && is_float(a->dtype()))
+    return {a.take(), b.take()};
+  return unify_float(a.get(), b.get());
 }
 
 Tensor as_float(const Tensor& t) { return is_float(t.dtype()) ? t : to(t, DType::f32); }
@@ -80,10 +94,10 @@ Around around(const Shape& shape, int64_t dim) {
   return a;
 }
 
-Tensor operator+(In a, In b) { return add(a, b); }
-Tensor operator-(In a, In b) { return sub(a, b); }
-Tensor operator*(In a, In b) { return mul(a, b); }
-Tensor operator/(In a, In b) { return div(a, b); }
+Tensor operator+(In a, In b) { return add(std::move(a), std::move(b)); }
+Tensor operator-(In a, In b) { return sub(std::move(a), std::move(b)); }
+Tensor operator*(In a, In b) { return mul(std::move(a), std::move(b)); }
+Tensor operator/(In a, In b) { return div(std::move(a), std::move(b)); }
 Tensor operator-(In a) { return neg(a); }
 Tensor operator<(In a, In b) { return lt(a, b); }
 Tensor operator<=(In a, In b) { return le(a, b); }

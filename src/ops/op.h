@@ -12,8 +12,10 @@ namespace nacre {
 
 /// Both operands in their common type; numbers written in C++ give way to tensors.
 std::pair<Tensor, Tensor> unify(const Tensor& a, const Tensor& b);
+std::pair<Tensor, Tensor> unify(In&& a, In&& b);
 /// As unify, and integers become f32: for ops such as division whose result is floating.
 std::pair<Tensor, Tensor> unify_float(const Tensor& a, const Tensor& b);
+std::pair<Tensor, Tensor> unify_float(In&& a, In&& b);
 /// A node of two operands: make(op_add, unify(a, b)).
 inline Tensor make(const OpDef& op, std::pair<Tensor, Tensor> in) {
   Tensor both[] = {std::move(in.first), std::move(in.second)};

@@ -116,7 +116,8 @@ void visit(Work& w, std::span<const Tensor> roots, uint64_t mark) {
     }
   };
   for (const Tensor& r : roots) {
-    if (r.node()->mark != mark) enter(r.node());
+    if (r.node()->evaluated || r.node()->mark == mark) continue;
+    enter(r.node());
     while (!w.stack.empty()) {
       auto& [n, next] = w.stack.back();
       if (next < n->inputs.size()) {
@@ -444,12 +445,12 @@ void restore_seen_structures(const std::vector<uint64_t>& seen) {
 }
 
 void eval(const Tensors& tensors) {
-  Tensors pending;
+  bool pending = false;
   for (const Tensor& t : tensors) {
     if (!t.defined()) fail(Error::Kind::shape, {"[eval] a tensor is undefined", where()});
-    if (!t.evaluated()) pending.push_back(t);
+    pending = pending || !t.evaluated();
   }
-  if (pending.empty()) return;
+  if (!pending) return;
   if (tracing())
     fail(Error::Kind::unsupported,
          {"[eval] a value was asked for while a graph is being traced; inside cond, while_loop, "
@@ -461,7 +462,7 @@ void eval(const Tensors& tensors) {
   {
     std::lock_guard lock(graph_mutex());
     const uint64_t mark = next_mark();
-    visit(w, pending, mark);
+    visit(w, tensors, mark);
     if (w.order.size() > kLongGraph)
       warn_once({"a graph of ", w.order.size(),
                  " pending nodes was evaluated at once; evaluate more often", where()});

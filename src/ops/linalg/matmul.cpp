@@ -81,6 +81,6 @@ OP(matmul) = {
         },
 };
 
-Tensor matmul(In a, In b) { return make(op_matmul, unify(a, b)); }
+Tensor matmul(In a, In b) { return make(op_matmul, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

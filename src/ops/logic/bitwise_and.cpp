@@ -29,6 +29,6 @@ OP(bitwise_and) = {
         },
 };
 
-Tensor bitwise_and(In a, In b) { return make(op_bitwise_and, unify(a, b)); }
+Tensor bitwise_and(In a, In b) { return make(op_bitwise_and, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

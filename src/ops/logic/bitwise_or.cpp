@@ -29,6 +29,6 @@ OP(bitwise_or) = {
         },
 };
 
-Tensor bitwise_or(In a, In b) { return make(op_bitwise_or, unify(a, b)); }
+Tensor bitwise_or(In a, In b) { return make(op_bitwise_or, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

@@ -29,6 +29,6 @@ OP(bitwise_xor) = {
         },
 };
 
-Tensor bitwise_xor(In a, In b) { return make(op_bitwise_xor, unify(a, b)); }
+Tensor bitwise_xor(In a, In b) { return make(op_bitwise_xor, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

@@ -22,6 +22,6 @@ OP(eq) = {
         },
 };
 
-Tensor eq(In a, In b) { return make(op_eq, unify(a, b)); }
+Tensor eq(In a, In b) { return make(op_eq, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

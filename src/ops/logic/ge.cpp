@@ -22,6 +22,6 @@ OP(ge) = {
         },
 };
 
-Tensor ge(In a, In b) { return make(op_ge, unify(a, b)); }
+Tensor ge(In a, In b) { return make(op_ge, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

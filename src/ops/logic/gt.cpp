@@ -22,6 +22,6 @@ OP(gt) = {
         },
 };
 
-Tensor gt(In a, In b) { return make(op_gt, unify(a, b)); }
+Tensor gt(In a, In b) { return make(op_gt, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

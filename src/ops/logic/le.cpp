@@ -22,6 +22,6 @@ OP(le) = {
         },
 };
 
-Tensor le(In a, In b) { return make(op_le, unify(a, b)); }
+Tensor le(In a, In b) { return make(op_le, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

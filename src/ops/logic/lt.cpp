@@ -22,6 +22,6 @@ OP(lt) = {
         },
 };
 
-Tensor lt(In a, In b) { return make(op_lt, unify(a, b)); }
+Tensor lt(In a, In b) { return make(op_lt, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

@@ -22,6 +22,6 @@ OP(ne) = {
         },
 };
 
-Tensor ne(In a, In b) { return make(op_ne, unify(a, b)); }
+Tensor ne(In a, In b) { return make(op_ne, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

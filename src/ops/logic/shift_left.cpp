@@ -38,6 +38,6 @@ OP(shift_left) = {
         },
 };
 
-Tensor shift_left(In a, In b) { return make(op_shift_left, unify(a, b)); }
+Tensor shift_left(In a, In b) { return make(op_shift_left, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

@@ -29,6 +29,6 @@ OP(shift_right) = {
         },
 };
 
-Tensor shift_right(In a, In b) { return make(op_shift_right, unify(a, b)); }
+Tensor shift_right(In a, In b) { return make(op_shift_right, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

@@ -29,6 +29,6 @@ OP(add) = {
         },
 };
 
-Tensor add(In a, In b) { return make(op_add, unify(a, b)); }
+Tensor add(In a, In b) { return make(op_add, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

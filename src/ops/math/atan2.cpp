@@ -32,6 +32,6 @@ OP(atan2) = {
         },
 };
 
-Tensor atan2(In a, In b) { return make(op_atan2, unify_float(a, b)); }
+Tensor atan2(In a, In b) { return make(op_atan2, unify_float(std::move(a), std::move(b))); }
 
 }  // namespace nacre

@@ -27,6 +27,6 @@ OP(copysign) = {
         },
 };
 
-Tensor copysign(In a, In b) { return make(op_copysign, unify_float(a, b)); }
+Tensor copysign(In a, In b) { return make(op_copysign, unify_float(std::move(a), std::move(b))); }
 
 }  // namespace nacre

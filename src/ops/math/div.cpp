@@ -27,6 +27,6 @@ OP(div) = {
         },
 };
 
-Tensor div(In a, In b) { return make(op_div, unify_float(a, b)); }
+Tensor div(In a, In b) { return make(op_div, unify_float(std::move(a), std::move(b))); }
 
 }  // namespace nacre

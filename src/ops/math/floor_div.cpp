@@ -44,6 +44,6 @@ OP(floor_div) = {
         },
 };
 
-Tensor floor_div(In a, In b) { return make(op_floor_div, unify(a, b)); }
+Tensor floor_div(In a, In b) { return make(op_floor_div, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

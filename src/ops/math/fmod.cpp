@@ -35,6 +35,6 @@ OP(fmod) = {
         },
 };
 
-Tensor fmod(In a, In b) { return make(op_fmod, unify(a, b)); }
+Tensor fmod(In a, In b) { return make(op_fmod, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

@@ -32,6 +32,6 @@ OP(hypot) = {
         },
 };
 
-Tensor hypot(In a, In b) { return make(op_hypot, unify_float(a, b)); }
+Tensor hypot(In a, In b) { return make(op_hypot, unify_float(std::move(a), std::move(b))); }
 
 }  // namespace nacre

@@ -61,6 +61,6 @@ OP(logaddexp) = {
         },
 };
 
-Tensor logaddexp(In a, In b) { return make(op_logaddexp, unify_float(a, b)); }
+Tensor logaddexp(In a, In b) { return make(op_logaddexp, unify_float(std::move(a), std::move(b))); }
 
 }  // namespace nacre

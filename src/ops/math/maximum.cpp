@@ -35,6 +35,6 @@ OP(maximum) = {
         },
 };
 
-Tensor maximum(In a, In b) { return make(op_maximum, unify(a, b)); }
+Tensor maximum(In a, In b) { return make(op_maximum, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

@@ -35,6 +35,6 @@ OP(minimum) = {
         },
 };
 
-Tensor minimum(In a, In b) { return make(op_minimum, unify(a, b)); }
+Tensor minimum(In a, In b) { return make(op_minimum, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

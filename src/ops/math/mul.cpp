@@ -30,6 +30,6 @@ OP(mul) = {
         },
 };
 
-Tensor mul(In a, In b) { return make(op_mul, unify(a, b)); }
+Tensor mul(In a, In b) { return make(op_mul, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

@@ -45,6 +45,6 @@ OP(remainder) = {
         },
 };
 
-Tensor remainder(In a, In b) { return make(op_remainder, unify(a, b)); }
+Tensor remainder(In a, In b) { return make(op_remainder, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

@@ -30,6 +30,6 @@ OP(sub) = {
         },
 };
 
-Tensor sub(In a, In b) { return make(op_sub, unify(a, b)); }
+Tensor sub(In a, In b) { return make(op_sub, unify(std::move(a), std::move(b))); }
 
 }  // namespace nacre

@@ -40,6 +40,6 @@ OP(xlogy) = {
         },
 };
 
-Tensor xlogy(In a, In b) { return make(op_xlogy, unify_float(a, b)); }
+Tensor xlogy(In a, In b) { return make(op_xlogy, unify_float(std::move(a), std::move(b))); }
 
 }  // namespace nacre
