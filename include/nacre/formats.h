@@ -71,7 +71,9 @@ class SafeTensors {
 };
 
 /// Data starts at a multiple of 64 bytes, larger element types first, so that every tensor is
-/// aligned. Equal input gives equal bytes. Throws Error(usage) if a name stands twice.
+/// aligned. Equal input gives equal bytes. The metadata get a field "nacre.crc32c" of checksums,
+/// which readers check and leave out; files without it load too. Throws Error(usage) if a name
+/// stands twice.
 void save_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                       const std::map<std::string, std::string>& metadata = {});
 

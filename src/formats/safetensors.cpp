@@ -1,12 +1,17 @@
 // Eight bytes of header length, a JSON header {"name": {"dtype", "shape", "data_offsets"}, ...,
 // "__metadata__": {text: text}}, then the data without gaps.
+//
+// Files written here have in their metadata "nacre.crc32c": eight hexadecimal digits of the header
+// with zeros in their place, a colon, and eight for each tensor in the order of the data.
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <cstring>
 #include <numeric>
 #include <set>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "formats/raw.h"
@@ -18,6 +23,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 constexpr uint64_t kHeaderCap = 100'000'000;  // the reference implementation's own limit
+constexpr const char* kChecksums = "nacre.crc32c";
+constexpr size_t kDigits = 8;  // of a checksum
 
 struct TypeName {
   std::string_view name;
@@ -71,6 +78,55 @@ Entry read_entry(std::string_view name, const Json& json, DType dtype, uint64_t 
   return e;
 }
 
+std::string_view bytes_of(const RawTensor& t) {
+  return {static_cast<const char*>(t.data), t.bytes()};
+}
+
+std::string digits(uint32_t checksum) {
+  char text[kDigits + 1];
+  std::snprintf(text, sizeof(text), "%08x", checksum);
+  return text;
+}
+
+/// The stored checksum of a tensor; less than eight digits if there is none.
+std::string_view checksum_at(std::string_view checksums, size_t tensor) {
+  const size_t at = kDigits + 1 + kDigits * tensor;
+  return checksums.substr(std::min(at, checksums.size()), kDigits);
+}
+
+/// Puts the header's own checksum in the place of its digits, which `checksums` begins with. False
+/// if the header does not have them.
+bool sign_header(std::string& header, const std::string& checksums) {
+  const std::string field = cat({"\"", kChecksums, "\": \""});
+  const size_t at = header.find(field + checksums);
+  if (at == std::string::npos) return false;
+  header.replace(at + field.size(), kDigits, kDigits, '0');
+  header.replace(at + field.size(), kDigits, digits(crc32c(header)));
+  return true;
+}
+
+/// The checksums of a header, or null if it has none. Throws Error(data) if it has changed.
+const std::string* checked_header(std::string_view text, const Json& header,
+                                  std::string_view what) {
+  const Json* metadata = header.find("__metadata__");
+  const Json* field = metadata && metadata->is_object() ? metadata->find(kChecksums) : nullptr;
+  if (!field) return nullptr;
+  std::string again(text);
+  if (!sign_header(again, field->text()) || again != text)
+    fail(Error::Kind::data,
+         {what, " is damaged: its header does not fit the checksum in '", kChecksums,
+          "' of its metadata (programs that change a file have to remove that)"});
+  return &field->text();
+}
+
+void check_values(const Entry& entry, std::string_view bytes, std::string_view stored,
+                  std::string_view what) {
+  const std::string found = digits(crc32c(bytes));
+  if (found != stored)
+    fail(Error::Kind::data, {what, " is damaged: the values of '", clip(printable(entry.name), 100),
+                             "' have the checksum ", found, ", stored is ", printable(stored)});
+}
+
 }  // namespace
 
 SafeTensors SafeTensors::parse(std::string_view bytes, std::shared_ptr<const void> owner,
@@ -90,6 +146,7 @@ SafeTensors SafeTensors::parse(std::string_view bytes, std::shared_ptr<const voi
   if (!header_text.starts_with('{')) damaged({"its header does not start with '{'"});
   const Json header =
       parse_json(header_text, cat({"the header of ", what}), {.bytes = kHeaderCap, .depth = 4});
+  const std::string* checksums = checked_header(header_text, header, what);
 
   std::vector<Entry> entries;
   std::string unknown;
@@ -126,11 +183,13 @@ SafeTensors SafeTensors::parse(std::string_view bytes, std::shared_ptr<const voi
                e.begin < place ? " is expected: tensors overlap" : " is expected: there is a gap"});
     place = e.end;
     file.index_[std::string(e.name)] = file.tensors_.size();
-    file.tensors_.emplace_back(
-        e.name, tensor_over(data.substr(e.begin, e.end - e.begin), e.dtype, e.shape, owner));
+    const std::string_view bytes = data.substr(e.begin, e.end - e.begin);
+    if (checksums) check_values(e, bytes, checksum_at(*checksums, file.tensors_.size()), what);
+    file.tensors_.emplace_back(e.name, tensor_over(bytes, e.dtype, e.shape, owner));
   }
   if (place != data.size())
     damaged({"its tensors take ", place, " of ", data.size(), " bytes of data"});
+  file.metadata_.erase(kChecksums);
   return file;
 }
 
@@ -163,10 +222,12 @@ void save_safetensors(const std::string& path, std::span<const NamedTensor> tens
     return x != y ? x > y : a->first < b->first;
   });
   Json header = Json::object();
-  if (!metadata.empty()) {
-    Json& texts = header["__metadata__"] = Json::object();
-    for (const auto& [key, value] : metadata) texts.fields().emplace_back(key, value);
-  }
+  std::string checksums(kDigits, '0');
+  checksums += ':';
+  for (const NamedTensor* t : order) checksums += digits(crc32c(bytes_of(t->second)));
+  Json& texts = header["__metadata__"] = Json::object({{kChecksums, checksums}});
+  for (const auto& [key, value] : metadata)
+    if (key != kChecksums) texts.fields().emplace_back(key, value);
   uint64_t place = 0;
   for (const NamedTensor* t : order) {
     Json shape = Json::array();
@@ -183,12 +244,12 @@ void save_safetensors(const std::string& path, std::span<const NamedTensor> tens
   if (text.size() > kHeaderCap)
     fail(Error::Kind::usage, {"cannot write ", path, ": names, shapes and metadata take ",
                               text.size(), " bytes, more than the format's ", kHeaderCap});
+  sign_header(text, checksums);
   const uint64_t length = text.size();
   AtomicFile file(path);
   file.write({reinterpret_cast<const char*>(&length), 8});
   file.write(text);
-  for (const NamedTensor* t : order)
-    file.write({static_cast<const char*>(t->second.data), t->second.bytes()});
+  for (const NamedTensor* t : order) file.write(bytes_of(t->second));
   file.commit();
 }
 

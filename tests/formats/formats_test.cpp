@@ -79,6 +79,39 @@ TEST_F(FormatsTest, SafeTensorsNamesAllUnsupportedTypes) {
   EXPECT_EQ(text, "f holds 2 tensors of types that are not supported: a (F8_E4M3), b (U64)");
 }
 
+TEST_F(FormatsTest, AFlippedBitOfASafeTensorsFileIsFound) {
+  const std::vector<NamedTensor> tensors = {{"w", tensor_of(DType::f32, {2}, "12345678")},
+                                            {"m", tensor_of(DType::boolean, {2}, {"\1\0", 2})},
+                                            {"none", tensor_of(DType::f32, {0}, "")}};
+  save_safetensors(at("x"), tensors, {{"format", "f"}, {"classes", "a,b"}});
+  std::string bytes = read_file(at("x"), 1 << 20);
+  const size_t header = bytes.size() - 10, key = bytes.find("nacre.crc32c");
+  ASSERT_LT(key, header);
+  size_t unsigned_files = 0;
+  for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+    const auto flip = [&] { bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8)); };
+    flip();
+    try {
+      // Only what hides the checksums can be loaded, and then all else is as it was.
+      const SafeTensors file = SafeTensors::parse(bytes, nullptr, "x");
+      EXPECT_TRUE(bit / 8 >= key && bit / 8 < key + 12) << bit / 8;
+      for (const auto& [name, t] : tensors) expect_equal(file.at(name), t);
+      EXPECT_EQ(file.metadata().at("format") + file.metadata().at("classes"), "fa,b");
+      ++unsigned_files;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), Error::Kind::data) << e.what();
+      if (bit / 8 >= header) {
+        EXPECT_NE(std::string(e.what()).find(bit / 8 < header + 8 ? "'w'" : "'m'"),
+                  std::string::npos)
+            << e.what();
+      }
+    }
+    flip();
+  }
+  EXPECT_GT(unsigned_files, 0u);  // SafeTensorsOfTorch: files of others have no checksums
+  EXPECT_LE(unsigned_files, 8u * 12);
+}
+
 TEST_F(FormatsTest, AFailedSaveKeepsTheOldFile) {
   const NamedTensor one{"a", tensor_of(DType::u8, {4}, "1234")};
   save_safetensors(at("x"), std::span(&one, 1));

@@ -155,6 +155,14 @@ TEST(BrokenCheckpoint, ChangesNothing) {
     refused(file.tensors(), std::string("no ") + field, metadata);
   }
 
+  const std::string whole = content(good);
+  for (size_t i = 0; i < whole.size(); i += 101) {
+    std::string damaged = whole;
+    damaged[i] = static_cast<char>(damaged[i] ^ 4);
+    std::ofstream(bad, std::ios::binary) << damaged;
+    EXPECT_THROW(t.load_checkpoint(bad), Error) << "byte " << i;
+  }
+
   t.load_checkpoint(good);
   t.save_checkpoint(after);
   EXPECT_EQ(SafeTensors::open(after).tensors().size(), file.tensors().size());
