@@ -326,8 +326,12 @@ class Sequential : public Module {
   /// net.add<Conv2d>(ConvConfig{1, 6, 5}); functions: net.add(relu).
   template <typename M, typename... Args>
   M& add(Args&&... args) {
-    auto m = std::make_unique<M>(scope_ / static_cast<int64_t>(modules_.size()),
-                                 std::forward<Args>(args)...);
+    return add_as<M>(std::to_string(modules_.size()), std::forward<Args>(args)...);
+  }
+  /// As add, under a name: net.add_as<BatchNorm>("norm0", BatchNorm::Config{64}).
+  template <typename M, typename... Args>
+  M& add_as(std::string_view name, Args&&... args) {
+    auto m = std::make_unique<M>(scope_ / name, std::forward<Args>(args)...);
     M& ref = *m;
     modules_.push_back(std::move(m));
     return ref;
@@ -341,6 +345,7 @@ class Sequential : public Module {
     return y;
   }
   size_t size() const { return modules_.size(); }
+  Module& operator[](size_t i) { return *modules_.at(i); }
 
  private:
   Scope scope_;

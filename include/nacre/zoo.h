@@ -18,19 +18,23 @@
 
 namespace nacre {
 
-/// What is known of a model: one per file of src/zoo, collected by the build.
+/// What is known of a model, collected by the build from the files of src/zoo. Sizes of one model
+/// are entries of one file that differ in their options.
 struct ModelEntry {
   const char* name;
   const char* summary;     ///< one sentence
   const char* paper;       ///< authors, title or venue, year
   const AttrType* config;  ///< the options, a struct with fields()
   std::unique_ptr<Module> (*make)(const Scope&, const void* config);
-  /// Shape of one input without the batch, for default options; empty: as the data has it (tables).
+  /// Options of this entry that differ from the defaults of Config: "layers=3-4-6-3".
+  const char* options = "";
+  /// Shape of one input without the batch, for the entry's options; empty: as the data has it
+  /// (tables).
   Shape input = {};
-  int64_t parameters = 0;  ///< published, for default options; 0: not published
+  int64_t parameters = 0;  ///< published, for the entry's options; 0: not published
   int64_t macs =
       0;  ///< multiply-accumulates for one input of that shape, published; 0: not published
-  const char* tiny = "";    ///< options of a small form that tests train
+  const char* tiny = "";    ///< options of a small form that tests train, over those above
   Shape tiny_input = {};    ///< its input; empty: as input
   bool regression = false;  ///< gives values, not class scores
   /// Settings of training that fit it, where TrainConfig's defaults do not: "loss=mse lr=0.01".

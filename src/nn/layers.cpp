@@ -44,6 +44,10 @@ Tensor Linear::forward(const Tensor& x, Context&) {
 Conv::Conv(const Scope& s, const ConvConfig& c, int spatial, bool transposed)
     : Module(s), config_(c), spatial_(spatial), transposed_(transposed) {
   const Ints kernel = spread(c.kernel, spatial);
+  if (c.in < 1 || c.out < 1 || c.groups < 1 || c.in % c.groups || c.out % c.groups)
+    fail(Error::Kind::usage,
+         {"[conv] ", s.path(), ": ", c.in, " channels in and ", c.out, " out, ", c.groups,
+          " groups: counts should be positive and the groups divide both"});
   Shape shape = transposed ? Shape{c.in, c.out / c.groups} : Shape{c.out, c.in / c.groups};
   for (int64_t k : kernel) shape.push_back(k);
   weight = s.parameter("weight", shape, c.init);

@@ -21,8 +21,9 @@ namespace {
 /// Sets fields from "name=value" pairs, or writes them out.
 class Options : public FieldVisitor {
  public:
-  Options(std::string_view model, std::string_view text) : model_(model) {
-    std::string spaced(text);
+  /// What is given goes before what the entry sets.
+  Options(const ModelEntry& entry, std::string_view text) : model_(entry.name) {
+    std::string spaced = std::string(entry.options) + " " + std::string(text);
     std::replace(spaced.begin(), spaced.end(), ',', ' ');
     std::stringstream ss(spaced);
     for (std::string item; ss >> item;) {
@@ -222,7 +223,7 @@ std::unique_ptr<Module> make_model(std::string_view name, std::string_view optio
                                    const Scope& scope) {
   const ModelEntry& entry = find_model(name);
   Config config(entry.config);
-  Options visitor(name, options);
+  Options visitor(entry, options);
   entry.config->visit(config.value, visitor);
   visitor.finish();
   return entry.make(scope, config.value);
@@ -241,7 +242,7 @@ Tensor output_std(const Module& net) { return net.state()->find("output_std").va
 std::string model_options(std::string_view name, std::string_view options) {
   const ModelEntry& entry = find_model(name);
   Config config(entry.config);
-  Options visitor(name, options);
+  Options visitor(entry, options);
   entry.config->visit(config.value, visitor);
   visitor.finish();
   return visitor.text();
