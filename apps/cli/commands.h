@@ -57,6 +57,19 @@ struct ConvertArgs {
 };
 int run_convert(const ConvertArgs& a);
 
+struct BenchArgs {
+  std::vector<std::string> models;
+  std::string options;
+  int64_t batch = 1;
+  bool train = false;
+  double seconds = 2;
+  std::string save, html;  ///< files to write
+  std::string against;     ///< results of an earlier run
+  double bound = 10;       ///< per cent that a model may be slower than there
+  bool json = false;
+};
+int run_bench(const BenchArgs& a);
+
 int run_doctor(bool json);
 
 /// Names variables of the environment whose values mean nothing.

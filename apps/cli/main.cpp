@@ -257,6 +257,29 @@ int run(int argc, char** argv) {
     code = run_convert(convert);
   });
 
+  BenchArgs bench;
+  auto* b = app.add_subcommand("bench", "How fast models run here, and what each kernel takes");
+  b->footer(
+      "Example:\n  nacre bench resnet18 --html resnet18.html\n  nacre bench --train --batch 8 "
+      "--save now.json\n  nacre bench --train --batch 8 --against now.json");
+  b->add_option("models", bench.models, "models of the zoo or model files (default: a usual list)");
+  b->add_option("--options", bench.options, "of the model: \"classes=100\"");
+  b->add_option("--batch", bench.batch, "samples in one run")->check(CLI::Range(1, 65536));
+  b->add_flag("--train", bench.train, "steps of training instead of inference");
+  b->add_option("--seconds", bench.seconds, "to measure each model for")
+      ->check(CLI::Range(0.0, 86400.0));
+  b->add_option("--save", bench.save, "write the results, for --against");
+  b->add_option("--against", bench.against, "exit with 1 if a model is slower than in this file");
+  b->add_option("--bound", bench.bound, "per cent by which a model may be slower")
+      ->check(CLI::NonNegativeNumber);
+  b->add_option("--html", bench.html, "write a page with rooflines and kernels");
+  b->add_flag("--json", bench.json, "as JSON");
+  takes_plugins(b);
+  b->callback([&] {
+    settle();
+    code = run_bench(bench);
+  });
+
   bool doctor_json = false;
   auto* doc =
       app.add_subcommand("doctor", "This machine, the libraries, and whether everything computes");

@@ -322,6 +322,8 @@ struct OpDef {
   /// Gradient, built from public ops; null: a composite's gradient is that of its decomposition,
   /// others have none.
   void (*vjp)(Vjp&) = nullptr;
+  /// Multiply-accumulates of one call, for ops that are made of them; null for others.
+  int64_t (*macs)(const Node&) = nullptr;
   /// Names in ONNX, separated by commas; "" if it has none.
   const char* onnx = "";
   void (*samples)(Samples&) = nullptr;

@@ -35,6 +35,8 @@ struct RawStep {
   Attrs attrs;
   bool reference;
   uint32_t origin;
+  const std::string* layer;
+  int64_t macs;
 };
 
 class Lowering {
@@ -128,7 +130,8 @@ class Lowering {
 
   void emit(const Node* n, std::shared_ptr<const Kernel> kernel, std::vector<Value> in,
             const std::vector<Operand>& out_ops, bool reference) {
-    RawStep step{std::move(kernel), std::move(in), {}, n->op, n->attrs, reference, origin_};
+    RawStep step{std::move(kernel), std::move(in), {},       n->op,      n->attrs,
+                 reference,         origin_,       n->layer, macs_of(*n)};
     bool anything = false;
     auto& vals = values_[n];
     vals.clear();
@@ -178,7 +181,8 @@ class Lowering {
     Buffer b;
     b.bytes = out[0].bytes();
     Value result{add(b), 0, out[0]};
-    if (b.bytes) steps_.push_back({std::move(kernel), {v}, {result}, op, {}, reference, origin_});
+    if (b.bytes)
+      steps_.push_back({std::move(kernel), {v}, {result}, op, {}, reference, origin_, nullptr, 0});
     return result;
   }
 
@@ -339,7 +343,11 @@ class Lowering {
           plan->overwrites[step.out.back().index] = static_cast<int>(s);
       }
       step.label = r.op->name;
+      step.layer = r.layer;
+      step.macs = r.macs;
       for (const Value& v : r.in) step.label += " " + v.operand.shape.str();
+      for (const auto* list : {&r.in, &r.out})
+        for (const Value& v : *list) step.bytes += v.operand.bytes();
       scratch = std::max(scratch, r.kernel->scratch_bytes());
       plan->reference_steps += r.reference;
       plan->steps.push_back(std::move(step));

@@ -35,8 +35,11 @@ class Plan {
     std::shared_ptr<const Kernel> kernel;
     std::vector<Address> in, out;
     const OpDef* op = nullptr;
-    Attrs attrs;        ///< kept alive: a kernel may point into them
-    std::string label;  ///< op and shapes, for profiles
+    Attrs attrs;                         ///< kept alive: a kernel may point into them
+    std::string label;                   ///< op and shapes, for profiles
+    const std::string* layer = nullptr;  ///< of the graph that was compiled; may be null
+    int64_t macs = 0;                    ///< multiply-accumulates
+    size_t bytes = 0;                    ///< of all operands
     bool reference = false;
     uint32_t origin = 0;  ///< Node::origin of the node that it computes
   };

@@ -126,6 +126,9 @@ Tensor make_from(const OpDef& op, Attrs attrs, std::span<Tensor> in);
 /// " in layer conv1 at train.cpp:41", for messages; "" if nothing is known.
 std::string place_of(const Node& n);
 
+/// Multiply-accumulates of a node; those of a composite are counted in its parts.
+int64_t macs_of(const Node& n);
+
 /// While one lives on a thread, nodes are made in the stead of `n`: they take its layer, its line
 /// and its origin.
 class MadeFor {

@@ -78,6 +78,17 @@ void infer_compare(Infer& in) {
   out_broadcast(in, DType::boolean);
 }
 
+int64_t macs_of(const Node& n) {
+  if (!n.op || n.op->macs || !n.op->decompose) return n.op && n.op->macs ? n.op->macs(n) : 0;
+  const Tracing guard;
+  Tensors in;
+  for (const Tensor& t : n.inputs)
+    in.push_back(make_placeholder(static_cast<int>(in.size()), t.dtype(), t.shape()));
+  int64_t macs = 0;
+  for (const Node* part : topological(n.op->decompose(n.attrs.get(), in))) macs += macs_of(*part);
+  return macs;
+}
+
 void Ref::fail(Error::Kind kind, std::initializer_list<Piece> text) const {
   nacre::fail(kind, {"[", op.name, "] ", cat(text)});
 }

@@ -424,6 +424,7 @@ PlanStats plan_stats() {
   std::lock_guard lock(graph_mutex());
   PlanStats s = cache().stats;
   s.cached_plans = cache().plans.size();
+  s.arena_bytes = cache().arena;
   return s;
 }
 

@@ -86,9 +86,10 @@ void Plan::run(std::span<void* const> in, std::span<void* const> out, int* faile
       if (profile) [[unlikely]] {
         const auto start = std::chrono::steady_clock::now();
         s.kernel->run(inputs, outputs, scratch);
-        record(s.label, s.kernel->description(),
-               std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
-                   .count());
+        const std::chrono::duration<double, std::micro> time =
+            std::chrono::steady_clock::now() - start;
+        record({s.layer ? *s.layer : "", s.label, s.kernel->description(), 0, 0, s.macs, s.bytes},
+               time.count());
       } else {
         s.kernel->run(inputs, outputs, scratch);
       }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <tuple>
 
 #include "compile/plan.h"
 
@@ -11,8 +12,9 @@ namespace nacre {
 namespace {
 std::atomic<bool> on{false};
 std::mutex mutex;
-std::map<std::pair<std::string, std::string>, ProfileLine>& lines() {
-  static std::map<std::pair<std::string, std::string>, ProfileLine> m;
+using Name = std::tuple<std::string, std::string, std::string>;
+std::map<Name, ProfileLine>& lines() {
+  static std::map<Name, ProfileLine> m;
   return m;
 }
 std::map<std::string, uint64_t>& references() {
@@ -29,11 +31,9 @@ void set_profiling(bool value) {
   on = value;
 }
 
-void record(const std::string& label, const std::string& kernel, double microseconds) {
+void record(const ProfileLine& call, double microseconds) {
   std::lock_guard lock(mutex);
-  ProfileLine& l = lines()[{label, kernel}];
-  l.label = label;
-  l.kernel = kernel;
+  ProfileLine& l = lines().try_emplace({call.layer, call.label, call.kernel}, call).first->second;
   ++l.calls;
   l.microseconds += microseconds;
 }

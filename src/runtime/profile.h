@@ -9,15 +9,18 @@
 namespace nacre {
 
 struct ProfileLine {
-  std::string label, kernel;
+  std::string layer, label, kernel;
   uint64_t calls = 0;
-  double microseconds = 0;
+  double microseconds = 0;  ///< of all calls
+  int64_t macs = 0;         ///< of one call
+  size_t bytes = 0;         ///< of all operands of one call
 };
 
 bool profiling();
 /// Switches profiling and forgets earlier times.
 void set_profiling(bool on);
-void record(const std::string& label, const std::string& kernel, double microseconds);
+/// One call, whose line has all but the counts filled in.
+void record(const ProfileLine& call, double microseconds);
 /// Longest first.
 std::vector<ProfileLine> profile();
 

@@ -251,15 +251,8 @@ std::string model_options(std::string_view name, std::string_view options) {
 int64_t count_macs(Module& net, const Shape& input) {
   int64_t macs = 0;
   const Tensor y = probe(net, input, nullptr);
-  for (const Node* n : topological(std::span(&y, 1))) {
-    if (!n->op || n->evaluated) continue;
-    const std::string_view op = n->op->name;
-    const int64_t out = n->outputs[0].shape.numel();
-    if (op == "conv") macs += out * n->inputs[1].shape().slice(1, n->inputs[1].rank()).numel();
-    if (op == "conv_input_grad")
-      macs += n->inputs[0].numel() * n->inputs[1].shape().slice(1, n->inputs[1].rank()).numel();
-    if (op == "matmul") macs += out * n->inputs[0].size(-1);
-  }
+  for (const Node* n : topological(std::span(&y, 1)))
+    if (!n->evaluated) macs += macs_of(*n);
   return macs;
 }
 

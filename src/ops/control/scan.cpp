@@ -78,6 +78,13 @@ OP(scan) = {
               in.out(in.dtype(k), stacked(a.length, in.shape(k)));
         },
     .vjp = scan_vjp,
+    .macs =
+        [](const Node& n) {
+          const auto& a = *static_cast<const ScanAttrs*>(n.attrs.get());
+          int64_t each = 0;
+          for (const Node* part : topological(*a.body)) each += macs_of(*part);
+          return a.length * each;
+        },
     .onnx = "Scan",
     .samples =
         [](Samples& s) {

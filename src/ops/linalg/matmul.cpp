@@ -61,6 +61,7 @@ OP(matmul) = {
           if (v.wants(0)) v.dx(0) = fit(matmul(v.dy(), transpose(v.x(1))), v.x(0).shape());
           if (v.wants(1)) v.dx(1) = fit(matmul(transpose(v.x(0)), v.dy()), v.x(1).shape());
         },
+    .macs = [](const Node& n) { return n.outputs[0].shape.numel() * n.inputs[0].size(-1); },
     .onnx = "MatMul",
     .samples =
         [](Samples& s) {

@@ -58,6 +58,11 @@ OP(conv) = {
           if (v.wants(0)) v.dx(0) = conv_input_grad(v.dy(), v.x(1), a, spatial_of(v.x(0).shape()));
           if (v.wants(1)) v.dx(1) = conv_weight_grad(v.x(0), v.dy(), a, spatial_of(v.x(1).shape()));
         },
+    .macs =
+        [](const Node& n) {
+          const Shape& w = n.inputs[1].shape();
+          return n.outputs[0].shape.numel() * w.slice(1, w.rank()).numel();
+        },
     .onnx = "Conv",
     .samples =
         [](Samples& s) {

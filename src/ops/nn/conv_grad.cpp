@@ -46,6 +46,11 @@ OP(conv_input_grad) = {
           if (v.wants(0)) v.dx(0) = conv(v.dy(), v.x(1), a);
           if (v.wants(1)) v.dx(1) = conv_weight_grad(v.dy(), v.x(0), a, spatial_of(v.x(1).shape()));
         },
+    .macs =
+        [](const Node& n) {
+          const Shape& w = n.inputs[1].shape();
+          return n.inputs[0].numel() * w.slice(1, w.rank()).numel();
+        },
     .onnx = "ConvTranspose",
     .samples =
         [](Samples& s) {
@@ -127,6 +132,11 @@ OP(conv_weight_grad) = {
           const ConvAttrs a = v.attrs<ConvWeightGradAttrs>();
           if (v.wants(0)) v.dx(0) = conv_input_grad(v.x(1), v.dy(), a, spatial_of(v.x(0).shape()));
           if (v.wants(1)) v.dx(1) = conv(v.x(0), v.dy(), a);
+        },
+    .macs =
+        [](const Node& n) {
+          const Shape& w = n.outputs[0].shape;
+          return n.inputs[1].numel() * w.slice(1, w.rank()).numel();
         },
     .samples =
         [](Samples& s) {

@@ -1,0 +1,140 @@
+#include <cstdio>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "nacre/bench.h"
+#include "nacre/zoo.h"
+#include "train/terminal.h"
+
+namespace nacre::cli {
+namespace {
+
+/// Measured if no model is named: those of these that are there.
+constexpr const char* kUsual[] = {"mlp",   "lenet5",      "resnet18",     "resnet50",
+                                  "vgg16", "densenet121", "mobilenet_v2", "efficientnet_b0"};
+
+struct Subject {
+  std::string name;
+  std::unique_ptr<Module> net;
+  Shape sample;
+};
+
+Subject open(const std::string& name, const std::string& options) {
+  if (std::filesystem::is_regular_file(name)) {
+    if (!options.empty())
+      fail(Error::Kind::usage, {"--options are for models of the zoo; '", name, "' is a file"});
+    Model m = load_model(name);
+    return {name, std::move(m.net), m.info.input};
+  }
+  const ModelEntry& entry = find_model(name);
+  Subject s{name, make_model(name, options, Scope::init(Key(0))), entry.input};
+  if (s.sample.empty()) s.sample = entry.tiny_input;
+  return s;
+}
+
+Json to_json(const std::string& name, const BenchResult& r) {
+  Json j = Json::object();
+  j["model"] = name;
+  j["mode"] = r.train ? "train" : "infer";
+  j["batch"] = r.input[0];
+  j["threads"] = r.threads;
+  j["runs"] = r.runs.size();
+  j["first_ms"] = r.first;
+  j["p50_ms"] = r.milliseconds(0.5);
+  j["p90_ms"] = r.milliseconds(0.9);
+  j["p99_ms"] = r.milliseconds(0.99);
+  j["samples_per_second"] = r.samples_per_second();
+  j["peak_bytes"] = r.peak_bytes;
+  j["macs"] = r.macs;
+  j["gflops"] = r.gflops();
+  j["share_of_peak"] = r.share_of_peak();
+  return j;
+}
+
+/// Sentences on what has become slower by more than `bound` (a share) than in an earlier file.
+std::vector<std::string> slower(const Json& results, const std::string& path, double bound) {
+  std::vector<std::string> list;
+  const Json earlier = parse_json(read_file(path, uint64_t{16} << 20), path);
+  size_t compared = 0;
+  for (const Json& now : results.list())
+    for (const Json& then : earlier.list()) {
+      bool same = true;
+      for (const char* field : {"model", "mode", "batch", "threads"})
+        same = same && print_json(now.at(field)) == print_json(then.at(field));
+      if (!same) continue;
+      ++compared;
+      const double a = then.at("p50_ms").number(), b = now.at("p50_ms").number();
+      if (b > a * (1 + bound))
+        list.push_back(cat({now.at("model").text(), " (", now.at("mode").text(), ", batch ",
+                            now.at("batch").integer(), ") takes ", format_number(b), " ms, ",
+                            format_number(100 * (b / a - 1), 3), " % more than the ",
+                            format_number(a), " ms of '", path, "'"}));
+    }
+  if (compared == 0)
+    fail(Error::Kind::data, {"'", path,
+                             "' holds none of the models, modes, batches and thread "
+                             "counts that were measured"});
+  return list;
+}
+
+}  // namespace
+
+int run_bench(const BenchArgs& a) {
+  std::vector<std::string> names = a.models;
+  if (names.empty())
+    for (const ModelEntry* m : all_models())
+      for (const char* usual : kUsual)
+        if (std::string_view(m->name) == usual) names.push_back(usual);
+  BenchOptions options;
+  options.train = a.train;
+  options.seconds = a.seconds;
+  std::vector<std::pair<std::string, BenchResult>> results;
+  Json list = Json::array();
+  TextTable table({"model", "batch", "median ms", "p90 ms", "p99 ms", "samples/s", "first ms",
+                   "memory", "GFLOP/s", "of peak"});
+  for (const std::string& name : names) {
+    Subject s = open(name, a.options);
+    Shape input = s.sample;
+    input.insert(0, a.batch);
+    BenchResult r = bench(*s.net, input, options);
+    list.push_back(to_json(name, r));
+    table.add({name, std::to_string(a.batch), format_number(r.milliseconds(0.5)),
+               format_number(r.milliseconds(0.9)), format_number(r.milliseconds(0.99)),
+               format_number(r.samples_per_second()), format_number(r.first),
+               format_bytes(r.peak_bytes), format_number(r.gflops()),
+               format_number(100 * r.share_of_peak(), 3) + " %"});
+    results.emplace_back(name, std::move(r));
+  }
+  if (a.json) {
+    std::printf("%s\n", print_json(list, 2).c_str());
+  } else {
+    const BenchResult& any = results.front().second;
+    std::printf(
+        "%s of random input, %d threads; this machine: %s GFLOP/s, %s GB/s from memory\n\n%s",
+        a.train ? "Training" : "Inference", any.threads, format_number(any.peak_gflops).c_str(),
+        format_number(any.peak_gbytes, 3).c_str(), table.str().c_str());
+    if (results.size() == 1) {
+      TextTable kernels({"layer", "work", "kernel", "ms", "share", "GFLOP/s", "GB/s"});
+      double whole = 0;
+      for (const BenchLine& l : any.lines) whole += l.milliseconds;
+      for (size_t i = 0; i < std::min<size_t>(20, any.lines.size()); ++i) {
+        const BenchLine& l = any.lines[i];
+        kernels.add({l.layer, l.work, l.kernel, format_number(l.milliseconds, 3),
+                     format_number(100 * l.milliseconds / whole, 3) + " %",
+                     l.gflops > 0 ? format_number(l.gflops, 3) : "", format_number(l.gbytes, 3)});
+      }
+      std::printf("\n%s", kernels.str(36).c_str());
+    }
+  }
+  if (!a.save.empty()) write_file_atomic(a.save, print_json(list, 2) + "\n");
+  if (!a.html.empty()) write_file_atomic(a.html, bench_page(results));
+  if (a.against.empty()) return 0;
+  const auto complaints = slower(list, a.against, a.bound / 100);
+  for (const std::string& c : complaints) std::fprintf(stderr, "nacre: %s\n", c.c_str());
+  return complaints.empty() ? 0 : 1;
+}
+
+}  // namespace nacre::cli
