@@ -236,7 +236,7 @@ int run(int argc, char** argv) {
   ConvertArgs convert;
   auto* cv = app.add_subcommand("convert", "Weights from one kind of file to another");
   cv->footer(
-      "Reads safetensors, .npy, .npz and PyTorch checkpoints.\nExample:\n  nacre convert "
+      "Reads safetensors, .npy, .npz, PyTorch checkpoints and GGUF.\nExample:\n  nacre convert "
       "weights.pth weights.safetensors\n  nacre convert lenet.pth lenet.safetensors --model "
       "lenet5");
   cv->add_option("input", convert.from, "file of weights")->required();

@@ -49,6 +49,11 @@ Weights parse_weights(std::string_view bytes, std::shared_ptr<const void> owner,
 Weights parse_torch(std::string_view bytes, std::shared_ptr<const void> owner,
                     std::string_view what, const WeightsOptions& options = {});
 
+/// A GGUF file of llama.cpp, versions 2 and 3. Quantised tensors (q4_0, q4_1, q5_0, q5_1, q8_0)
+/// become f32.
+Weights parse_gguf(std::string_view bytes, std::shared_ptr<const void> owner,
+                   std::string_view what);
+
 /// Writes a file of the kind that `format` says ("safetensors", "npz", "npy"), or its ending. With
 /// npy `path` is a folder, which gets a file for each array. For NumPy, which has no bf16, that
 /// becomes f32. Throws Error(usage) for other kinds, and for names that cannot be those of files.

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "formats/elements.h"
 #include "formats/raw.h"
 #include "nacre/error.h"
 
@@ -28,28 +29,34 @@ constexpr size_t kDigits = 8;  // of a checksum
 
 struct TypeName {
   std::string_view name;
-  DType dtype;
+  Element element;
 };
-constexpr TypeName kTypes[] = {{"F32", DType::f32}, {"F64", DType::f64}, {"BF16", DType::bf16},
-                               {"F16", DType::f16}, {"I8", DType::i8},   {"U8", DType::u8},
-                               {"I32", DType::i32}, {"I64", DType::i64}, {"BOOL", DType::boolean}};
+constexpr TypeName kTypes[] = {
+    {"F32", Element::f32}, {"F64", Element::f64},         {"BF16", Element::bf16},
+    {"F16", Element::f16}, {"I8", Element::i8},           {"U8", Element::u8},
+    {"I32", Element::i32}, {"I64", Element::i64},         {"BOOL", Element::boolean},
+    {"I16", Element::i16}, {"U16", Element::u16},         {"U32", Element::u32},
+    {"U64", Element::u64}, {"F8_E4M3", Element::f8_e4m3}, {"F8_E5M2", Element::f8_e5m2}};
 
-const DType* find_type(std::string_view name) {
+const ElementType* find_type(std::string_view name) {
   for (const TypeName& t : kTypes)
-    if (t.name == name) return &t.dtype;
+    if (t.name == name) return &element_type(t.element);
   return nullptr;
 }
 
 std::string_view type_name(DType dtype) {
   return std::find_if(std::begin(kTypes), std::end(kTypes),
-                      [&](const TypeName& t) { return t.dtype == dtype; })
+                      [&](const TypeName& t) {
+                        const ElementType& type = element_type(t.element);
+                        return type.dtype == dtype && !type.widen;
+                      })
       ->name;
 }
 
 /// One tensor as the header describes it.
 struct Entry {
   std::string_view name;
-  DType dtype;
+  const ElementType* type;
   Shape shape;
   uint64_t begin, end;
 };
@@ -61,8 +68,9 @@ uint64_t offset_of(const Json& value, uint64_t data_bytes) {
   return static_cast<uint64_t>(v);
 }
 
-Entry read_entry(std::string_view name, const Json& json, DType dtype, uint64_t data_bytes) {
-  Entry e{name, dtype, {}, 0, 0};
+Entry read_entry(std::string_view name, const Json& json, const ElementType& type,
+                 uint64_t data_bytes) {
+  Entry e{name, &type, {}, 0, 0};
   const auto& sizes = json.at("shape").list();
   if (sizes.size() > 32) fail(Error::Kind::data, {sizes.size(), " dimensions"});
   for (const Json& size : sizes) e.shape.push_back(size.integer());
@@ -71,9 +79,11 @@ Entry read_entry(std::string_view name, const Json& json, DType dtype, uint64_t 
     fail(Error::Kind::data, {"data_offsets has ", offsets.size(), " numbers instead of 2"});
   e.begin = offset_of(offsets[0], data_bytes);
   e.end = offset_of(offsets[1], data_bytes);
-  const uint64_t bytes = checked_bytes(e.shape, e.dtype, "the tensor");
+  // In memory an element may be wider.
+  const uint64_t bytes =
+      checked_bytes(e.shape, type.dtype, "the tensor") / size_of(type.dtype) * type.size;
   if (e.end < e.begin || e.end - e.begin != bytes)
-    fail(Error::Kind::data, {"shape ", e.shape.list(), " of ", e.dtype, " takes ", bytes,
+    fail(Error::Kind::data, {"shape ", e.shape.list(), " of ", type.name, " takes ", bytes,
                              " bytes, data_offsets [", e.begin, ", ", e.end, "] do not fit"});
   return e;
 }
@@ -127,6 +137,19 @@ void check_values(const Entry& entry, std::string_view bytes, std::string_view s
                              "' have the checksum ", found, ", stored is ", printable(stored)});
 }
 
+RawTensor tensor_of(const Entry& e, std::string_view bytes,
+                    const std::shared_ptr<const void>& owner, std::string_view what) {
+  if (!e.type->widen) return tensor_over(bytes, e.type->dtype, e.shape, owner);
+  RawTensor out{e.type->dtype, e.shape, nullptr, nullptr};
+  char* to = allocate_tensor(out);
+  try {
+    gather_elements(bytes.data(), to, e.shape, contiguous_strides(e.shape), *e.type, false);
+  } catch (const Error& error) {
+    fail(error.kind(), {what, ": '", clip(printable(e.name), 100), "': ", error.what()});
+  }
+  return out;
+}
+
 }  // namespace
 
 SafeTensors SafeTensors::parse(std::string_view bytes, std::shared_ptr<const void> owner,
@@ -158,8 +181,8 @@ SafeTensors SafeTensors::parse(std::string_view bytes, std::shared_ptr<const voi
         continue;
       }
       const std::string& type = json.at("dtype").text();
-      if (const DType* dtype = find_type(type))
-        entries.push_back(read_entry(name, json, *dtype, data.size()));
+      if (const ElementType* known = find_type(type))
+        entries.push_back(read_entry(name, json, *known, data.size()));
       else if (++unknown_count <= 10)
         unknown += (unknown.empty() ? "" : ", ") + clip(printable(name), 80) + " (" +
                    clip(printable(type), 20) + ")";
@@ -185,7 +208,7 @@ SafeTensors SafeTensors::parse(std::string_view bytes, std::shared_ptr<const voi
     file.index_[std::string(e.name)] = file.tensors_.size();
     const std::string_view bytes = data.substr(e.begin, e.end - e.begin);
     if (checksums) check_values(e, bytes, checksum_at(*checksums, file.tensors_.size()), what);
-    file.tensors_.emplace_back(e.name, tensor_over(bytes, e.dtype, e.shape, owner));
+    file.tensors_.emplace_back(e.name, tensor_of(e, bytes, owner, what));
   }
   if (place != data.size())
     damaged({"its tensors take ", place, " of ", data.size(), " bytes of data"});

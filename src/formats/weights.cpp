@@ -40,9 +40,10 @@ Weights parse(std::string_view bytes, std::shared_ptr<const void> owner, std::st
     const SafeTensors file = SafeTensors::parse(bytes, std::move(owner), what);
     return {"safetensors", file.tensors(), file.metadata()};
   }
+  if (bytes.starts_with("GGUF")) return parse_gguf(bytes, std::move(owner), what);
   if (is_old_torch_file(bytes)) return parse_torch(bytes, std::move(owner), what, options);
   fail(Error::Kind::data,
-       {what, " is no file of weights that nacre knows: safetensors, npy, npz or PyTorch"});
+       {what, " is no file of weights that nacre knows: safetensors, npy, npz, PyTorch or GGUF"});
 }
 
 /// Takes "module." away if it stands before all names.

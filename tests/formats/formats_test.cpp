@@ -69,14 +69,31 @@ TEST_F(FormatsTest, SafeTensorsThatAreNotAligned) {
   EXPECT_EQ(element(file.at("m"), 2), 1);
 }
 
+TEST_F(FormatsTest, SafeTensorsOfNarrowTypesAreWidened) {
+  const SafeTensors file = SafeTensors::open(golden("narrow.safetensors"));
+  expect_golden(file.at("i16"), DType::i32, {2, 3});
+  expect_golden(file.at("u16"), DType::i32, {3}, 3, 0);
+  expect_golden(file.at("u32"), DType::i64, {3}, 3, 0);
+  expect_golden(file.at("u64"), DType::i64, {3}, 3, 0);
+  expect_golden(file.at("f8_e4m3"), DType::f16, {5});
+  // All 256 values of both 8-bit types, with what torch makes of them.
+  for (const std::string type : {"e4m3", "e5m2"}) {
+    const RawTensor &all = file.at("all_" + type), &want = file.at("f32_" + type);
+    for (int64_t i = 0; i < 256; ++i) {
+      const double a = element(all, i), b = element(want, i);
+      EXPECT_TRUE(a == b || (std::isnan(a) && std::isnan(b))) << type << " " << i << " " << a;
+    }
+  }
+}
+
 TEST_F(FormatsTest, SafeTensorsNamesAllUnsupportedTypes) {
-  std::string header = R"({"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]},)"
-                       R"("b":{"dtype":"U64","shape":[0],"data_offsets":[1,1]}})";
+  std::string header = R"({"a":{"dtype":"F8_E8M0","shape":[1],"data_offsets":[0,1]},)"
+                       R"("b":{"dtype":"C64","shape":[0],"data_offsets":[1,1]}})";
   uint64_t n = header.size();
   const std::string bytes = std::string(reinterpret_cast<const char*>(&n), 8) + header + "x";
   const auto text =
       error_of(Error::Kind::unsupported, [&] { SafeTensors::parse(bytes, nullptr, "f"); });
-  EXPECT_EQ(text, "f holds 2 tensors of types that are not supported: a (F8_E4M3), b (U64)");
+  EXPECT_EQ(text, "f holds 2 tensors of types that are not supported: a (F8_E8M0), b (C64)");
 }
 
 TEST_F(FormatsTest, AFlippedBitOfASafeTensorsFileIsFound) {

@@ -170,3 +170,66 @@ for name, data in {
     "bad_nothing": b"",
 }.items():
     put("torch/" + name, data)
+
+# ---- GGUF
+def gtext(s):
+    return struct.pack("<Q", len(s)) + s.encode()
+
+
+def info(name="w", sizes=(4,), kind=0, offset=0, rank=None):
+    return gtext(name) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes) if rank is None else rank, *sizes, kind, offset)
+
+
+def gguf(infos=(), data=b"", values=(), version=3, counts=None, align=32):
+    tensors, kv = counts or (len(infos), len(values))
+    head = b"GGUF" + struct.pack("<IQQ", version, tensors, kv) + b"".join(values) + b"".join(infos)
+    return head + bytes(-len(head) % align) + data
+
+
+def value(key, kind, body):
+    return gtext(key) + struct.pack("<I", kind) + body
+
+
+four = struct.pack("<4f", 1, 2, 3, 4)
+alignment = value("general.alignment", 4, struct.pack("<I", 64))
+for name, data in {
+    "good": gguf([info()], four),
+    "good_two": gguf([info(), info("q", (32, 2), 2, 32)], four + bytes(16 + 36)),
+    "good_values": gguf([info()], four, [value("a", 8, gtext("b")), value("l", 9, struct.pack("<IQ3i", 5, 3, 1, 2, 3)),
+                                         value("s", 9, struct.pack("<IQ", 8, 1) + gtext("x")), alignment], align=64),
+    "good_nothing": gguf(),
+    "good_version2": gguf([info()], four, version=2),
+    "bad_version": gguf([info()], four, version=1),
+    "bad_big_endian": gguf([info()], four, version=3 << 24),
+    "bad_counts": gguf(counts=(2**60, 0)),
+    "bad_values": gguf(counts=(0, 2**60)),
+    "bad_count_more": gguf([info()], four, counts=(2, 0)),
+    "bad_rank": gguf([info(rank=2**31)], four),
+    "bad_overflow": gguf([info(sizes=(2**32, 2**32))], four),
+    "bad_overflow_max": gguf([info(sizes=(2**63 - 1, 2**63 - 1))], four),
+    "bad_negative": gguf([info(sizes=(2**64 - 1,))], four),
+    "bad_huge": gguf([info(sizes=(2**40,))], four),
+    "bad_offset": gguf([info(offset=32)], four),
+    "bad_offset_huge": gguf([info(offset=2**64 - 32)], four),
+    "bad_offset_odd": gguf([info(offset=4, sizes=(1,))], four),
+    "bad_overlap": gguf([info(sizes=(16,)), info("b", (8,), 0, 32)], bytes(64)),
+    "bad_same": gguf([info(), info("b")], four),
+    "bad_twice": gguf([info(), info(offset=32)], four + bytes(32)),
+    "bad_block": gguf([info(sizes=(16, 2), kind=2)], bytes(64)),
+    "bad_scalar_block": gguf([info(sizes=(), kind=2)], bytes(64)),
+    "bad_type": gguf([info(kind=99)], four),
+    "bad_k_quant": gguf([info(sizes=(256,), kind=12)], bytes(144)),
+    "bad_alignment": gguf([info()], four, [value("general.alignment", 4, struct.pack("<I", 0))]),
+    "bad_alignment_odd": gguf([info()], four, [value("general.alignment", 4, struct.pack("<I", 48))]),
+    "bad_alignment_huge": gguf([info()], four, [value("general.alignment", 4, struct.pack("<I", 2**31))]),
+    "bad_value_type": gguf([], b"", [value("a", 13, b"")]),
+    "bad_list_huge": gguf([], b"", [value("a", 9, struct.pack("<IQ", 0, 2**63))]),
+    "bad_list_wrap": gguf([], b"", [value("a", 9, struct.pack("<IQ", 10, 2**61))]),
+    "bad_list_nested": gguf([], b"", [value("a", 9, struct.pack("<IQ", 9, 1))]),
+    "bad_text": gguf([], b"", [value("a", 8, struct.pack("<Q", 2**63) + b"x")]),
+    "bad_key_twice": gguf([], b"", [value("a", 0, b"1"), value("a", 0, b"2")]),
+    "bad_cut": gguf([info()], four)[:-1],
+    "bad_magic": b"GGML" + gguf([info()], four)[4:],
+    "bad_nothing": b"",
+}.items():
+    put("gguf/" + name, data)

@@ -9,6 +9,7 @@
 #include "nacre/random.h"
 
 #include "events_fuzz.cpp"
+#include "gguf_fuzz.cpp"
 #include "graph_fuzz.cpp"
 #include "gzip_fuzz.cpp"
 #include "json_fuzz.cpp"
@@ -142,7 +143,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Target{"events", fuzz_events, ".tfevents"}, Target{"gzip", fuzz_gzip, ""},
                     Target{"tar", fuzz_tar, ""}, Target{"transform", fuzz_transform, ""},
                     Target{"schema", fuzz_schema, ""}, Target{"graph", fuzz_graph, ""},
-                    Target{"model", fuzz_model, ""}, Target{"torch", fuzz_torch, ".pth"}),
+                    Target{"model", fuzz_model, ""}, Target{"torch", fuzz_torch, ".pth"},
+                    Target{"gguf", fuzz_gguf, ".gguf"}),
     [](const auto& target) { return target.param.name; });
 
 }  // namespace

@@ -64,6 +64,24 @@ save_file(
     metadata={"format": "pt", "note": 'a "quoted" é'},
 )
 
+every = torch.arange(256, dtype=torch.uint8)
+e4m3, e5m2 = every.view(torch.float8_e4m3fn), every.view(torch.float8_e5m2)
+rising = torch.arange(3) * 3
+save_file(
+    {
+        "i16": torch.from_numpy(values((2, 3), "<i2")),
+        "u16": rising.to(torch.uint16),
+        "u32": rising.to(torch.uint32),
+        "u64": rising.to(torch.uint64),
+        "f8_e4m3": torch.from_numpy(values((5,), "<f4")).to(torch.float8_e4m3fn),
+        "all_e4m3": e4m3.clone(),
+        "all_e5m2": e5m2.clone(),
+        "f32_e4m3": e4m3.float(),
+        "f32_e5m2": e5m2.float(),
+    },
+    "narrow.safetensors",
+)
+
 
 def chunk(kind, data):
     body = kind + data
