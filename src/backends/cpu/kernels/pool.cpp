@@ -1,19 +1,17 @@
 // max_pool, avg_pool, avg_pool_grad: rows of outputs gather one tap of the window at a time.
 #include <algorithm>
-#include <array>
 #include <limits>
 
 #include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
+#include "backends/cpu/simd/max_pool.h"
 #include "backends/cpu/types.h"
 #include "base/parallel.h"
 
 namespace nacre::cpu {
 namespace {
 
-struct Window {
-  std::array<int64_t, 3> in{1, 1, 1}, out{1, 1, 1}, kernel{1, 1, 1};
-  std::array<int64_t, 3> stride{1, 1, 1}, dilation{1, 1, 1}, pad{0, 0, 0};
+struct Window : PoolWindow {
   int64_t planes = 0;
   bool whole = false;  // every window counts all of its taps
 
@@ -34,8 +32,6 @@ struct Window {
     }
     whole = whole || !clipped;
   }
-  int64_t in_plane() const { return in[0] * in[1] * in[2]; }
-  int64_t out_plane() const { return out[0] * out[1] * out[2]; }
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t rows() const { return out[0] * out[1]; }
 
@@ -116,6 +112,23 @@ class MaxPool final : public Kernel {
   Window w_;
 };
 
+class MaxPoolSimd final : public Kernel {
+ public:
+  explicit MaxPoolSimd(const Window& w) : w_(w) {}
+  std::string description() const override { return "simd"; }
+  void run(const void* const* in, void* const* out, void*) const override {
+    parallel_for(w_.planes, 4 * w_.grain(), [&](int64_t b, int64_t e) {
+      for (int64_t p = b; p < e; ++p)
+        max_pool_plane(w_, static_cast<const float*>(in[0]) + p * w_.in_plane(),
+                       static_cast<float*>(out[0]) + p * w_.out_plane(),
+                       static_cast<int64_t*>(out[1]) + p * w_.out_plane());
+    });
+  }
+
+ private:
+  Window w_;
+};
+
 template <typename T>
 class AvgPool final : public Kernel {
  public:
@@ -180,6 +193,7 @@ std::unique_ptr<Kernel> make_max_pool(Operands in, Operands out, const PoolAttrs
     return in_f32(in, out, [&](Operands i, Operands o) { return make_max_pool(i, o, a); });
   if (!fits(in[0].shape)) return nullptr;
   const Window w(in[0].shape, out[0].shape, a);
+  if (in[0].dtype == DType::f32 && has_max_pool_plane(w)) return std::make_unique<MaxPoolSimd>(w);
   return for_float(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {
     return std::make_unique<MaxPool<decltype(zero)>>(w);
   });
