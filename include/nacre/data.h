@@ -7,8 +7,8 @@
 //   for (loader.start(epoch); auto batch = loader.next();) train(*batch);
 //
 // Recognised: a folder per class (in train/, val/, test/ or not), IDX (MNIST and its kin), CIFAR-10
-// and CIFAR-100 binaries, tar files of class folders or of class tars (ImageNet), tables (CSV, TSV,
-// also .gz), and text lines "label TAB text".
+// and CIFAR-100 binaries, archives (.tar, .tar.gz, .zip) of class folders, tars of class tars
+// (ImageNet), tables (CSV, TSV, also .gz), and text lines "label TAB text".
 #pragma once
 
 #include <cstdint>
@@ -132,7 +132,7 @@ struct OpenOptions {
 
 /// The parts that were found; val and test may be null.
 struct DataSplits {
-  std::string kind;  ///< "folder", "idx", "cifar10", "cifar100", "tar", "table", "text"
+  std::string kind;  ///< "folder", "idx", "cifar10", "cifar100", "tar", "zip", "table", "text"
   DatasetPtr train, val, test;
   /// Files and folders that were left aside.
   std::vector<std::string> ignored;

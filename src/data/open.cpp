@@ -20,20 +20,33 @@ std::string lower(std::string s) {
   return s;
 }
 
-std::string stem(const std::string& path) {
-  std::string p = path;
-  while (p.size() > 1 && p.back() == '/') p.pop_back();
-  return p.substr(p.rfind('/') == p.npos ? 0 : p.rfind('/') + 1);
-}
+}  // namespace
 
-enum Part { train, val, test, none };
-
-/// Which part a folder is, by its whole name.
 Part part_of_folder(const std::string& name) {
   const std::string n = lower(name);
   if (n == "train" || n == "training") return train;
   if (n == "val" || n == "valid" || n == "validation" || n == "dev") return val;
   return n == "test" || n == "testing" ? test : none;
+}
+
+DatasetPtr& slot(DataSplits& s, Part part) {
+  return part == val ? s.val : part == test ? s.test : s.train;
+}
+
+int64_t class_index(const std::vector<std::string>& classes, const std::string& name,
+                    const std::string& where) {
+  const auto found = std::find(classes.begin(), classes.end(), name);
+  if (found == classes.end())
+    fail(Error::Kind::data, {where, ": the class '", name, "' is not in the training part"});
+  return found - classes.begin();
+}
+
+namespace {
+
+std::string stem(const std::string& path) {
+  std::string p = path;
+  while (p.size() > 1 && p.back() == '/') p.pop_back();
+  return p.substr(p.rfind('/') == p.npos ? 0 : p.rfind('/') + 1);
 }
 
 /// Which part a file is, by a word in its name.
@@ -50,10 +63,6 @@ Part part_of_file(const std::string& name) {
     word.clear();
   }
   return none;
-}
-
-DatasetPtr& slot(DataSplits& s, Part part) {
-  return part == val ? s.val : part == test ? s.test : s.train;
 }
 
 bool has_ending(const std::string& name, std::initializer_list<std::string_view> endings) {
@@ -174,7 +183,7 @@ void collect(const std::string& folder, int64_t label, size_t depth, std::vector
     if (e.is_folder && depth < kMaxDepth)
       collect(path, label, depth + 1, out, ignored);
     else if (!e.is_folder && is_picture_name(e.name))
-      out.push_back({path, label, 0, e.bytes});
+      out.push_back({path, label});
     else
       ignored.push_back(path);
   }
@@ -185,14 +194,6 @@ std::vector<std::string> subfolders(const std::vector<FolderEntry>& entries) {
   for (const auto& e : entries)
     if (e.is_folder && !e.name.starts_with(".")) names.push_back(e.name);
   return names;
-}
-
-int64_t class_index(const std::vector<std::string>& classes, const std::string& name,
-                    const std::string& where) {
-  const auto found = std::find(classes.begin(), classes.end(), name);
-  if (found == classes.end())
-    fail(Error::Kind::data, {where, ": the class '", name, "' is not in the training part"});
-  return found - classes.begin();
 }
 
 /// A list "picture class" (name or number of the class a line) beside a folder without classes.
@@ -210,11 +211,10 @@ DatasetPtr listed_pictures(const std::string& folder, const std::string& list,
                         static_cast<size_t>(std::stoi(label)) < classes.size();
     const bool named = std::find(classes.begin(), classes.end(), label) != classes.end();
     entries.push_back({join_inside(folder, line.substr(0, line.find_last_not_of(" \t", at) + 1)),
-                       number && !named ? std::stoi(label) : class_index(classes, label, list), 0,
-                       0});
+                       number && !named ? std::stoi(label) : class_index(classes, label, list)});
   }
   auto remark = imagenet_remark(classes, static_cast<int64_t>(entries.size()));
-  return picture_dataset(std::move(entries), classes, "", limits, remark);
+  return picture_dataset(std::move(entries), classes, limits, remark);
 }
 
 DatasetPtr class_folders(const std::string& folder, std::vector<std::string> classes,
@@ -230,7 +230,7 @@ DatasetPtr class_folders(const std::string& folder, std::vector<std::string> cla
   for (const auto& e : entries)
     if (!e.is_folder && !e.name.starts_with(".")) ignored.push_back(folder + "/" + e.name);
   auto remark = imagenet_remark(classes, static_cast<int64_t>(pictures.size()));
-  return picture_dataset(std::move(pictures), std::move(classes), "", limits, remark);
+  return picture_dataset(std::move(pictures), std::move(classes), limits, remark);
 }
 
 bool try_folders(const std::string& folder, const std::vector<FolderEntry>& entries,
@@ -317,6 +317,36 @@ bool try_tables(const std::string& folder, const std::vector<FolderEntry>& entri
   return true;
 }
 
+bool is_archive_name(const std::string& name) { return has_ending(name, {".tar", ".tgz", ".zip"}); }
+
+/// An archive with parts inside, or one for each part.
+bool try_archives(const std::string& folder, const std::vector<FolderEntry>& entries,
+                  const OpenOptions& options, DataSplits& out) {
+  std::vector<std::string> archives;
+  for (const auto& e : entries)
+    if (!e.is_folder && is_archive_name(e.name)) archives.push_back(e.name);
+  if (archives.empty()) return false;
+  for (const std::string& name : archives) {
+    const std::string path = folder + "/" + name;
+    DataSplits one = open_archive(path, archives.size() == 1, options.limits);
+    DatasetPtr& place = slot(out, part_of_file(name));
+    if (archives.size() == 1) {
+      out = std::move(one);
+    } else if (place) {
+      out.ignored.push_back(path);
+    } else {
+      out.kind = one.kind;
+      place = one.train;
+      out.ignored.insert(out.ignored.end(), one.ignored.begin(), one.ignored.end());
+    }
+  }
+  for (const DatasetPtr& part : {out.val, out.test})
+    if (part && out.train && part->classes() != out.train->classes())
+      fail(Error::Kind::data, {folder, ": the parts have different classes (",
+                               out.train->classes().size(), " and ", part->classes().size(), ")"});
+  return true;
+}
+
 DataSplits open_file(const std::string& path, const OpenOptions& options) {
   DataSplits out;
   const std::string name = stem(path);
@@ -325,15 +355,15 @@ DataSplits open_file(const std::string& path, const OpenOptions& options) {
   if (is_idx_images(name)) {
     out.kind = "idx";
     out.train = open_idx(folder, name);
-  } else if (has_ending(name, {".tar"})) {
-    out.kind = "tar";
-    out.train = tar_dataset(path, options.limits);
+  } else if (is_archive_name(name)) {
+    out = open_archive(path, true, options.limits);
   } else if (is_table_name(name)) {
     open_table(path, train, options, out);
   } else {
-    fail(Error::Kind::data, {path,
-                             ": is not a data set; tables (.csv, .tsv), labelled text (.tsv, "
-                             ".txt), IDX pictures, .tar and folders are read"});
+    fail(Error::Kind::data,
+         {path,
+          ": is not a data set; tables (.csv, .tsv), labelled text (.tsv, "
+          ".txt), IDX pictures, archives (.tar, .tar.gz, .zip) and folders are read"});
   }
   return out;
 }
@@ -347,38 +377,21 @@ DataSplits open_dataset(const std::string& path, const OpenOptions& options) {
   DataSplits out;
   if (data::try_idx(path, entries, out) || data::try_cifar(path, entries, out) ||
       data::try_folders(path, entries, options, out) ||
-      data::try_tables(path, entries, options, out)) {
+      data::try_tables(path, entries, options, out) ||
+      data::try_archives(path, entries, options, out)) {
     if (!out.train) fail(Error::Kind::data, {path, ": has a test part, but no training part"});
     return out;
   }
-  std::map<data::Part, std::string> tars;
-  for (const auto& e : entries)
-    if (!e.is_folder && e.name.ends_with(".tar") &&
-        !tars.emplace(data::part_of_file(e.name), path + "/" + e.name).second)
-      out.ignored.push_back(path + "/" + e.name);
-  if (!tars.count(data::train) && !tars.count(data::none)) {
-    const auto pictures = std::count_if(entries.begin(), entries.end(), [](const auto& e) {
-      return !e.is_folder && data::is_picture_name(e.name);
-    });
-    fail(Error::Kind::data,
-         {path, ": holds nothing that is read (",
-          entries.empty() ? "it is empty"
-          : pictures      ? cat({pictures, " pictures, but no folder per class"})
-                          : cat({entries.size(), " entries"}),
-          "); read are a folder per class, train/ and test/ of those, IDX, CIFAR, CSV, TSV and tar "
-          "files"});
-  }
-  out.kind = "tar";
-  for (const auto& [part, tar] : tars)
-    if (DatasetPtr& place = data::slot(out, part); !place)
-      place = data::tar_dataset(tar, options.limits);
-    else
-      out.ignored.push_back(tar);
-  for (const DatasetPtr& part : {out.val, out.test})
-    if (part && part->classes() != out.train->classes())
-      fail(Error::Kind::data, {path, ": the parts have different classes (",
-                               out.train->classes().size(), " and ", part->classes().size(), ")"});
-  return out;
+  const auto pictures = std::count_if(entries.begin(), entries.end(), [](const auto& e) {
+    return !e.is_folder && data::is_picture_name(e.name);
+  });
+  fail(Error::Kind::data,
+       {path, ": holds nothing that is read (",
+        entries.empty() ? "it is empty"
+        : pictures      ? cat({pictures, " pictures, but no folder per class"})
+                        : cat({entries.size(), " entries"}),
+        "); read are a folder per class, train/ and test/ of those, IDX, CIFAR, CSV, TSV and "
+        "archives (.tar, .tar.gz, .zip)"});
 }
 
 }  // namespace nacre

@@ -1,9 +1,10 @@
-// Pictures in a folder per class, in files or inside a tar.
+// Pictures in a folder per class, in files or inside an archive.
 #include <algorithm>
 #include <cctype>
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/zip.h"
 #include "data/bytes.h"
 #include "data/readers.h"
 #include "nacre/error.h"
@@ -14,10 +15,14 @@ namespace {
 class Pictures final : public Dataset {
  public:
   Pictures(std::vector<PictureEntry> entries, std::vector<std::string> classes,
-           const std::string& tar, const DecodeLimits& limits, std::string remark)
-      : entries_(std::move(entries)), limits_(limits), remark_(std::move(remark)) {
+           const DecodeLimits& limits, std::string remark, const std::string& archive,
+           std::shared_ptr<const void> owner)
+      : entries_(std::move(entries)),
+        limits_(limits),
+        remark_(std::move(remark)),
+        archive_(archive),
+        owner_(std::move(owner)) {
     classes_ = std::move(classes);
-    if (!tar.empty()) tar_ = MappedFile::open(tar);
   }
   int64_t size() const override { return static_cast<int64_t>(entries_.size()); }
   Sample get(int64_t i) const override {
@@ -30,7 +35,7 @@ class Pictures final : public Dataset {
   }
   int64_t label(int64_t i) const override { return at(i).label; }
   std::string name(int64_t i) const override {
-    return tar_ ? tar_->path() + ":" + at(i).path : at(i).path;
+    return archive_.empty() ? at(i).path : archive_ + ":" + at(i).path;
   }
   uint64_t content_hash(int64_t i) const override {
     uint64_t hash = 0;
@@ -46,24 +51,31 @@ class Pictures final : public Dataset {
   }
   template <typename Use>
   void with_bytes(int64_t i, Use use) const {
-    const PictureEntry& entry = at(i);
-    if (tar_)
-      use(tar_->bytes().substr(entry.offset, entry.size));
-    else
-      use(read_file(entry.path, static_cast<uint64_t>(limits_.max_bytes)));
+    const PictureEntry& e = at(i);
+    const auto cap = static_cast<uint64_t>(limits_.max_bytes);
+    if (e.packing == Packing::file) return use(read_file(e.path, cap));
+    const bool packed = e.packing == Packing::deflated;
+    if (const uint64_t size = packed ? e.size : e.bytes.size(); size > cap)
+      fail(Error::Kind::data, {name(i), " has ", size, " bytes, at most ", cap, " are read"});
+    const ZipEntry member{e.path, packed, e.crc, e.size, e.bytes};
+    if (packed) return use(unpack(member, archive_));
+    if (e.packing == Packing::checked) check_stored(member, archive_);
+    use(e.bytes);
   }
   std::vector<PictureEntry> entries_;
   DecodeLimits limits_;
   std::string remark_;
-  std::shared_ptr<const MappedFile> tar_;
+  std::string archive_;
+  std::shared_ptr<const void> owner_;
 };
 
 }  // namespace
 
 DatasetPtr picture_dataset(std::vector<PictureEntry> entries, std::vector<std::string> classes,
-                           const std::string& tar, const DecodeLimits& limits, std::string remark) {
-  return std::make_shared<Pictures>(std::move(entries), std::move(classes), tar, limits,
-                                    std::move(remark));
+                           const DecodeLimits& limits, std::string remark,
+                           const std::string& archive, std::shared_ptr<const void> owner) {
+  return std::make_shared<Pictures>(std::move(entries), std::move(classes), limits,
+                                    std::move(remark), archive, std::move(owner));
 }
 
 bool is_picture_name(std::string_view name) {

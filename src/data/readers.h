@@ -34,28 +34,47 @@ void read_csv(const std::string& text, char separator, const CsvOptions& options
 /// The separator that the first line uses most.
 char csv_separator(const std::string& text);
 
-/// A picture of a folder or tar: where its bytes are.
+/// How the bytes of a picture lie there: in a file of their own, as they are in a tar, as they are
+/// in a zip (with a checksum), or deflated in a zip.
+enum class Packing : uint8_t { file, plain, checked, deflated };
+
+/// A picture of a folder or archive.
 struct PictureEntry {
-  std::string path;  ///< of the file, or of the entry in the tar
+  std::string path;  ///< of the file, or of the member in the archive
   int64_t label = -1;
-  uint64_t offset = 0, size = 0;  ///< in the tar
+  Packing packing = Packing::file;
+  uint32_t crc = 0;             ///< in a zip
+  uint64_t size = 0;            ///< in a zip, when unpacked
+  std::string_view bytes = {};  ///< in the archive
 };
 
-/// Pictures in files, or, with a tar, in that.
+/// Pictures in files, or in an archive whose bytes `owner` keeps.
 DatasetPtr picture_dataset(std::vector<PictureEntry> entries, std::vector<std::string> classes,
-                           const std::string& tar, const DecodeLimits& limits, std::string remark);
+                           const DecodeLimits& limits, std::string remark,
+                           const std::string& archive = "",
+                           std::shared_ptr<const void> owner = nullptr);
 
 struct TarEntry {
   std::string path;
-  uint64_t offset = 0, size = 0;
+  std::string_view bytes;
 };
 
-/// Regular files of a tar (ustar, GNU long names, pax paths), in it from `offset` on for `size`
-/// bytes. Throws Error (data) for damage.
-std::vector<TarEntry> list_tar(const std::string& path, uint64_t offset, uint64_t size);
+/// Regular files of a tar (ustar, GNU long names, pax paths). Throws Error (data) for damage.
+std::vector<TarEntry> list_tar(std::string_view tar, const std::string& name);
 
-/// A folder per class inside `tar`, or a tar per class.
-DatasetPtr tar_dataset(const std::string& tar, const DecodeLimits& limits);
+/// A folder per class, with `parts` in train/, val/ and test/ or not, inside a .tar, .tar.gz or
+/// .zip; or a tar per class in a tar. Nothing is unpacked to the disk.
+DataSplits open_archive(const std::string& path, bool parts, const DecodeLimits& limits);
+
+enum Part { train, val, test, none };
+
+/// Which part a folder is, by its whole name.
+Part part_of_folder(const std::string& name);
+DatasetPtr& slot(DataSplits& splits, Part part);
+
+/// The place of a class. Throws Error (data) if it is none of the training part's.
+int64_t class_index(const std::vector<std::string>& classes, const std::string& name,
+                    const std::string& where);
 
 bool is_picture_name(std::string_view name);
 

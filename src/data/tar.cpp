@@ -1,8 +1,6 @@
 // Tar archives: blocks of 512 bytes, a header before each file (POSIX ustar; GNU long names; pax).
 #include <algorithm>
-#include <map>
 
-#include "base/file.h"
 #include "data/readers.h"
 #include "nacre/error.h"
 
@@ -53,23 +51,25 @@ std::string pax_path(std::string_view records) {
   return {};
 }
 
-std::vector<TarEntry> list(std::string_view all, uint64_t offset, uint64_t size,
-                           const std::string& name) {
+}  // namespace
+
+std::vector<TarEntry> list_tar(std::string_view tar, const std::string& name) {
   std::vector<TarEntry> entries;
   std::string long_name;
-  const std::string_view tar = all.substr(offset, size);
+  if (tar.size() < kBlock)
+    fail(Error::Kind::data, {name, ": is not a tar file: it has ", tar.size(), " bytes"});
   for (uint64_t pos = 0; pos + kBlock <= tar.size();) {
     const auto header = tar.substr(pos, kBlock);
     if (header.find_first_not_of('\0') == header.npos) return entries;
     uint64_t length = 0;
     if (!checksum_fits(header) || !number_field(header.substr(124, 12), length))
-      fail(Error::Kind::data, {name, ": is not a tar file, or damaged, at byte ",
-                               static_cast<unsigned long>(offset + pos)});
+      fail(Error::Kind::data,
+           {name, ": is not a tar file, or damaged, at byte ", static_cast<unsigned long>(pos)});
     pos += kBlock;
     if (length > tar.size() - pos)
       fail(Error::Kind::data,
            {name, ": is truncated: an entry of ", static_cast<unsigned long>(length), " bytes at ",
-            static_cast<unsigned long>(offset + pos), ", there are ",
+            static_cast<unsigned long>(pos), ", there are ",
             static_cast<unsigned long>(tar.size() - pos)});
     const char kind = header[156];
     if (kind == 'L' && length <= kMaxName) {
@@ -84,57 +84,13 @@ std::vector<TarEntry> list(std::string_view all, uint64_t offset, uint64_t size,
                                                                : std::string_view();
           path = cat({prefix, prefix.empty() ? "" : "/", text_field(header.substr(0, 100))});
         }
-        if (path.starts_with("./")) path.erase(0, 2);
-        entries.push_back({path, offset + pos, length});
+        entries.push_back({path, tar.substr(pos, length)});
       }
       long_name.clear();
     }
     pos += std::min<uint64_t>((length + kBlock - 1) / kBlock * kBlock, tar.size() - pos);
   }
   return entries;
-}
-
-}  // namespace
-
-std::vector<TarEntry> list_tar(const std::string& path, uint64_t offset, uint64_t size) {
-  const auto map = MappedFile::open(path);
-  if (offset > map->size() || size > map->size() - offset)
-    fail(Error::Kind::data, {path, ": has no part of ", static_cast<unsigned long>(size),
-                             " bytes at ", static_cast<unsigned long>(offset)});
-  return list(map->bytes(), offset, size, path);
-}
-
-DatasetPtr tar_dataset(const std::string& tar, const DecodeLimits& limits) {
-  const auto map = MappedFile::open(tar);
-  std::map<std::string, std::vector<PictureEntry>> by_class;
-  for (const TarEntry& entry : list(map->bytes(), 0, map->size(), tar)) {
-    if (entry.path.ends_with(".tar")) {  // a tar per class
-      const size_t slash = entry.path.rfind('/');
-      const size_t from = slash == entry.path.npos ? 0 : slash + 1;
-      const std::string label = entry.path.substr(from, entry.path.size() - 4 - from);
-      for (const TarEntry& inner : list(map->bytes(), entry.offset, entry.size, tar))
-        if (is_picture_name(inner.path))
-          by_class[label].push_back({entry.path + ":" + inner.path, 0, inner.offset, inner.size});
-    } else if (is_picture_name(entry.path)) {
-      const size_t slash = entry.path.rfind('/');
-      if (slash == entry.path.npos)
-        fail(Error::Kind::data, {tar, ": the picture ", entry.path, " is in no class folder"});
-      const size_t before = entry.path.rfind('/', slash - 1);
-      const size_t from = before == entry.path.npos || slash == 0 ? 0 : before + 1;
-      by_class[entry.path.substr(from, slash - from)].push_back(
-          {entry.path, 0, entry.offset, entry.size});
-    }
-  }
-  if (by_class.empty()) fail(Error::Kind::data, {tar, ": holds no pictures"});
-  std::vector<std::string> classes;
-  std::vector<PictureEntry> entries;
-  for (auto& [label, pictures] : by_class) {
-    for (PictureEntry& p : pictures) p.label = static_cast<int64_t>(classes.size());
-    std::move(pictures.begin(), pictures.end(), std::back_inserter(entries));
-    classes.push_back(label);
-  }
-  std::string remark = imagenet_remark(classes, static_cast<int64_t>(entries.size()));
-  return picture_dataset(std::move(entries), std::move(classes), tar, limits, std::move(remark));
 }
 
 }  // namespace nacre::data

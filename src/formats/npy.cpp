@@ -10,8 +10,8 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "base/zip.h"
 #include "formats/raw.h"
-#include "formats/zip.h"
 #include "nacre/error.h"
 
 namespace nacre {

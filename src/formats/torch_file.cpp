@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/text.h"
-#include "formats/zip.h"
+#include "base/zip.h"
 #include "nacre/error.h"
 
 namespace nacre {

@@ -5,9 +5,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "base/zip.h"
 #include "formats/raw.h"
 #include "formats/torch_file.h"
-#include "formats/zip.h"
 #include "nacre/error.h"
 
 namespace nacre {

@@ -1,4 +1,4 @@
-// Readers of data sets: IDX, CIFAR, folders, tar, tables, text; what a folder is taken for.
+// Readers of data sets: IDX, CIFAR, folders, tables, text; what a folder is taken for.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -199,65 +199,6 @@ TEST(ImageNet, TenPictureFixtureAsFolderListAndTar) {
   EXPECT_TRUE(data::imagenet_remark(thousand, 1281167).empty());
   EXPECT_TRUE(data::imagenet_remark(thousand, 50000).empty());
   EXPECT_TRUE(contains(data::imagenet_remark(thousand, 10), "1281167"));
-}
-
-/// A tar entry with a ustar header.
-std::string tar_entry(const std::string& name, const std::string& body) {
-  std::string h(512, '\0');
-  h.replace(0, name.size(), name);
-  char digits[16];
-  std::snprintf(digits, sizeof(digits), "%011zo", body.size());
-  h.replace(124, 11, digits);
-  h[156] = '0';
-  h.replace(257, 5, "ustar");
-  unsigned sum = 8 * ' ';
-  for (const char c : h) sum += static_cast<uint8_t>(c);
-  std::snprintf(digits, sizeof(digits), "%06o", sum);
-  h.replace(148, 8, std::string(digits, 6) + std::string("\0 ", 2));
-  return h + body + std::string((512 - body.size() % 512) % 512, '\0');
-}
-
-std::string png_of(float value) {
-  const auto png = encode_png(Image(4, 3, 3, value));
-  return {png.begin(), png.end()};
-}
-
-TEST(Tar, ClassFoldersAndClassTars) {
-  Folder f;
-  const std::string end(1024, '\0');
-  const std::string flat = tar_entry("set/cat/1.png", png_of(0.2f)) +
-                           tar_entry("set/dog/1.png", png_of(0.4f)) +
-                           tar_entry("set/readme", "hello") + end;
-  const auto folders = open_dataset(f.write("flat.tar", flat));
-  EXPECT_EQ(folders.kind, "tar");
-  ASSERT_EQ(folders.train->size(), 2);
-  EXPECT_EQ(folders.train->classes(), (std::vector<std::string>{"cat", "dog"}));
-  EXPECT_NEAR(folders.train->get(1).image.pixels[0], 0.4f, 0.003);
-
-  std::string inner1, inner2;
-  for (int i = 0; i < 5; ++i) {
-    inner1 += tar_entry("a_" + std::to_string(i) + ".JPEG", png_of(0.1f));
-    inner2 += tar_entry("b_" + std::to_string(i) + ".JPEG", png_of(0.9f));
-  }
-  const std::string nested =
-      tar_entry("n01440764.tar", inner1 + end) + tar_entry("n01443537.tar", inner2 + end) + end;
-  f.write("imagenet/ILSVRC2012_img_train.tar", nested);
-  const auto d = open_dataset(f.path() + "/imagenet");
-  ASSERT_EQ(d.train->size(), 10);
-  EXPECT_EQ(d.train->classes()[1], "n01443537");
-  EXPECT_EQ(d.train->label(7), 1);
-  EXPECT_NEAR(d.train->get(7).image.pixels[0], 0.9f, 0.003);
-
-  for (size_t n = 1; n + 1024 < nested.size(); n += 97) {  // damage: an Error or a shorter list
-    try {
-      data::tar_dataset(f.write("cut.tar", nested.substr(0, n)), {});
-    } catch (const Error&) {
-    }
-  }
-  std::string wrong = flat;
-  wrong[130] ^= 1;
-  EXPECT_TRUE(
-      contains(error_of([&] { data::tar_dataset(f.write("x.tar", wrong), {}); }), "damaged"));
 }
 
 TEST(Csv, QuotesEndingsMarksAndMissingCells) {

@@ -7,7 +7,7 @@
 
 #include "arrays.h"
 #include "base/gzip.h"
-#include "formats/zip.h"
+#include "base/zip.h"
 #include "temp_folder.h"
 
 namespace nacre {

@@ -1,4 +1,4 @@
-#include "formats/zip.h"
+#include "base/zip.h"
 
 #include <algorithm>
 #include <cstring>
