@@ -67,33 +67,37 @@ class FixedArray {
   T inline_[N];
 };
 
-class Node {
+/// The fields that walks over graphs read come first, within two cache lines.
+class alignas(64) Node {
+  std::atomic<uint32_t> refs_{0};
+
  public:
-  const OpDef* op = nullptr;
-  Attrs attrs;
-  FixedArray<Tensor, 3> inputs;
-  FixedArray<Output, 1> outputs;
-  uint64_t hash = 0;  ///< of op, attributes, types and shapes; not of inputs
-  std::source_location site;
-  const std::string* layer = nullptr;  ///< path of the module that made it; never goes; may be null
-  uint32_t origin = 0;  ///< in a graph being compiled: 1 + position of the node of the evaluation
-                        ///< for which it stands; 0: none
-
-  bool evaluated = false;
-  bool tracked =
-      false;  ///< depends on a leaf made by as_leaf, so its graph outlives its evaluation
-  bool consumed = false;  ///< grad() went through it: the graph may go once evaluated
-  bool leaf_of_grad = false;
-  bool weak = false;               ///< a C++ number whose type gives way
-  uint64_t trace = 0;              ///< the Tracing during which it was made; 0: none
-  uint64_t serial = 0;             ///< the order in which nodes were made, by any thread
-  int placeholder = -1;            ///< position among the inputs of a Graph
-  double number = 0;               ///< value of a weak scalar
   std::atomic<uint32_t> holds{0};  ///< references that do not count as uses (see Parameter)
-
   // Scratch of traversals, guarded by graph_mutex().
   uint64_t mark = 0;
   uint32_t position = 0, uses = 0;
+
+  const OpDef* op = nullptr;
+  uint64_t hash = 0;  ///< of op, attributes, types and shapes; not of inputs
+  Attrs attrs;
+  uint64_t order = 0;  ///< above that of its inputs and of what its thread made before
+  bool evaluated = false;
+  /// Depends on a leaf made by as_leaf, so its graph outlives its evaluation.
+  bool tracked = false;
+  bool consumed = false;  ///< grad() went through it: the graph may go once evaluated
+  bool leaf_of_grad = false;
+  bool weak = false;  ///< a C++ number whose type gives way
+  FixedArray<Tensor, 3> inputs;
+  FixedArray<Output, 1> outputs;
+
+  std::source_location site;
+  const std::string* layer = nullptr;  ///< path of the module that made it; never goes; may be null
+  uint32_t origin = 0;   ///< in a graph being compiled: 1 + position of the node of the evaluation
+                         ///< for which it stands; 0: none
+  uint32_t thread = 0;   ///< number of the thread that made it
+  int placeholder = -1;  ///< position among the inputs of a Graph
+  uint64_t trace = 0;    ///< the Tracing during which it was made; 0: none
+  double number = 0;     ///< value of a weak scalar
 
   void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void release() {
@@ -109,7 +113,6 @@ class Node {
 
  private:
   static void destroy(Node* n);
-  std::atomic<uint32_t> refs_{0};
 };
 
 /// Guards marks of nodes and the moment when values are stored in nodes.
@@ -117,8 +120,16 @@ std::recursive_mutex& graph_mutex();
 /// A fresh value for Node::mark. Call with the mutex held.
 uint64_t next_mark();
 
-/// Serial number of the node that was made last.
-uint64_t last_serial();
+/// Tells the nodes that this thread makes while it lives from all others.
+class MadeSince {
+ public:
+  MadeSince();
+  bool operator()(const Node& n) const { return n.thread == thread_ && n.order > start_; }
+
+ private:
+  uint32_t thread_;
+  uint64_t start_;
+};
 
 /// As make, taking the handles out of `in`.
 Tensor make_from(const OpDef& op, Attrs attrs, std::span<Tensor> in);
@@ -210,9 +221,9 @@ bool eager();
 /// Iterative, so that deep graphs do not exhaust the stack. Evaluated nodes are not entered.
 std::vector<Node*> topological(std::span<const Tensor> roots);
 std::vector<Node*> topological(const Graph& graph);
-/// The nodes in the order in which they were made, inputs first too. Compiled in this order, values
-/// are used as soon as in the program: the gradient of a weight is taken while the activation that
-/// it needs is still there, and what a checkpoint computes again comes late.
+/// The nodes in the order in which they were made (by one thread), inputs first too. Compiled in
+/// this order, values are used as soon as in the program: the gradient of a weight is taken while
+/// the activation that it needs is still there, and what a checkpoint computes again comes late.
 std::vector<Node*> as_recorded(std::vector<Node*> nodes);
 
 /// Where messages say things happened: " in conv1 (LeNet5) at train.cpp:41"; "" if nothing is

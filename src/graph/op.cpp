@@ -85,7 +85,8 @@ int64_t macs_of(const Node& n) {
   for (const Tensor& t : n.inputs)
     in.push_back(make_placeholder(static_cast<int>(in.size()), t.dtype(), t.shape()));
   int64_t macs = 0;
-  for (const Node* part : topological(n.op->decompose(n.attrs.get(), in))) macs += macs_of(*part);
+  const Tensors out = n.op->decompose(n.attrs.get(), in);
+  for (const Node* part : topological(out)) macs += macs_of(*part);
   return macs;
 }
 

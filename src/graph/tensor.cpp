@@ -18,7 +18,13 @@ namespace {
 
 thread_local bool no_grad = false;
 thread_local uint64_t current_trace = 0;
-std::atomic<uint64_t> serial{0};
+/// The order of the node that this thread made last.
+thread_local uint64_t clock_of_thread = 0;
+uint32_t thread_number() {
+  static std::atomic<uint32_t> threads{0};
+  thread_local const uint32_t mine = ++threads;
+  return mine;
+}
 thread_local const std::string* module_path = nullptr;
 thread_local const Node* made_for = nullptr;
 
@@ -48,7 +54,8 @@ Node* new_node() {
     n->layer = module_path;
   }
   n->trace = current_trace;
-  n->serial = serial.fetch_add(1, std::memory_order_relaxed) + 1;
+  n->thread = thread_number();
+  n->order = ++clock_of_thread;
   return n;
 }
 
@@ -235,8 +242,8 @@ std::vector<Node*> topological(std::span<const Tensor> roots) {
 }
 
 std::vector<Node*> as_recorded(std::vector<Node*> nodes) {
-  std::sort(nodes.begin(), nodes.end(),
-            [](const Node* a, const Node* b) { return a->serial < b->serial; });
+  std::stable_sort(nodes.begin(), nodes.end(),
+                   [](const Node* a, const Node* b) { return a->order < b->order; });
   return nodes;
 }
 
@@ -324,9 +331,10 @@ Tensor Tensor::as_leaf() const {
   return Tensor(n, 0);
 }
 
-uint64_t last_serial() { return serial.load(std::memory_order_relaxed); }
+MadeSince::MadeSince() : thread_(thread_number()), start_(clock_of_thread) {}
 
 Node* clone(const Node& n, std::span<const Tensor> inputs) {
+  for (const Tensor& t : inputs) clock_of_thread = std::max(clock_of_thread, t.node()->order);
   Node* c = new_node();
   c->op = n.op;
   c->attrs = n.attrs;
@@ -362,6 +370,7 @@ Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in,
     const Output& o = x->outputs[in[i].index()];
     types[i] = {o.dtype, &o.shape};
     tracked |= x->tracked;
+    clock_of_thread = std::max(clock_of_thread, x->order);
   }
   std::unique_ptr<Node> made(new_node());
   Node* n = made.get();

@@ -54,8 +54,8 @@ Tensors recorded_again(const Tensors& to, const Tensors& from, const Tensors& re
   return out;
 }
 
-/// What nodes made after `start` take from older ones, besides `inputs`.
-Tensors captured(const Tensors& roots, const Tensors& inputs, uint64_t start) {
+/// What nodes made inside take from others, besides `inputs`.
+Tensors captured(const Tensors& roots, const Tensors& inputs, const MadeSince& made_inside) {
   std::unordered_map<Node*, bool> seen;
   for (const Tensor& t : inputs) seen[t.node()] = true;
   Tensors list;
@@ -63,7 +63,7 @@ Tensors captured(const Tensors& roots, const Tensors& inputs, uint64_t start) {
   const auto enter = [&](const Tensor& t) {
     Node* n = t.node();
     if (!seen.emplace(n, true).second) return;
-    if (n->serial > start)
+    if (made_inside(*n))
       stack.push_back(n);
     else if (!n->weak)
       for (uint32_t k = 0; k < n->outputs.size(); ++k) list.emplace_back(n, k);
@@ -136,8 +136,8 @@ OP(checkpoint) = {
 Tensors checkpoint(const std::function<Tensors(const Tensors&)>& f, const Tensors& inputs) {
   Tensors in;
   for (const Tensor& t : inputs) in.push_back(identity(t));
-  const uint64_t start = last_serial();
-  const Tensors out = f(in), outside = captured(out, in, start);
+  const MadeSince made_inside;
+  const Tensors out = f(in), outside = captured(out, in, made_inside);
   Tensors all = out;
   all.insert(all.end(), in.begin(), in.end());
   all.insert(all.end(), outside.begin(), outside.end());
