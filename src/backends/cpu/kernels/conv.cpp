@@ -2,6 +2,7 @@
 // kernel or a product over columns, whichever a cost model expects to be fastest.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "backends/cpu/direct_conv.h"
 #include "backends/cpu/dnnl.h"
@@ -80,8 +81,9 @@ Costs costs(ConvPass pass, const ConvGeometry& g) {
     c.direct = flops / (120 * useful) + plain / 20;
   else
     c.direct = flops / ((rows > 4 ? 140 : 80) * useful * share_used(results, rows)) + plain / 40;
+  if (g.stride[1] != 1 || g.stride[2] != 1) c.direct = std::numeric_limits<double>::infinity();
 
-  const double full = std::min(1.0, real(g.group_out()) / 32);
+  const double full = std::min(1.0, real(g.group_out()) / 64);
   c.im2col = flops / (150 * full) + columns / (to_input ? 7.5 : 20);
   return c;
 }
