@@ -9,9 +9,10 @@ set_target_properties(gen_ops PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINA
 
 file(GLOB_RECURSE nacre_gen_inputs CONFIGURE_DEPENDS
      ${PROJECT_SOURCE_DIR}/src/ops/*.cpp ${PROJECT_SOURCE_DIR}/src/backends/cpu/kernels/*.cpp
-     ${PROJECT_SOURCE_DIR}/src/zoo/*.cpp)
+     ${PROJECT_SOURCE_DIR}/src/zoo/*.cpp ${PROJECT_SOURCE_DIR}/src/onnx/ops/*.cpp)
 set(nacre_generated_sources
     ${NACRE_GEN_DIR}/op_table.cpp ${NACRE_GEN_DIR}/cpu_kernels.cpp ${NACRE_GEN_DIR}/zoo_table.cpp
+    ${NACRE_GEN_DIR}/onnx_table.cpp
     ${NACRE_GEN_DIR}/include/nacre/ops.h)
 # The list of inputs is in the command's file, so that removing a file runs the tool too.
 list(JOIN nacre_gen_inputs "\n" nacre_gen_list)

@@ -5,9 +5,10 @@
 // Reads  src/ops/<family>/*.cpp            API(...) and OP(name)
 //        src/backends/cpu/kernels/*.cpp    KERNEL(name)
 //        src/zoo/<family>/*.cpp            MODEL(name, ...)
-// Writes include/nacre/ops.h, op_table.cpp, ops.md, cpu_kernels.cpp, zoo_table.cpp, each only if
-// its content changed, so that nothing is compiled again for nothing. Mistakes are reported as
-// file:line: error: ..., all at once; then nothing is written and the exit code is 1.
+//        src/onnx/ops/*.cpp                ONNX(name)
+// Writes include/nacre/ops.h, op_table.cpp, ops.md, cpu_kernels.cpp, zoo_table.cpp, onnx_table.cpp,
+// each only if its content changed, so that nothing is compiled again for nothing. Mistakes are
+// reported as file:line: error: ..., all at once; then nothing is written and the exit code is 1.
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
@@ -83,7 +84,7 @@ std::string without_comments(const std::string& s) {
   return out;
 }
 
-/// One use of API, OP, KERNEL or MODEL at the start of a line.
+/// One use of API, OP, KERNEL, MODEL or ONNX at the start of a line.
 struct Use {
   std::string macro;
   std::string content;  // between the parentheses, as written
@@ -144,7 +145,8 @@ Source read_source(const fs::path& root, const fs::path& path) {
     size_t end = i;
     while (end < bare.size() && is_word(bare[end])) ++end;
     const std::string macro = bare.substr(i, end - i);
-    if (macro != "API" && macro != "OP" && macro != "KERNEL" && macro != "MODEL") continue;
+    if (macro != "API" && macro != "OP" && macro != "KERNEL" && macro != "MODEL" && macro != "ONNX")
+      continue;
     if (end >= bare.size() || bare[end] != '(') continue;
     int depth = 0;
     size_t close = end;
@@ -177,7 +179,7 @@ std::vector<Source> read_folder(const fs::path& root, const char* folder) {
   return sources;
 }
 
-/// The first word of an OP, KERNEL or MODEL use.
+/// The first word of an OP, KERNEL, MODEL or ONNX use.
 std::string name_of(const Use& use) {
   const std::string s = trimmed(use.bare);
   size_t n = 0;
@@ -407,6 +409,16 @@ std::string zoo_table(const std::vector<std::string>& models) {
   return out + "  };\n  return table;\n}\n\n}  // namespace nacre\n";
 }
 
+std::string onnx_table(const std::vector<std::string>& entries) {
+  std::string out = std::string(kNote) + "#include \"onnx/call.h\"\n\nnamespace nacre::onnx {\n\n";
+  for (const auto& e : entries) out += "extern const Operator onnx_" + e + ";\n";
+  out += "\nstd::span<const Operator* const> operators() {\n";
+  if (entries.empty()) return out + "  return {};\n}\n\n}  // namespace nacre::onnx\n";
+  out += "  static const Operator* const table[] = {\n";
+  for (const auto& e : entries) out += "      &onnx_" + e + ",\n";
+  return out + "  };\n  return table;\n}\n\n}  // namespace nacre::onnx\n";
+}
+
 std::string reference(const std::vector<Source>& sources) {
   std::string out =
       "# Operators\n\nMade by the build from the files in `src/ops`. Include `nacre/ops.h`.\n";
@@ -449,6 +461,7 @@ int main(int argc, char** argv) try {
   const auto op_sources = read_folder(root, "src/ops");
   const auto kernel_sources = read_folder(root, "src/backends/cpu/kernels");
   const auto model_sources = read_folder(root, "src/zoo");
+  const auto onnx_sources = read_folder(root, "src/onnx/ops");
 
   std::vector<Op> ops;
   for (const Source& source : op_sources)
@@ -460,6 +473,7 @@ int main(int argc, char** argv) try {
   collect(op_sources, "OP", "op");
   const Names kernels = collect(kernel_sources, "KERNEL", "kernel");
   const Names models = collect(model_sources, "MODEL", "model");
+  const Names onnx = collect(onnx_sources, "ONNX", "ONNX operator");
   if (mistakes) return 1;
 
   write_if_changed(out / "include/nacre/ops.h", Header(op_sources).text());
@@ -467,6 +481,7 @@ int main(int argc, char** argv) try {
   write_if_changed(out / "ops.md", reference(op_sources));
   write_if_changed(out / "cpu_kernels.cpp", kernel_table(kernels.names()));
   write_if_changed(out / "zoo_table.cpp", zoo_table(models.names()));
+  write_if_changed(out / "onnx_table.cpp", onnx_table(onnx.names()));
   return mistakes ? 1 : 0;
 } catch (const std::exception& e) {
   std::cerr << "gen_ops: " << e.what() << "\n";

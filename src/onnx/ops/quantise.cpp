@@ -1,0 +1,193 @@
+// Integers that stand for numbers: value = (q - zero) * scale.
+#include "onnx/cast.h"
+#include "onnx/window.h"
+
+namespace nacre::onnx {
+namespace {
+
+/// A scale or zero point, shaped to broadcast against x: one for all, one for each entry of the
+/// axis, or one for each block along it.
+Tensor spread(const Call& c, const Tensor& v, const Shape& x, int64_t axis, int64_t block) {
+  if (v.numel() == 1) return reshape(v, Shape{});
+  if (block > 0) {
+    const Tensor wide = repeat_interleave(v, block, axis);
+    return slice(wide, axis, 0, x[axis]);
+  }
+  c.check(v.rank() == 1 && v.numel() == x[axis],
+          {"scales of shape ", v.shape(), " for axis ", axis, " of ", x});
+  Shape shape(x.size(), 1);
+  shape[axis] = v.numel();
+  return reshape(v, shape);
+}
+
+int64_t axis_of(const Call& c) {
+  const int64_t rank = c.rank(0), a = c.i("axis", 1);
+  return rank <= 1 ? 0 : c.axis(a, rank);
+}
+
+struct Range {
+  double low, high;
+};
+Range range_of(const Call& c, Elem e) {
+  switch (e) {
+    case Elem::u8:
+      return {0, 255};
+    case Elem::i8:
+      return {-128, 127};
+    case Elem::u16:
+      return {0, 65535};
+    case Elem::i16:
+      return {-32768, 32767};
+    case Elem::u4:
+      return {0, 15};
+    case Elem::i4:
+      return {-8, 7};
+    case Elem::i32:
+      return {-2147483648.0, 2147483647.0};
+    default:
+      c.fail({"cannot quantise to ", name_of(e)});
+  }
+}
+
+Value quantised(const Call& c, const Tensor& x, const Tensor& scale, const Tensor& zero, Elem to) {
+  const Tensor wide = size_of(x.dtype()) < 4 ? cast(x, DType::f32) : x;
+  const Tensor q = wide / cast(scale, wide.dtype());
+  if (!is_integer(storage_of(to))) return cast_value(q, to);
+  const Range r = range_of(c, to);
+  const Tensor shifted = zero.defined() ? round(q) + cast(zero, q.dtype()) : round(q);
+  return {cast(clip(shifted, r.low, r.high), storage_of(to)), to};
+}
+
+/// q - zero as numbers.
+Tensor centred(const Tensor& q, const Tensor& zero, DType t) {
+  return zero.defined() ? cast(q, t) - cast(zero, t) : cast(q, t);
+}
+
+Values quantize_linear(Call& c) {
+  const int64_t axis = axis_of(c), block = c.i("block_size");
+  const Elem wanted = static_cast<Elem>(c.i("output_dtype"));
+  const Elem to = c.has(2) ? c.in[2].elem() : wanted == Elem::undefined ? Elem::u8 : wanted;
+  const Tensor scale = spread(c, c[1], c.shape(0), axis, block);
+  const Tensor zero = c.has(2) ? spread(c, c[2], c.shape(0), axis, block) : Tensor();
+  return {quantised(c, c[0], scale, zero, to)};
+}
+
+Values dequantize_linear(Call& c) {
+  const int64_t axis = axis_of(c), block = c.i("block_size");
+  const DType t = c[1].dtype();
+  const Tensor scale = spread(c, c[1], c.shape(0), axis, block);
+  const Tensor zero = c.has(2) ? spread(c, c[2], c.shape(0), axis, block) : Tensor();
+  const DType wide = t == DType::f64 ? t : DType::f32;
+  return {cast(centred(c[0], zero, wide) * cast(scale, wide), t)};
+}
+
+Values dynamic_quantize(Call& c) {
+  const Tensor& x = c[0];
+  const Tensor low = minimum(amin(x), 0.0), high = maximum(amax(x), 0.0);
+  Tensor scale = (high - low) / 255.0;
+  scale = where(eq(scale, 0.0), 1.0, scale);
+  const Tensor zero = clip(round(0.0 - low / scale), 0, 255);
+  return {quantised(c, x, scale, zero, Elem::u8), scale, cast(zero, DType::u8)};
+}
+
+/// A zero point of a matrix: one for each row of the left, or column of the right one.
+Tensor zero_of_matrix(const Call& c, size_t input, bool rows) {
+  if (!c.has(input)) return {};
+  const Tensor& z = c[input];
+  return z.rank() == 1 && z.numel() > 1 && rows ? unsqueeze(z, 1) : z;
+}
+
+/// Sums of products of 8-bit integers; floats of 24 bits hold up to 256 of them exactly.
+DType exact_for(int64_t products) { return products <= 256 ? DType::f32 : DType::f64; }
+
+Values qlinear_matmul(Call& c) {
+  const DType t = exact_for(c.shape(0).empty() ? 1 : c.shape(0).back());
+  const auto scale = [&](size_t i, bool rows) {
+    const Tensor& s = c[i];
+    return cast(s.rank() == 1 && s.numel() > 1 && rows ? unsqueeze(s, 1) : s, t);
+  };
+  const Tensor a = centred(c[0], zero_of_matrix(c, 2, true), t);
+  const Tensor b = centred(c[3], zero_of_matrix(c, 5, false), t);
+  const Tensor y = numpy_matmul(c, a, b) * (scale(1, true) * scale(4, false));
+  return {quantised(c, y, c[6], c[7], c.in[7].elem())};
+}
+
+Values matmul_integer(Call& c) {
+  const DType t = exact_for(c.shape(0).empty() ? 1 : c.shape(0).back());
+  const Tensor a = centred(c[0], zero_of_matrix(c, 2, true), t);
+  const Tensor b = centred(c[1], zero_of_matrix(c, 3, false), t);
+  return {cast(numpy_matmul(c, a, b), DType::i32)};
+}
+
+/// One for each output channel, against a weight of that rank.
+Tensor by_output(const Tensor& v, int64_t rank) {
+  if (!v.defined() || v.numel() == 1) return v.defined() ? reshape(v, Shape{}) : v;
+  Shape shape(static_cast<size_t>(rank), 1);
+  shape[0] = v.numel();
+  return reshape(v, shape);
+}
+
+int64_t taps(const Shape& w) { return w.slice(std::min<int64_t>(1, w.rank()), w.rank()).numel(); }
+
+Values conv_integer(Call& c) {
+  const DType t = exact_for(taps(c.shape(1)));
+  const Tensor zero = c.has(2) ? reshape(c[2], Shape{}) : Tensor();
+  const Tensor x = centred(c[0], zero, t);
+  const Tensor w = centred(c[1], by_output(c.optional(3), c.rank(1)), t);
+  return {cast(convolve(c, x, w, {}), DType::i32)};
+}
+
+Values qlinear_conv(Call& c) {
+  const DType t = exact_for(taps(c.shape(3)));
+  const Tensor x = centred(c[0], reshape(c[2], Shape{}), t);
+  const Tensor w = centred(c[3], by_output(c[5], c.rank(3)), t);
+  Tensor y = convolve(c, x, w, {});
+  if (c.has(8)) y = y + along_channels(cast(c[8], t), y.rank());
+  const Tensor ws = cast(c[4], t);
+  const Tensor scale = ws.numel() == 1 ? reshape(ws, Shape{}) : along_channels(ws, y.rank());
+  y = y * (scale * cast(reshape(c[1], Shape{}), t));
+  return {quantised(c, y, reshape(c[6], Shape{}), reshape(c[7], Shape{}), c.in[7].elem())};
+}
+
+/// Operators that ONNX Runtime's quantiser writes: value, scale and zero point of each operand,
+/// then of the result.
+template <Tensor (*F)(In, In)>
+Values qlinear_binary(Call& c) {
+  const auto number = [&](size_t i) {
+    return centred(c[i], c.optional(i + 2), DType::f32) * c[i + 1];
+  };
+  return {quantised(c, F(number(0), number(3)), c[6], c.optional(7), c.in[0].elem())};
+}
+Values qlinear_unary(Call& c, const std::function<Tensor(const Tensor&)>& f) {
+  const Tensor x = centred(c[0], c.optional(2), DType::f32) * c[1];
+  return {quantised(c, f(x), c[3], c.optional(4), c.in[0].elem())};
+}
+
+constexpr const char* kMicrosoft = "com.microsoft";
+
+}  // namespace
+
+ONNX(QuantizeLinear) = {"QuantizeLinear", quantize_linear, "", "1,2"};
+ONNX(DequantizeLinear) = {"DequantizeLinear", dequantize_linear, "", "1,2"};
+ONNX(DynamicQuantizeLinear) = {"DynamicQuantizeLinear", dynamic_quantize};
+ONNX(QLinearMatMul) = {"QLinearMatMul", qlinear_matmul, "", "1,4,6"};
+ONNX(MatMulInteger) = {"MatMulInteger", matmul_integer};
+ONNX(ConvInteger) = {"ConvInteger", conv_integer};
+ONNX(QLinearConv) = {"QLinearConv", qlinear_conv, "", "1,4,6"};
+
+ONNX(ms_QuantizeLinear) = {"QuantizeLinear", quantize_linear, kMicrosoft, "1,2"};
+ONNX(ms_DequantizeLinear) = {"DequantizeLinear", dequantize_linear, kMicrosoft, "1,2"};
+ONNX(ms_QLinearAdd) = {"QLinearAdd", qlinear_binary<add>, kMicrosoft, "1,4,6"};
+ONNX(ms_QLinearMul) = {"QLinearMul", qlinear_binary<mul>, kMicrosoft, "1,4,6"};
+ONNX(ms_QLinearSigmoid) = {
+    "QLinearSigmoid",
+    [](Call& c) { return qlinear_unary(c, [](const Tensor& x) { return sigmoid(x); }); },
+    kMicrosoft, "1,3"};
+ONNX(ms_QLinearLeakyRelu) = {
+    "QLinearLeakyRelu",
+    [](Call& c) {
+      return qlinear_unary(c, [&](const Tensor& x) { return leaky_relu(x, c.f("alpha", 0.01)); });
+    },
+    kMicrosoft, "1,3"};
+
+}  // namespace nacre::onnx
