@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/open_model.h"
 #include "nacre/bench.h"
 #include "nacre/zoo.h"
 #include "train/terminal.h"
@@ -26,7 +27,7 @@ Subject open(const std::string& name, const std::string& options) {
   if (std::filesystem::is_regular_file(name)) {
     if (!options.empty())
       fail(Error::Kind::usage, {"--options are for models of the zoo; '", name, "' is a file"});
-    Model m = load_model(name);
+    Model m = open_model(name);
     return {name, std::move(m.net), m.info.input};
   }
   const ModelEntry& entry = find_model(name);

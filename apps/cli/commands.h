@@ -35,6 +35,12 @@ struct PredictArgs {
 };
 int run_predict(const PredictArgs& a);
 
+struct RunArgs {
+  std::string model, output;
+  std::vector<std::string> inputs;  ///< "name=file.npy"
+};
+int run_run(const RunArgs& a);
+
 struct ZooArgs {
   std::string name, options;
   bool json = false;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/open_model.h"
 #include "nacre/transforms.h"
 #include "nacre/weights.h"
 #include "nacre/zoo.h"
@@ -66,6 +67,21 @@ int to_model(const ConvertArgs& a, const Weights& weights) {
   return 0;
 }
 
+/// The initialisers of a model by name.
+Weights onnx_weights(const std::string& path) {
+  Weights w;
+  w.format = "onnx";
+  const auto net = onnx::load(path);
+  for (const Variable& v : net->variables()) {
+    // The tensor lives as long as what refers to its memory.
+    auto value = std::make_shared<Tensor>(v.value());
+    RawTensor raw = raw_tensor(*value);
+    raw.owner = value;
+    w.tensors.emplace_back(v.name(), raw);
+  }
+  return w;
+}
+
 }  // namespace
 
 int run_convert(const ConvertArgs& a) {
@@ -75,7 +91,8 @@ int run_convert(const ConvertArgs& a) {
                                     {a.partial, "--partial"}})
     if (given && a.model.empty())
       fail(Error::Kind::usage, {name, " goes with --model, which is not given"});
-  const Weights weights = read_weights(a.from, {.prefix = a.prefix});
+  const Weights weights =
+      is_onnx(a.from) ? onnx_weights(a.from) : read_weights(a.from, {.prefix = a.prefix});
   if (weights.metadata.contains("prefix"))
     log_info({a.from, ": takes '", weights.metadata.at("prefix"), "'"});
   if (weights.tensors.empty()) fail(Error::Kind::data, {a.from, " holds no arrays"});

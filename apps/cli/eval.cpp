@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/open_model.h"
 #include "cli/show.h"
 #include "nacre/meters.h"
 #include "train/terminal.h"
@@ -58,7 +59,7 @@ std::vector<Sparsity> sparsity_of(Module& net, const DatasetPtr& data, const Tra
 }  // namespace
 
 int run_eval(const EvalArgs& a) {
-  Model m = load_model(a.model);
+  Model m = open_model(a.model);
   OpenOptions options;
   TableSchema schema;
   if (const auto at = m.info.extra.find("table"); at != m.info.extra.end()) {

@@ -185,6 +185,21 @@ int run(int argc, char** argv) {
     code = run_predict(predict);
   });
 
+  RunArgs run;
+  auto* rn = app.add_subcommand("run", "Run a model on raw tensors");
+  rn->footer(
+      "Example:\n  nacre run model.onnx --input x=x.npy --output results\n  writes each output as "
+      "results/NAME.npy");
+  rn->add_option("model", run.model, "ONNX file, or a model file of nacre's")->required();
+  rn->add_option("--input", run.inputs, "NAME=FILE.npy (once for each input)")
+      ->allow_extra_args(false);
+  rn->add_option("--output", run.output, "folder to write")->required();
+  takes_plugins(rn);
+  rn->callback([&] {
+    settle();
+    code = run_run(run);
+  });
+
   ZooArgs zoo;
   auto* z = app.add_subcommand("zoo", "The models that come with nacre");
   z->require_subcommand(1);
@@ -197,7 +212,7 @@ int run(int argc, char** argv) {
     code = run_zoo_list(zoo);
   });
   auto* zs = z->add_subcommand("show", "One model: options, layers, parameters, arithmetic");
-  zs->add_option("name", zoo.name, "model")->required();
+  zs->add_option("name", zoo.name, "model, or an ONNX file")->required();
   zs->add_option("--options", zoo.options, "\"classes=100\"");
   zs->add_flag("--json", zoo.json, "as JSON");
   takes_plugins(zs);

@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "base/signals.h"
 #include "cli/commands.h"
+#include "cli/open_model.h"
 #include "cli/show.h"
 #include "data/readers.h"
 #include "train/terminal.h"
@@ -116,7 +117,7 @@ void predict_rows(const PredictArgs& a, const DatasetPtr& rows, Model& m, const 
 }  // namespace
 
 int run_predict(const PredictArgs& a) {
-  Model m = load_model(a.model);
+  Model m = open_model(a.model);
   const Transform transform = Transform::parse(m.info.transform);
   const auto table = m.info.extra.find("table");
   int failed = 0;

@@ -1,13 +1,91 @@
 #include <cstdio>
+#include <unordered_set>
 
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/open_model.h"
+#include "graph/node.h"
 #include "nacre/zoo.h"
 #include "train/terminal.h"
 
 namespace nacre::cli {
 namespace {
 std::string count(int64_t n) { return n ? std::to_string(n) : ""; }
+
+/// Multiply-accumulates of what was recorded and not counted before.
+int64_t new_macs(const Tensor& y, std::unordered_set<const Node*>& seen) {
+  int64_t macs = 0;
+  std::vector<const Node*> open = {y.node()};
+  while (!open.empty()) {
+    const Node* n = open.back();
+    open.pop_back();
+    if (!n->op || n->evaluated || !seen.insert(n).second) continue;
+    macs += macs_of(*n);
+    for (const Tensor& in : n->inputs)
+      if (in.defined()) open.push_back(in.node());
+  }
+  return macs;
+}
+
+/// Layers of an ONNX model, for an input of the sizes that the file states (1 where it leaves them
+/// open).
+int show_onnx(const ZooArgs& a) {
+  if (!a.options.empty())
+    fail(Error::Kind::usage, {"--options are for models of the zoo; '", a.name, "' is a file"});
+  const auto net = onnx::load(a.name);
+  std::map<std::string, onnx::Value> inputs;
+  for (const onnx::Port& p : net->inputs())
+    inputs[p.name] = onnx::Value(zeros(usual_shape(p), onnx::storage_of(p.type.elem)), p.type.elem);
+  TextTable table({"layer", "operator", "output", "parameters", "MACs"});
+  Json layers = Json::array();
+  std::unordered_set<const Node*> seen;
+  Tensors kept;  // so that no node is let go of and another one takes its place in memory
+  int64_t macs = 0;
+  net->on_node = [&](const onnx::Network::Step& n) {
+    int64_t parameters = 0, here = 0;
+    for (const std::string& name : n.inputs)
+      if (const Variable v = net->state()->find(name); v.defined() && v.is_parameter())
+        parameters += v.value().numel();
+    for (const onnx::Value& v : n.outputs)
+      if (v.is_tensor()) {
+        here += new_macs(v.tensor(), seen);
+        kept.push_back(v.tensor());
+      }
+    macs += here;
+    const std::string output =
+        n.outputs.empty() || !n.outputs[0].is_tensor() ? "" : n.outputs[0].tensor().shape().str();
+    table.add({n.name, n.op, output, count(parameters), count(here)});
+    Json j = Json::object();
+    j["layer"] = n.name;
+    j["operator"] = n.op;
+    j["output"] = output;
+    j["parameters"] = parameters;
+    j["macs"] = here;
+    layers.push_back(j);
+  };
+  Context ctx = Context::eval();
+  net->run(inputs, ctx);
+  if (a.json) {
+    Json j = Json::object();
+    j["name"] = a.name;
+    j["opset"] = net->opset();
+    j["parameters"] = net->parameter_count();
+    j["macs"] = macs;
+    j["layers"] = layers;
+    std::printf("%s\n", print_json(j, 2).c_str());
+    return 0;
+  }
+  std::printf("%s\nONNX, opset %ld%s%s\n\n", a.name.c_str(), static_cast<long>(net->opset()),
+              net->producer().empty() ? "" : ", written by ", net->producer().c_str());
+  for (const onnx::Port& p : net->inputs())
+    std::printf("input       %s: %s\n", p.name.c_str(), str(p.type).c_str());
+  for (const onnx::Port& p : net->outputs())
+    std::printf("output      %s: %s\n", p.name.c_str(), str(p.type).c_str());
+  std::printf("parameters  %ld\nMACs        %ld\n\n%s", static_cast<long>(net->parameter_count()),
+              static_cast<long>(macs), table.str().c_str());
+  return 0;
+}
+
 }  // namespace
 
 int run_zoo_list(const ZooArgs& a) {
@@ -31,6 +109,7 @@ int run_zoo_list(const ZooArgs& a) {
 }
 
 int run_zoo_show(const ZooArgs& a) {
+  if (is_onnx(a.name)) return show_onnx(a);
   const ModelEntry& m = find_model(a.name);
   const std::string options = model_options(a.name, a.options);
   auto net = make_model(a.name, a.options, Scope::init(Key(0)));

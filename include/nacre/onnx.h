@@ -132,8 +132,13 @@ class Network : public Module {
   const std::string& producer() const;
   const std::map<std::string, std::string>& metadata() const;
 
-  /// Called after each node of the outermost graph with its operator, name and outputs.
-  std::function<void(std::string_view op, std::string_view name, const Values& outputs)> on_node;
+  /// A node of the outermost graph that was just recorded.
+  struct Step {
+    const std::string &op, &name;
+    const std::vector<std::string>& inputs;  ///< names of values; "" where one is left out
+    const Values& outputs;
+  };
+  std::function<void(const Step&)> on_node;
 
   struct Impl;
   Network(const Scope& scope, std::unique_ptr<Impl> impl);

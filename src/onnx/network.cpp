@@ -55,7 +55,7 @@ void run_node(const NodeProto& n, Frame& frame, Context& ctx,
     throw Error(e.kind(), cat({text, " (node '", path, "', ", n.op, ")"}));
   }
   if (out.size() < n.outputs.size()) out.resize(n.outputs.size());
-  if (watch && *watch) (*watch)(n.op, n.name, out);
+  if (watch && *watch) (*watch)({n.op, n.name, n.inputs, out});
   for (size_t k = 0; k < n.outputs.size(); ++k)
     if (!n.outputs[k].empty()) frame.values[n.outputs[k]] = std::move(out[k]);
   for (const std::string& name : n.last_uses) frame.values.erase(name);

@@ -136,11 +136,12 @@ std::string run_case(const Case& c, double absolute) {
       given[p.name] = parse_value(c.inputs[k], "an input", p.type);
     }
     bool random = false;
-    net->on_node = [&](std::string_view op, std::string_view, const Values& values) {
+    net->on_node = [&](const Network::Step& n) {
       // A dropout that leaves something out drew random numbers.
-      random = random || is_random(op) ||
-               (op == "Dropout" && values.size() > 1 && values[1].is_tensor() &&
-                sum(cast(values[1].tensor(), DType::i64)).item() < values[1].tensor().numel());
+      random =
+          random || is_random(n.op) ||
+          (n.op == "Dropout" && n.outputs.size() > 1 && n.outputs[1].is_tensor() &&
+           sum(cast(n.outputs[1].tensor(), DType::i64)).item() < n.outputs[1].tensor().numel());
     };
     Context ctx = Context::eval();
     const Values got = net->run(given, ctx);

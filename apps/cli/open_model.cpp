@@ -1,0 +1,47 @@
+#include "cli/open_model.h"
+
+#include <sstream>
+
+namespace nacre::cli {
+
+bool is_onnx(const std::string& path) { return path.ends_with(".onnx"); }
+
+Shape usual_shape(const onnx::Port& port) {
+  if (port.type.kind != onnx::TypeInfo::Kind::tensor || !port.type.has_shape)
+    fail(Error::Kind::usage,
+         {"input '", port.name, "' is ", str(port.type), ", of which no shape is known"});
+  Shape shape;
+  for (int64_t d : port.type.dims) shape.push_back(d < 0 ? 1 : d);
+  return shape;
+}
+
+Model open_model(const std::string& path) {
+  if (!is_onnx(path)) return load_model(path);
+  auto net = onnx::load(path);
+  if (net->inputs().size() != 1 || net->outputs().empty())
+    fail(Error::Kind::usage, {path, " has ", net->inputs().size(), " inputs and ",
+                              net->outputs().size(), " outputs; use `nacre run` for it"});
+  Model m;
+  m.info.model = "onnx";
+  const Shape whole = usual_shape(net->inputs()[0]);
+  m.info.input = whole.slice(std::min<int64_t>(1, whole.rank()), whole.rank());
+  const auto& data = net->metadata();
+  if (const auto at = data.find("nacre.transform"); at != data.end()) {
+    m.info.transform = at->second;
+  } else if (m.info.input.rank() == 3) {
+    const Shape& s = m.info.input;
+    m.info.transform = cat({"to_channels(", s[0], ")|resize(", s[2], ",", s[1], ")"});
+  }
+  const onnx::TypeInfo& out = net->outputs()[0].type;
+  if (const auto at = data.find("nacre.classes"); at != data.end()) {
+    std::stringstream lines(at->second);
+    for (std::string line; std::getline(lines, line);) m.info.classes.push_back(line);
+  } else if (out.dims.size() == 2 && out.dims[1] > 1) {
+    for (int64_t k = 0; k < std::min<int64_t>(out.dims[1], 1 << 20); ++k)
+      m.info.classes.push_back(std::to_string(k));
+  }
+  m.net = std::move(net);
+  return m;
+}
+
+}  // namespace nacre::cli

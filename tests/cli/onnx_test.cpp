@@ -1,0 +1,97 @@
+// ONNX files on the command line.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/json.h"
+#include "cli/program.h"
+#include "nacre/formats.h"
+#include "nacre/image.h"
+#include "nacre/ops.h"
+#include "onnx/make_model.h"
+
+namespace nacre {
+namespace {
+
+using test::expect_one_line;
+using test::holds;
+using test::nacre;
+using test::TempFolder;
+namespace make = onnx::make;
+
+class OnnxCli : public testing::Test {
+ protected:
+  std::string path(const std::string& name) { return folder_ + "/" + name; }
+  std::string write(const std::string& name, const make::Parts& parts) {
+    std::ofstream(path(name), std::ios::binary) << make::model(parts);
+    return path(name);
+  }
+  TempFolder temp_;
+  std::string folder_ = temp_.str();
+};
+
+TEST_F(OnnxCli, RunWritesEveryOutput) {
+  make::Parts p = make::linear();
+  p.nodes.push_back(make::node("Relu", {"y"}, {"z"}));
+  p.outputs.push_back(make::value("z", {-1, 2}));
+  const std::string model = write("m.onnx", p);
+  const Tensor x = Tensor::from({1.f, 0.f, 0.f, -9.f, 0.f, -9.f}, {2, 3});
+  save_npy(path("x.npy"), raw_tensor(x));
+  const auto r = nacre("run " + model + " --input x=" + path("x.npy") + " --output " + path("out"));
+  ASSERT_EQ(r.code, 0) << r.output;
+  const auto values = [&](const std::string& name) {
+    return copied_tensor(load_npy(path("out/" + name))).to_vector<float>();
+  };
+  EXPECT_EQ(values("y.npy"), (std::vector<float>{11, 22, -44, -52}));
+  EXPECT_EQ(values("z.npy"), (std::vector<float>{11, 22, 0, 0}));
+  expect_one_line(nacre("run " + model + " --output " + path("out")), 2, "input 'x'");
+  expect_one_line(nacre("run " + model + " --input x --output " + path("out")), 2, "NAME=FILE.npy");
+}
+
+TEST_F(OnnxCli, ShowListsLayers) {
+  const std::string model = write("m.onnx", make::linear());
+  const auto r = nacre("zoo show " + model + " --json");
+  ASSERT_EQ(r.code, 0) << r.output;
+  const Json j = parse_json(r.output, "output");
+  EXPECT_EQ(j.at("parameters").integer(), 8);
+  EXPECT_EQ(j.at("macs").integer(), 6);
+  const Json layer = j.at("layers").list()[0];
+  EXPECT_EQ(layer.at("layer").text(), "fc");
+  EXPECT_EQ(layer.at("output").text(), "1x2");
+  EXPECT_TRUE(holds(nacre("zoo show " + model).output, "float ?x3"));
+}
+
+TEST_F(OnnxCli, ConvertTakesTheWeightsOut) {
+  const std::string model = write("m.onnx", make::linear());
+  const auto r = nacre("convert " + model + " " + path("m.safetensors"));
+  ASSERT_EQ(r.code, 0) << r.output;
+  const SafeTensors file = SafeTensors::open(path("m.safetensors"));
+  EXPECT_EQ(copied_tensor(file.at("b")).to_vector<float>(), (std::vector<float>{10, 20}));
+  EXPECT_EQ(file.at("w").shape, Shape({3, 2}));
+}
+
+TEST_F(OnnxCli, PredictFitsPicturesToTheInput) {
+  make::Parts p = {{make::node("GlobalAveragePool", {"x"}, {"m"}),
+                    make::node("Flatten", {"m"}, {"f"}), make::node("Gemm", {"f", "w"}, {"y"})},
+                   {make::tensor("w", {3, 2}, {-9, 9, -9, 9, -9, 9})},
+                   {make::value("x", {1, 3, 8, 8})},
+                   {make::value("y", {1, 2})},
+                   {}};
+  const std::string model = write("m.onnx", p);
+  write_png(path("white.png"), Image(20, 30, 1, 1.0f));
+  const auto r = nacre("predict " + model + " " + path("white.png") + " --json");
+  ASSERT_EQ(r.code, 0) << r.output;
+  EXPECT_EQ(parse_json(r.output, "output").at("label").text(), "1");
+}
+
+TEST_F(OnnxCli, OperatorsThatAreMissingAreListed) {
+  make::Parts p = make::linear();
+  p.nodes.push_back(make::node("Twist", {"y"}, {"z"}, {}, "n1"));
+  p.nodes.push_back(make::node("Turn", {"y"}, {"z2"}, {}, "n2"));
+  const std::string model = write("m.onnx", p);
+  expect_one_line(nacre("run " + model + " --output " + path("out")), 1,
+                  "Turn (1 time: node 'n2' (Turn)); Twist (1 time: node 'n1' (Twist))");
+}
+
+}  // namespace
+}  // namespace nacre
