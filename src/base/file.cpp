@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -152,7 +154,8 @@ std::string read_file(const std::string& path, uint64_t cap) {
 std::string read_stdin(uint64_t cap) { return read_all(STDIN_FILENO, "standard input", cap, 0); }
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  // A pipe that nobody writes to would be waited for, only to be refused then.
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   struct stat info;
   if (file.fd < 0 || ::fstat(file.fd, &info) != 0) fail_io("read", path, errno);
   if (S_ISDIR(info.st_mode)) fail_io("read", path, EISDIR);
@@ -279,12 +282,35 @@ void make_folders(const std::string& path) {
          {"cannot make the folder ", path, ": ", reason_of(error ? error.value() : ENOTDIR)});
 }
 
+namespace {
+
+/// Removes what an AtomicFile of a process that was killed left here, and in the folders here.
+void remove_unfinished(const std::string& path, bool deeper) {
+  for (const FolderEntry& entry : list_folder(path)) {
+    const std::string whole = path + "/" + entry.name;
+    if (entry.is_folder && deeper && !fs::is_symlink(whole)) remove_unfinished(whole, false);
+    long process = 0;
+    if (entry.is_folder || !entry.name.ends_with(".tmp") ||
+        std::sscanf(entry.name.c_str(), ".nacre-%9ld-", &process) != 1 || process <= 0)
+      continue;
+    const bool alive =
+        process != ::getpid() && (::kill(static_cast<pid_t>(process), 0) == 0 || errno == EPERM);
+    if (!alive) ::unlink(whole.c_str());
+  }
+}
+
+}  // namespace
+
 FolderLock::FolderLock(const std::string& path) {
   fd_ = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd_ < 0) fail_io("open", path, errno);
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     ::close(fd_);
     fail(Error::Kind::io, {"another process works in ", path, " at this moment"});
+  }
+  try {
+    remove_unfinished(path, true);
+  } catch (const Error&) {  // a folder inside that cannot be read is none of ours
   }
 }
 

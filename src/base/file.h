@@ -106,8 +106,8 @@ struct FolderEntry {
 /// lead nowhere are left out.
 std::vector<FolderEntry> list_folder(const std::string& path);
 
-/// A folder that no other process, or other object, holds at the same time. File systems without
-/// locks are used without one.
+/// A folder that no other process, or other object, holds at the same time; removes unfinished
+/// files that a kill left in it or in its folders. Without locks where there are none.
 class FolderLock {
  public:
   /// Throws Error(io) if somebody holds the folder.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -139,6 +140,32 @@ TEST_F(FileTest, WriteErrorsNameTheMissingFolder) {
   // A full device reports it at the write, and stays a device.
   message_of([&] { write_file_atomic("/dev/full", "x"); }, Error::Kind::io);
   EXPECT_TRUE(fs::is_character_file("/dev/full"));
+}
+
+TEST_F(FileTest, ALockRemovesWhatAKilledProcessLeft) {
+  make_folders(at("run/checkpoints"));
+  put("run/mine.tmp", "x");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    AtomicFile(at("run/model")).commit();
+    AtomicFile unfinished(at("run/model")), deeper(at("run/checkpoints/last"));
+    ::_exit(list_folder(at("run")).size() == 4 ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(list_folder(at("run")).size(), 4u);
+  EXPECT_EQ(list_folder(at("run/checkpoints")).size(), 1u);
+  FolderLock lock(at("run"));
+  const auto left = list_folder(at("run"));
+  ASSERT_EQ(left.size(), 3u);
+  EXPECT_EQ(left[1].name, "mine.tmp");
+  EXPECT_EQ(list_folder(at("run/checkpoints")).size(), 0u);
+}
+
+TEST_F(FileTest, APipeIsNotMapped) {
+  ASSERT_EQ(::mkfifo(at("pipe").c_str(), 0600), 0);
+  message_of([&] { MappedFile::open(at("pipe")); }, Error::Kind::io);  // and nobody waits
 }
 
 TEST_F(FileTest, AppendCutsBackAfterAnError) {
