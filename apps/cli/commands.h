@@ -60,6 +60,7 @@ struct ConvertArgs {
   std::string from, to, format, prefix;
   std::string model, options, classes, transform;
   bool partial = false;  ///< take what fits and begin the rest afresh
+  int64_t opset = 17;    ///< of ONNX files
 };
 int run_convert(const ConvertArgs& a);
 

@@ -82,9 +82,36 @@ Weights onnx_weights(const std::string& path) {
   return w;
 }
 
+/// A model file, or a model of the zoo with fresh parameters, as an ONNX file.
+int to_onnx(const ConvertArgs& a) {
+  if (!a.model.empty())
+    fail(Error::Kind::usage, {"--model writes a model file of nacre's; convert that to ONNX then"});
+  Model m;
+  if (file_exists(a.from)) {
+    if (is_onnx(a.from)) fail(Error::Kind::usage, {a.from, " is an ONNX file already"});
+    m = load_model(a.from);
+  } else {
+    m.net = make_model(a.from, "", Scope::init(Key(0)));
+    m.info.input = find_model(a.from).input;
+  }
+  if (m.info.input.empty())
+    fail(Error::Kind::usage, {a.from, " does not say what shape its input has"});
+  onnx::SaveOptions options;
+  options.opset = a.opset;
+  if (!m.info.transform.empty()) options.metadata["nacre.transform"] = m.info.transform;
+  std::string& classes = options.metadata["nacre.classes"];
+  for (const std::string& name : m.info.classes) classes += name + "\n";
+  if (classes.empty()) options.metadata.erase("nacre.classes");
+  onnx::save(a.to, *m.net, m.info.input, options);
+  std::printf("%s: ONNX, opset %ld, %ld parameters\n", a.to.c_str(), static_cast<long>(a.opset),
+              static_cast<long>(m.net->parameter_count()));
+  return 0;
+}
+
 }  // namespace
 
 int run_convert(const ConvertArgs& a) {
+  if (a.format == "onnx" || (a.format.empty() && is_onnx(a.to))) return to_onnx(a);
   for (const auto& [given, name] : {std::pair{!a.options.empty(), "--options"},
                                     {!a.classes.empty(), "--classes"},
                                     {!a.transform.empty(), "--transform"},

@@ -155,6 +155,18 @@ std::unique_ptr<Network> load(const std::string& path);
 /// The same from bytes; external data are refused. `what` names them in messages.
 std::unique_ptr<Network> parse(std::string_view bytes, std::string_view what);
 
+struct SaveOptions {
+  int64_t opset = 17;  ///< 13 to 21
+  DType input_type = DType::f32;
+  /// Texts to store: "nacre.transform" and "nacre.classes" (one a line) are read by nacre.
+  std::map<std::string, std::string> metadata;
+};
+/// Writes what a model computes in evaluation mode, for inputs of this shape (without the batch,
+/// whose size stays open). Atomic. Throws Error(io), or Error(unsupported) with all ops that have
+/// no form in ONNX.
+void save(const std::string& path, Module& net, const Shape& sample,
+          const SaveOptions& options = {});
+
 /// A value in a file of its own, as the ONNX test data have them: a TensorProto, or what `type`
 /// says (SequenceProto, OptionalProto).
 Value load_value(const std::string& path, const TypeInfo& type);

@@ -70,6 +70,15 @@ TEST_F(OnnxCli, ConvertTakesTheWeightsOut) {
   EXPECT_EQ(file.at("w").shape, Shape({3, 2}));
 }
 
+TEST_F(OnnxCli, ConvertWritesModels) {
+  const auto r = nacre("convert lenet5 " + path("m.onnx") + " --opset 13");
+  ASSERT_EQ(r.code, 0) << r.output;
+  EXPECT_TRUE(
+      holds(nacre("zoo show " + path("m.onnx")).output, "ONNX, opset 13, written by nacre"));
+  expect_one_line(nacre("convert " + path("m.onnx") + " " + path("n.onnx")), 2, "already");
+  expect_one_line(nacre("convert lenet99 " + path("n.onnx")), 2, "lenet99");
+}
+
 TEST_F(OnnxCli, PredictFitsPicturesToTheInput) {
   make::Parts p = {{make::node("GlobalAveragePool", {"x"}, {"m"}),
                     make::node("Flatten", {"m"}, {"f"}), make::node("Gemm", {"f", "w"}, {"y"})},

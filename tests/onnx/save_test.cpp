@@ -1,0 +1,86 @@
+// Models of the zoo as ONNX files, read back: the same numbers for batches of any size.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "nacre/onnx.h"
+#include "nacre/zoo.h"
+#include "tools/shell.h"
+
+namespace nacre::onnx {
+namespace {
+
+double largest_difference(const Tensor& got, const Tensor& want) {
+  if (got.shape() != want.shape()) return INFINITY;
+  const auto a = got.to_vector<double>(), b = want.to_vector<double>();
+  double most = 0, scale = 1e-6;
+  for (size_t k = 0; k < b.size(); ++k) {
+    most = std::max(most, std::isfinite(a[k]) ? std::abs(a[k] - b[k]) : INFINITY);
+    scale = std::max(scale, std::abs(b[k]));
+  }
+  return most / scale;
+}
+
+/// Between what two networks give for a batch of random inputs.
+double difference(Module& a, Module& b, const Shape& sample, int64_t batch) {
+  Shape shape = sample;
+  shape.insert(0, batch);
+  const Tensor x = normal(shape, Key(2));
+  Context one = Context::eval(), two = Context::eval();
+  NoGrad guard;
+  return largest_difference(a(x, one), b(x, two));
+}
+
+class OnnxSave : public testing::TestWithParam<const ModelEntry*> {};
+
+TEST_P(OnnxSave, ReadsBackTheSame) {
+  const ModelEntry& m = *GetParam();
+  const Shape sample = m.tiny_input.empty() ? m.input : m.tiny_input;
+  if (sample.empty()) GTEST_SKIP() << m.name << " has no input of its own";
+  const auto net = make_model(m.name, m.tiny, Scope::init(Key(1)));
+  const test::TempFolder folder;
+  const std::string path = (folder / "m.onnx").string();
+  save(path, *net, sample);
+  const auto back = load(path);
+  EXPECT_EQ(back->parameter_count(), net->parameter_count());
+  for (const int64_t batch : {1, 3}) EXPECT_LT(difference(*back, *net, sample, batch), 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Zoo, OnnxSave, testing::ValuesIn(all_models()),
+                         [](const auto& info) { return std::string(info.param->name); });
+
+TEST(OnnxSaveOpsets, AllGiveTheSame) {
+  const test::TempFolder folder;
+  const std::string path = (folder / "m.onnx").string();
+  for (const char* name : {"lenet5", "shufflenet_v2_x0_5"}) {
+    const ModelEntry& m = find_model(name);
+    const auto net = make_model(name, m.tiny, Scope::init(Key(1)));
+    for (int64_t opset = 13; opset <= 21; ++opset) {
+      save(path, *net, m.tiny_input.empty() ? m.input : m.tiny_input, {.opset = opset});
+      const auto back = load(path);
+      EXPECT_EQ(back->opset(), opset);
+      EXPECT_LT(difference(*back, *net, m.tiny_input.empty() ? m.input : m.tiny_input, 2), 1e-5);
+    }
+  }
+}
+
+TEST(OnnxSaveErrors, OpsWithoutAFormAreListed) {
+  struct Odd : Module {
+    using Module::Module;
+    Tensor forward(const Tensor& x, Context&) override { return lgamma(x) + digamma(digamma(x)); }
+  } odd(Scope::init());
+  const test::TempFolder folder;
+  try {
+    save((folder / "m.onnx").string(), odd, {3});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(),
+                 "ONNX export has no form for these ops: digamma (2 times), lgamma (1 time)");
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder / "m.onnx"));
+  EXPECT_THROW(save((folder / "m.onnx").string(), odd, {3}, {.opset = 5}), Error);
+}
+
+}  // namespace
+}  // namespace nacre::onnx
