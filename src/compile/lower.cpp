@@ -125,6 +125,10 @@ class Lowering {
     }
     const bool reference = !kernel;
     if (!kernel) kernel = reference_kernel(q);
+    for (size_t i = 0; i < in.size(); ++i)
+      if (const void* values = constant_values(in[i]))
+        if (auto ready = kernel->with_constant(static_cast<int>(i), values))
+          kernel = std::move(ready);
     emit(n, std::move(kernel), std::move(in), out_ops, reference);
   }
 
@@ -154,6 +158,15 @@ class Lowering {
     Operand operand{o.dtype, o.shape, o.strides};
     b.bytes = operand.bytes();
     values_[n] = {{add(b), 0, std::move(operand)}};
+  }
+
+  /// Where the values of a constant lie; null for other values.
+  const void* constant_values(const Value& v) const {
+    const Buffer& b = buffers_[static_cast<size_t>(v.buffer)];
+    if (b.place != Place::constant) return nullptr;
+    const Tensor& t = constants_[b.index];
+    return static_cast<const char*>(t.node()->outputs[t.index()].data()) +
+           v.offset * static_cast<int64_t>(size_of(v.operand.dtype));
   }
 
   bool as_view(const Node* n) {

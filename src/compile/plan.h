@@ -83,6 +83,10 @@ std::shared_ptr<const Plan> compile(const Graph& graph, std::span<const Shape> s
                                     const std::vector<bool>& donated,
                                     const CompileOptions& options);
 
+/// Runs a plan that writes over none of its inputs; its results as leaves. The inputs are
+/// evaluated and have the strides that the plan was made for.
+Tensors run_on(const Plan& plan, const Tensors& inputs);
+
 /// A pass maps a graph to an equivalent one.
 struct Pass {
   const char* name;

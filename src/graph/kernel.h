@@ -60,6 +60,12 @@ class Kernel {
   virtual void run(const void* const* in, void* const* out, void* scratch) const = 0;
   /// Bytes of scratch, 64-byte aligned, that run() wants.
   virtual size_t scratch_bytes() const { return 0; }
+  /// The same kernel for an input whose values never change, with what depends on them alone made
+  /// ready; null if there is nothing to gain. run() then does not look at that input.
+  virtual std::unique_ptr<Kernel> with_constant(int input, const void* values) const {
+    (void)input, (void)values;
+    return nullptr;
+  }
   /// True if output `out` may share memory with input `in` (same bytes, same order).
   virtual bool may_alias(int in, int out) const {
     (void)in, (void)out;

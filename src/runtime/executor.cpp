@@ -103,4 +103,33 @@ void Plan::run(std::span<void* const> in, std::span<void* const> out, int* faile
   give_back();
 }
 
+Tensors run_on(const Plan& plan, const Tensors& inputs) {
+  std::vector<void*> in, out;
+  for (const Tensor& t : inputs) {
+    const Output& o = t.node()->outputs[t.index()];
+    o.storage->check();
+    in.push_back(const_cast<void*>(o.data()));
+  }
+  std::vector<RefPtr<Storage>> blocks;
+  for (size_t bytes : plan.output_bytes) {
+    blocks.push_back(RefPtr<Storage>::adopt(Storage::allocate(bytes)));
+    out.push_back(blocks.back()->data());
+  }
+  plan.run(in, out);
+  Tensors results;
+  for (const Plan::Result& r : plan.results) {
+    const Tensor* from = r.place == Plan::Place::input      ? &inputs[r.index]
+                         : r.place == Plan::Place::constant ? &plan.constants[r.index]
+                                                            : nullptr;
+    const Output* source = from ? &from->node()->outputs[from->index()] : nullptr;
+    Storage* storage = source ? source->storage.get() : blocks[r.index].get();
+    storage->retain();
+    results.push_back(make_leaf(storage, r.dtype, r.shape));
+    Output& o = results.back().node()->outputs[0];
+    o.strides = r.strides;
+    o.offset = r.offset + (source ? source->offset : 0);
+  }
+  return results;
+}
+
 }  // namespace nacre

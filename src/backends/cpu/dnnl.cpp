@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <vector>
 
 #include "base/parallel.h"
@@ -188,10 +189,27 @@ struct Program::Impl {
   }
 };
 
-Program::Program(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Program::Program(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 Program::~Program() = default;
 size_t Program::scratch_bytes() const { return impl_->scratch; }
 const std::string& Program::implementation() const { return impl_->name; }
+
+std::unique_ptr<Program> Program::with_b(const void* b) const {
+  const Impl::Side& side = impl_->sides[1];
+  if (!side.reorder) return nullptr;
+  use_threads(impl_->threads);
+  auto made = std::make_unique<Program>(impl_);
+  const size_t bytes = aligned(dnnl_memory_desc_get_size(&side.own));
+  std::shared_ptr<void> packed(std::aligned_alloc(64, bytes), std::free);
+  if (!packed) fail(Error::Kind::memory, {"no memory for ", bytes, " bytes of weights"});
+  const Memory from(side.user), to(side.own);
+  from.point(const_cast<void*>(b));
+  to.point(packed.get());
+  const dnnl_exec_arg_t r[] = {{DNNL_ARG_FROM, from.m}, {DNNL_ARG_TO, to.m}};
+  check(dnnl_primitive_execute(side.reorder, stream(), 2, r), "execute (reorder)");
+  made->b_ = std::move(packed);
+  return made;
+}
 
 void Program::run(const void* a, const void* b, void* c, void* scratch) const {
   const Impl& p = *impl_;
@@ -208,9 +226,10 @@ void Program::run(const void* a, const void* b, void* c, void* scratch) const {
     dnnl_memory_t m = args->user[i].m;
     if (side.reorder) {
       const Memory& copy = args->own[own++];
-      copy.point(base + side.offset);
+      const bool packed = i == 1 && b_;
+      copy.point(packed ? const_cast<void*>(b_.get()) : base + side.offset);
       m = copy.m;
-      if (i < 2) {
+      if (i < 2 && !packed) {
         const dnnl_exec_arg_t r[] = {{DNNL_ARG_FROM, args->user[i].m}, {DNNL_ARG_TO, copy.m}};
         check(dnnl_primitive_execute(side.reorder, s, 2, r), "execute (reorder)");
       }

@@ -16,16 +16,20 @@ namespace nacre::cpu::dnnl {
 class Program {
  public:
   struct Impl;
-  explicit Program(std::unique_ptr<Impl> impl);
+  explicit Program(std::shared_ptr<const Impl> impl);
   ~Program();
   /// c = f(a, b). Re-entrant; `scratch` has scratch_bytes() bytes, 64-byte aligned.
   void run(const void* a, const void* b, void* c, void* scratch) const;
   size_t scratch_bytes() const;
+  /// The program for one b, kept in the layout that the library wants; run() then takes any b. Null
+  /// if it wants the plain one.
+  std::unique_ptr<Program> with_b(const void* b) const;
   /// The library's own name, for example "brgconv:avx512_core".
   const std::string& implementation() const;
 
  private:
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<const Impl> impl_;
+  std::shared_ptr<const void> b_;  // packed
 };
 
 /// A plain (strided) tensor. Strides in elements.

@@ -22,6 +22,10 @@ class LibraryConv final : public Kernel {
     program_->run(in[0], in[1], out[0], scratch);
   }
   size_t scratch_bytes() const override { return program_->scratch_bytes(); }
+  std::unique_ptr<Kernel> with_constant(int input, const void* values) const override {
+    auto packed = input == 1 ? program_->with_b(values) : nullptr;
+    return packed ? std::make_unique<LibraryConv>(std::move(packed)) : nullptr;
+  }
   std::string description() const override { return "dnnl:" + program_->implementation(); }
 
  private:
