@@ -159,7 +159,7 @@ struct SaveOptions {
   int64_t opset = 17;  ///< 13 to 21
   DType input_type = DType::f32;
   /// Texts to store: "nacre.transform" and "nacre.classes" (one a line) are read by nacre.
-  std::map<std::string, std::string> metadata;
+  std::map<std::string, std::string> metadata{};
 };
 /// Writes what a model computes in evaluation mode, for inputs of this shape (without the batch,
 /// whose size stays open). Atomic. Throws Error(io), or Error(unsupported) with all ops that have

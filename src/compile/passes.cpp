@@ -53,7 +53,8 @@ void verify(const Graph& before, const Graph& after, const char* pass) {
 }  // namespace
 
 std::span<const Pass> passes() {
-  static const Pass list[] = {pass_norm, pass_expand, pass_fold, pass_algebra, pass_cse, pass_fuse};
+  static const Pass list[] = {pass_expand,  pass_fold, pass_norm, pass_fold,
+                              pass_algebra, pass_cse,  pass_fuse};
   return list;
 }
 

@@ -10,34 +10,46 @@
 namespace nacre {
 namespace {
 
+bool is(const Node* n, std::string_view op) { return n->op && !n->evaluated && n->op->name == op; }
+
 Graph run(const Graph& graph, const CompileOptions&) {
   std::unordered_map<const Node*, int> uses;
   for (const Node* n : graph.nodes())
     for (const Tensor& t : n->inputs) ++uses[t.node()];
   for (const Tensor& t : graph.outputs()) ++uses[t.node()];
   return rewrite(graph, [&](const Node& n, const Tensors& in) -> Tensors {
-    if (std::string_view(n.op->name) != "batch_norm_infer" || in[0].dtype() != DType::f32)
-      return {};
-    const Node* conv = in[0].node();
-    if (!conv->op || std::string_view(conv->op->name) != "conv" || uses[n.inputs[0].node()] != 1 ||
-        !conv->inputs[1].evaluated())
-      return {};
+    if (!is(&n, "batch_norm_infer") || in[0].dtype() != DType::f32) return {};
     for (size_t i = 1; i < in.size(); ++i)
       if (!in[i].evaluated()) return {};
-    const Tensor &x = conv->inputs[0], &kernel = conv->inputs[1];
-    double eps = 0;
-    if (const AttrValue v = attr_field(*n.op, n.attrs.get(), "eps"); std::get_if<double>(&v))
-      eps = std::get<double>(v);
-    const Tensor scale = in[1] * rsqrt(in[4] + eps);
+    // y = conv(x, kernel), or that + bias; nothing else needs either.
+    const Node *y = in[0].node(), *before = n.inputs[0].node();
+    if (uses[before] != 1) return {};
+    Tensor bias;
+    if (is(y, "add") && y->inputs[1].evaluated()) {
+      bias = y->inputs[1];
+      y = y->inputs[0].node();
+      before = before->inputs[0].node();
+      if (uses[before] != 1) return {};
+    }
+    if (!is(y, "conv") || !y->inputs[1].evaluated()) return {};
+    const Tensor& kernel = y->inputs[1];
     Shape first(kernel.shape().size(), 1), second = first;
     first[0] = second[1] = kernel.size(0);
-    const Tensor folded[] = {x, kernel * reshape(scale, first)};
-    Tensor y;
+    if (bias.defined() && bias.numel() != kernel.size(0)) return {};
+    if (bias.defined() && bias.numel() > 1 &&  // a number for each channel, not for each column
+        (bias.rank() < kernel.rank() - 1 || bias.size(1 - kernel.rank()) == 1))
+      return {};
+    const AttrValue eps = attr_field(*n.op, n.attrs.get(), "eps");
+    const Tensor scale = in[1] * rsqrt(in[4] + std::get<double>(eps));
+    Tensor mean = in[3];
+    if (bias.defined()) mean = mean - reshape(bias, mean.shape());
+    Tensor product;
     {
-      const MadeFor place(*conv);
-      y = make(*conv->op, conv->attrs, folded);
+      const MadeFor place(*y);
+      const Tensor folded[] = {y->inputs[0], kernel * reshape(scale, first)};
+      product = make(*y->op, y->attrs, folded);
     }
-    return {y + reshape(in[2] - in[3] * scale, second)};
+    return {product + reshape(in[2] - mean * scale, second)};
   });
 }
 
