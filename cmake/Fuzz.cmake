@@ -26,7 +26,7 @@ foreach(file ${fuzz_files})
   set_target_properties(fuzz_${name} PROPERTIES
     OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
-  if(name MATCHES "^(graph|model)$")
+  if(name MATCHES "^(graph|model|onnx)$")
     target_include_directories(fuzz_${name} PRIVATE src tests)
     target_link_libraries(fuzz_${name} PRIVATE nacre_lib nacre_build)
     add_dependencies(fuzz_whole fuzz_${name})

@@ -16,6 +16,7 @@
 #include "model_fuzz.cpp"
 #include "npy_fuzz.cpp"
 #include "npz_fuzz.cpp"
+#include "onnx_fuzz.cpp"
 #include "safetensors_fuzz.cpp"
 #include "schema_fuzz.cpp"
 #include "tar_fuzz.cpp"
@@ -144,7 +145,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Target{"tar", fuzz_tar, ""}, Target{"transform", fuzz_transform, ""},
                     Target{"schema", fuzz_schema, ""}, Target{"graph", fuzz_graph, ""},
                     Target{"model", fuzz_model, ""}, Target{"torch", fuzz_torch, ".pth"},
-                    Target{"gguf", fuzz_gguf, ".gguf"}),
+                    Target{"gguf", fuzz_gguf, ".gguf"}, Target{"onnx", fuzz_onnx, ""}),
     [](const auto& target) { return target.param.name; });
 
 }  // namespace
