@@ -57,7 +57,7 @@ int run_data_check(const DataArgs& a);
 int run_data_convert(const DataArgs& a);
 
 struct ConvertArgs {
-  std::string from, to, format, prefix;
+  std::string from, to, format, prefix, weights;
   std::string model, options, classes, transform;
   bool partial = false;  ///< take what fits and begin the rest afresh
   int64_t opset = 17;    ///< of ONNX files

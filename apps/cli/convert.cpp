@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/open_model.h"
+#include "nacre/import.h"
 #include "nacre/transforms.h"
 #include "nacre/weights.h"
 #include "nacre/zoo.h"
@@ -71,7 +72,7 @@ int to_model(const ConvertArgs& a, const Weights& weights) {
 Weights onnx_weights(const std::string& path) {
   Weights w;
   w.format = "onnx";
-  const auto net = onnx::load(path);
+  const auto net = load_network(path);
   for (const Variable& v : net->variables()) {
     // The tensor lives as long as what refers to its memory.
     auto value = std::make_shared<Tensor>(v.value());
@@ -86,6 +87,13 @@ Weights onnx_weights(const std::string& path) {
 int to_onnx(const ConvertArgs& a) {
   if (!a.model.empty())
     fail(Error::Kind::usage, {"--model writes a model file of nacre's; convert that to ONNX then"});
+  if (is_network_file(a.from)) {
+    const std::string model = import_network(a.from, a.weights);
+    onnx::parse(model, a.from);  // what is written can be read
+    write_file_atomic(a.to, model);
+    std::printf("%s: ONNX, opset 13, %zu bytes\n", a.to.c_str(), model.size());
+    return 0;
+  }
   Model m;
   if (file_exists(a.from)) {
     if (is_onnx(a.from)) fail(Error::Kind::usage, {a.from, " is an ONNX file already"});
@@ -111,13 +119,15 @@ int to_onnx(const ConvertArgs& a) {
 }  // namespace
 
 int run_convert(const ConvertArgs& a) {
-  if (a.format == "onnx" || (a.format.empty() && is_onnx(a.to))) return to_onnx(a);
+  if (a.format == "onnx" || (a.format.empty() && a.to.ends_with(".onnx"))) return to_onnx(a);
   for (const auto& [given, name] : {std::pair{!a.options.empty(), "--options"},
                                     {!a.classes.empty(), "--classes"},
                                     {!a.transform.empty(), "--transform"},
                                     {a.partial, "--partial"}})
     if (given && a.model.empty())
       fail(Error::Kind::usage, {name, " goes with --model, which is not given"});
+  if (!a.weights.empty())
+    fail(Error::Kind::usage, {"--weights goes with a network that is written as .onnx"});
   const Weights weights =
       is_onnx(a.from) ? onnx_weights(a.from) : read_weights(a.from, {.prefix = a.prefix});
   if (weights.metadata.contains("prefix"))

@@ -249,19 +249,22 @@ int run(int argc, char** argv) {
   });
 
   ConvertArgs convert;
-  auto* cv = app.add_subcommand("convert", "Weights from one kind of file to another");
+  auto* cv = app.add_subcommand("convert", "Weights and networks from one kind of file to another");
   cv->footer(
-      "Reads safetensors, .npy, .npz, PyTorch checkpoints, GGUF and ONNX.\nExample:\n  nacre "
-      "convert "
-      "weights.pth weights.safetensors\n  nacre convert lenet.pth lenet.safetensors --model "
-      "lenet5\n  nacre convert runs/a/model.safetensors model.onnx");
+      "Reads safetensors, .npy, .npz, PyTorch checkpoints and GGUF; ONNX, Caffe (.prototxt) and "
+      "ncnn (.param).\nExample:\n  nacre convert weights.pth weights.safetensors\n  nacre convert "
+      "lenet.pth lenet.safetensors --model lenet5\n  nacre convert runs/a/model.safetensors "
+      "model.onnx\n  nacre convert net.prototxt net.onnx");
   cv->add_option("input", convert.from,
-                 "file of weights; for ONNX a model file, or a model of the zoo")
+                 "file of weights, or a network; for ONNX also a model of the zoo")
       ->required();
   cv->add_option("output", convert.to, "file to write; with --to npy a folder")->required();
   cv->add_option("--to", convert.format, "safetensors, npz, npy or onnx (default: by the ending)")
       ->check(CLI::IsMember({"safetensors", "npz", "npy", "onnx"}));
   cv->add_option("--opset", convert.opset, "of ONNX files")->check(CLI::Range(13, 21));
+  cv->add_option("--weights", convert.weights,
+                 "of a network that is written as .onnx (default: the file of the same name that "
+                 "ends in .caffemodel or .bin)");
   cv->add_option("--prefix", convert.prefix,
                  "dotted path of the weights in a checkpoint that holds several");
   cv->add_option("--model", convert.model, "write a model file of this model of the zoo");

@@ -2,9 +2,16 @@
 
 #include <sstream>
 
+#include "nacre/import.h"
+
 namespace nacre::cli {
 
-bool is_onnx(const std::string& path) { return path.ends_with(".onnx"); }
+bool is_onnx(const std::string& path) { return path.ends_with(".onnx") || is_network_file(path); }
+
+std::unique_ptr<onnx::Network> load_network(const std::string& path) {
+  if (!is_network_file(path)) return onnx::load(path);
+  return onnx::parse(import_network(path), path);
+}
 
 Shape usual_shape(const onnx::Port& port) {
   if (port.type.kind != onnx::TypeInfo::Kind::tensor || !port.type.has_shape)
@@ -17,7 +24,7 @@ Shape usual_shape(const onnx::Port& port) {
 
 Model open_model(const std::string& path) {
   if (!is_onnx(path)) return load_model(path);
-  auto net = onnx::load(path);
+  auto net = load_network(path);
   if (net->inputs().size() != 1 || net->outputs().empty())
     fail(Error::Kind::usage, {path, " has ", net->inputs().size(), " inputs and ",
                               net->outputs().size(), " outputs; use `nacre run` for it"});

@@ -8,7 +8,9 @@
 
 namespace nacre::cli {
 
+/// A network that becomes an ONNX model: .onnx, or a file of another framework (nacre/import.h).
 bool is_onnx(const std::string& path);
+std::unique_ptr<onnx::Network> load_network(const std::string& path);
 
 /// A model of nacre's, or an ONNX model (a name that ends in .onnx). An ONNX file says nothing of
 /// pictures and classes: pictures are resized to its input, with values from 0 to 1, and classes

@@ -49,7 +49,7 @@ int run_run(const RunArgs& a) {
   Context ctx = Context::eval();
   std::vector<std::pair<std::string, onnx::Value>> outputs;
   if (is_onnx(a.model)) {
-    const auto net = onnx::load(a.model);
+    const auto net = load_network(a.model);
     const onnx::Values values = net->run(inputs, ctx);
     for (size_t k = 0; k < values.size(); ++k)
       outputs.emplace_back(net->outputs()[k].name, values[k]);

@@ -32,7 +32,7 @@ int64_t new_macs(const Tensor& y, std::unordered_set<const Node*>& seen) {
 int show_onnx(const ZooArgs& a) {
   if (!a.options.empty())
     fail(Error::Kind::usage, {"--options are for models of the zoo; '", a.name, "' is a file"});
-  const auto net = onnx::load(a.name);
+  const auto net = load_network(a.name);
   std::map<std::string, onnx::Value> inputs;
   for (const onnx::Port& p : net->inputs())
     inputs[p.name] = onnx::Value(zeros(usual_shape(p), onnx::storage_of(p.type.elem)), p.type.elem);

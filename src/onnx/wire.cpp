@@ -7,7 +7,7 @@
 namespace nacre::onnx {
 
 void WireReader::broken(const char* why) const {
-  fail(Error::Kind::data, {what_, " is not a whole ONNX file: ", why});
+  fail(Error::Kind::data, {what_, " is cut short or damaged: ", why});
 }
 
 uint64_t WireReader::varint(std::string_view& from) const {

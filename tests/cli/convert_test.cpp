@@ -57,6 +57,24 @@ TEST(Convert, IntoAModelThatCanBeUsed) {
             copied_tensor(read_weights(kGoldens + "mlp.pth").tensors[0].second).to_vector<float>());
 }
 
+TEST(Convert, NetworksOfOtherFrameworks) {
+  TempFolder folder;
+  const std::string networks = std::string(NACRE_SOURCE_DIR) + "/tests/importers/goldens/";
+  const std::string out = (folder / "m.onnx").string();
+  for (const char* name : {"tiny.prototxt", "vision.param"}) {
+    const auto r = nacre("convert " + networks + name + " " + out);
+    ASSERT_EQ(r.code, 0) << r.output;
+    EXPECT_TRUE(holds(r.output, "ONNX, opset 13")) << r.output;
+    EXPECT_EQ(nacre("zoo show " + out).code, 0);
+  }
+  const auto weights = nacre("convert " + networks + "old.prototxt " + (folder / "w.npz").string());
+  ASSERT_EQ(weights.code, 0) << weights.output;
+  EXPECT_EQ(load_npz(folder / "w.npz").size(), 4u);
+  expect_one_line(nacre("convert " + networks + "tiny.prototxt " + out + " --weights " + networks +
+                        "old.caffemodel"),
+                  1, "has no weights in the .caffemodel");
+}
+
 TEST(Convert, Mistakes) {
   TempFolder folder;
   const std::string out = (folder / "m.safetensors").string();

@@ -233,3 +233,123 @@ for name, data in {
     "bad_nothing": b"",
 }.items():
     put("gguf/" + name, data)
+
+# ---- Caffe: the network, a zero byte, the .caffemodel
+def varint(v):
+    out = b""
+    while v > 127:
+        out += bytes([v & 127 | 128])
+        v >>= 7
+    return out + bytes([v])
+
+
+def field(number, data):
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def blob(*shape, count=None):
+    n = 1
+    for d in shape:
+        n *= d
+    n = n if count is None else count
+    return field(7, field(7, field(1, b"".join(varint(d) for d in shape))) + field(5, struct.pack(f"<{n}f", *range(n))))
+
+
+def caffe(layers, model=b"", head="input: 'x' input_dim: 1 input_dim: 2 input_dim: 4 input_dim: 4\n"):
+    return head.encode() + layers.encode() + b"\0" + model
+
+
+def model(name="c", *blobs):
+    return field(100, field(1, name.encode()) + b"".join(blobs))
+
+
+conv = "layer { name: 'c' type: 'Convolution' bottom: 'x' top: 'y' convolution_param { num_output: 2 kernel_size: 2 } }"
+fc = "layer { name: 'c' type: 'InnerProduct' bottom: 'x' top: 'y' inner_product_param { num_output: 2 } }"
+for name, data in {
+    "good_conv": caffe(conv, model("c", blob(2, 2, 2, 2), blob(2))),
+    "good_fc": caffe(fc, model("c", blob(2, 32), blob(2))),
+    "good_old": caffe("layers { name: 'r' type: RELU bottom: 'x' top: 'x' } layers { name: 'p' type: POOLING bottom: 'x' "
+                      "top: 'p' pooling_param { kernel_size: 2 } }"),
+    "good_parts": caffe("layer { name: 's' type: 'Slice' bottom: 'x' top: 'a' top: 'b' slice_param { slice_point: 1 } }\n"
+                        "layer { name: 'e' type: 'Eltwise' bottom: 'a' bottom: 'b' top: 'e' eltwise_param { coeff: 1 coeff: 2 } }\n"
+                        "layer { name: 'n' type: 'LRN' bottom: 'e' top: 'n' lrn_param { norm_region: WITHIN_CHANNEL local_size: 3 } }"),
+    "good_norm": caffe("layer { name: 'b' type: 'BatchNorm' bottom: 'x' top: 'x' } layer { name: 'c' type: 'Scale' bottom: 'x' "
+                       "top: 'x' scale_param { bias_term: true } }",
+                       model("b", blob(2), blob(2), blob(1)) + model("c", blob(2), blob(2))),
+    "bad_no_weights": caffe(conv),
+    "bad_few_weights": caffe(conv, model("c", blob(3, 3), blob(2))),
+    "bad_bias": caffe(conv, model("c", blob(2, 2, 2, 2), blob(3))),
+    "bad_blob_count": caffe(conv, model("c", blob(2, 2, 2, 2, count=3), blob(2))),
+    "bad_blob_overflow": caffe(conv, model("c", blob(2**32, 2**32, 4, count=0), blob(2))),
+    "bad_blob_rank": caffe(conv, model("c", blob(*[1] * 100), blob(2))),
+    "bad_blob_packed": caffe(conv, model("c", field(7, field(5, b"123")))),
+    "bad_length": caffe(conv, b"\xa2\x06\xff\xff\xff\xff\x0f"),
+    "bad_twice": caffe(conv, model("c", blob(2)) * 2),
+    "bad_outputs": caffe(conv.replace("num_output: 2", "num_output: 9223372036854775807"), model("c", blob(2), blob(2))),
+    "bad_group": caffe(conv.replace("kernel_size", "group: 3 kernel_size"), model("c", blob(2, 2, 2, 2), blob(2))),
+    "bad_kernel": caffe(conv.replace("kernel_size: 2", "kernel_size: 0"), model("c", blob(2, 2, 2, 2), blob(2))),
+    "bad_kernel_huge": caffe(conv.replace("kernel_size: 2", "kernel_size: 4611686018427387904"), model("c", blob(2), blob(2))),
+    "bad_number": caffe(fc.replace("2", "two")),
+    "bad_type": caffe("layer { name: 'c' type: 'Python' bottom: 'x' top: 'y' python_param { module: 'os' layer: 'system' } }"),
+    "bad_dangling": caffe("layer { name: 'c' type: 'ReLU' bottom: 'z' top: 'y' }"),
+    "bad_circle": caffe("layer { name: 'a' type: 'ReLU' bottom: 'b' top: 'a' } layer { name: 'b' type: 'ReLU' bottom: 'a' top: 'b' }"),
+    "bad_no_top": caffe("layer { name: 'c' type: 'ReLU' bottom: 'x' }"),
+    "bad_input_twice": caffe("", head="input: 'x' input: 'x'"),
+    "bad_slices": caffe("layer { name: 's' type: 'Slice' bottom: 'x' top: 'a' slice_param { slice_point: 1 } }"),
+    "bad_open": caffe("layer { name: 'c'"),
+    "bad_close": caffe("}"),
+    "bad_list": caffe("a: [1, 2"),
+    "bad_text": caffe("a: 'x"),
+    "bad_deep": caffe("a{" * 5000),
+}.items():
+    put("caffe/" + name, data)
+
+
+# ---- ncnn: the .param file, a zero byte, the .bin file
+def ncnn(*layers, data=b"", counts=None, magic="7767517"):
+    layers = ("Input in 0 1 x 0=4 1=4 2=2",) + layers
+    head = f"{magic}\n{counts or f'{len(layers)} {len(layers)}'}\n"
+    return (head + "\n".join(layers) + "\n").encode() + b"\0" + data
+
+
+def weights(n, mark=0):
+    return struct.pack(f"<I{n}f", mark, *range(n))
+
+
+conv = "Convolution c 1 1 x y 0=2 1=2 5=1 6=16"
+for name, data in {
+    "good_conv": ncnn(conv, data=weights(16) + weights(2)[4:]),
+    "good_half": ncnn("InnerProduct c 1 1 x y 0=1 2=3 9=3 -23310=2,0.0,6.0", data=struct.pack("<I4e", 0x01306B47, 1, 2, 3, 0)),
+    "good_split": ncnn("Split s 1 2 x a b", "BinaryOp m 2 1 a b y 0=2"),
+    "good_slice": ncnn("Slice s 1 2 x a b -23300=2,1,-233", "Interp r 1 1 a y 0=2 3=8 4=8", "Permute p 1 1 b z 0=3"),
+    "good_data": ncnn("MemoryData d 0 1 d 0=4 1=4 2=2", "BinaryOp m 2 1 x d y", data=struct.pack("<32f", *range(32))),
+    "bad_magic": ncnn(magic="7767518"),
+    "bad_counts": ncnn(counts="1000000000 1"),
+    "bad_counts_more": ncnn(counts="5 5"),
+    "bad_no_weights": ncnn(conv),
+    "bad_few_weights": ncnn(conv, data=weights(15)),
+    "bad_more_weights": ncnn(conv, data=weights(16) + weights(9)),
+    "bad_quantised": ncnn(conv, data=weights(16, 0x000D4B38)),
+    "bad_int8": ncnn(conv + " 8=1", data=weights(16) + weights(2)),
+    "bad_size": ncnn(conv.replace("6=16", "6=15"), data=weights(16) + weights(2)),
+    "bad_size_huge": ncnn(conv.replace("6=16", "6=2147483640"), data=weights(16)),
+    "bad_negative": ncnn(conv.replace("0=2", "0=-2"), data=weights(16)),
+    "bad_fraction": ncnn(conv.replace("0=2", "0=2.5"), data=weights(16)),
+    "bad_group": ncnn(conv + " 7=3", data=weights(16) + weights(2)),
+    "bad_pad": ncnn(conv + " 4=-9", data=weights(16) + weights(2)),
+    "bad_data_huge": ncnn("MemoryData d 0 1 d 0=2000000000 1=2000000000 2=2000000000"),
+    "bad_list_count": ncnn("Slice s 1 1 x y -23300=900,1"),
+    "bad_list_id": ncnn("Slice s 1 1 x y -33300=1,1"),
+    "bad_value": ncnn("ReLU r 1 1 x y 0=a"),
+    "bad_nan": ncnn("ReLU r 1 1 x y 0=nan"),
+    "bad_twice": ncnn("ReLU r 1 1 x y 0=1 0=2"),
+    "bad_dangling": ncnn("ReLU r 1 1 z y"),
+    "bad_circle": ncnn("ReLU r 1 1 z y", "ReLU r 1 1 y z"),
+    "bad_blob_twice": ncnn("ReLU r 1 1 x x"),
+    "bad_tops": ncnn("ReLU r 1 900 x y"),
+    "bad_no_top": ncnn("ReLU r 1 0 x"),
+    "bad_no_bottom": ncnn("ReLU r 0 1 y"),
+    "bad_type": ncnn("DetectionOutput r 1 1 x y"),
+    "bad_nothing": b"",
+}.items():
+    put("ncnn/" + name, data)

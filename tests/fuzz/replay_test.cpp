@@ -8,12 +8,14 @@
 #include "base/file.h"
 #include "nacre/random.h"
 
+#include "caffe_fuzz.cpp"
 #include "events_fuzz.cpp"
 #include "gguf_fuzz.cpp"
 #include "graph_fuzz.cpp"
 #include "gzip_fuzz.cpp"
 #include "json_fuzz.cpp"
 #include "model_fuzz.cpp"
+#include "ncnn_fuzz.cpp"
 #include "npy_fuzz.cpp"
 #include "npz_fuzz.cpp"
 #include "onnx_fuzz.cpp"
@@ -145,7 +147,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Target{"tar", fuzz_tar, ""}, Target{"transform", fuzz_transform, ""},
                     Target{"schema", fuzz_schema, ""}, Target{"graph", fuzz_graph, ""},
                     Target{"model", fuzz_model, ""}, Target{"torch", fuzz_torch, ".pth"},
-                    Target{"gguf", fuzz_gguf, ".gguf"}, Target{"onnx", fuzz_onnx, ""}),
+                    Target{"gguf", fuzz_gguf, ".gguf"}, Target{"onnx", fuzz_onnx, ""},
+                    Target{"caffe", fuzz_caffe, ""}, Target{"ncnn", fuzz_ncnn, ""}),
     [](const auto& target) { return target.param.name; });
 
 }  // namespace

@@ -1,0 +1,43 @@
+// Networks of other frameworks, as ONNX models: what onnx::load() reads and every ONNX program too.
+//
+//   std::string model = import_network("net.prototxt");          // with net.caffemodel beside it
+//   auto net = onnx::parse(model, "net.prototxt");
+//
+// Nothing in a file is run, and no file but those named here is opened. Throws Error(data) for
+// files that are damaged or contradict themselves, and Error(unsupported) with all layers that have
+// no translation, by type and name. Functions are thread-safe. See docs/formats.md for the layers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace nacre {
+
+/// True if import_network() reads files of this ending: .prototxt (Caffe), .param (ncnn).
+bool is_network_file(const std::string& path);
+
+/// The bytes of an ONNX model. The weights lie in the file `weights`; if that is empty, in the file
+/// with the same stem and the ending .caffemodel or .bin.
+std::string import_network(const std::string& path, const std::string& weights = "");
+
+/// Caffe: the network as text, and a .caffemodel. `what` names them in messages.
+std::string import_caffe(std::string_view network, std::string_view weights, std::string_view what);
+
+/// The hyper-parameters of a Caffe solver file, in nacre's words.
+struct CaffeSolver {
+  std::string network;    ///< the file that it names, as it stands there
+  std::string optimizer;  ///< sgd, nesterov, adam, adagrad, rmsprop, adadelta
+  double lr = 0, momentum = 0, weight_decay = 0;
+  std::string
+      schedule;  ///< "constant", "step:10000:0.1", ...; by Caffe's own name if nacre has none
+  int64_t iterations = 0;
+  double clip_norm = 0;
+};
+CaffeSolver read_caffe_solver(std::string_view text, std::string_view what);
+
+/// ncnn: the .param file and the .bin file. Inputs and outputs get a first dimension for the batch,
+/// which ncnn does not have.
+std::string import_ncnn(std::string_view param, std::string_view bin, std::string_view what);
+
+}  // namespace nacre

@@ -1,0 +1,12 @@
+#include <algorithm>
+
+#include "fuzz.h"
+#include "nacre/import.h"
+
+/// The network, a zero byte, and the .caffemodel.
+FUZZ_TARGET(caffe) {
+  const size_t end = std::min(input.find('\0'), input.size());
+  const std::string_view weights = input.substr(std::min(end + 1, input.size()));
+  const std::string model = nacre::import_caffe(input.substr(0, end), weights, "input");
+  touch(model.data(), model.size());
+}
