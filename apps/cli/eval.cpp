@@ -6,6 +6,7 @@
 #include "cli/open_model.h"
 #include "cli/show.h"
 #include "nacre/meters.h"
+#include "train/setup.h"
 #include "train/terminal.h"
 
 namespace nacre::cli {
@@ -68,10 +69,11 @@ int run_eval(const EvalArgs& a) {
   }
   const DataSplits data = open_dataset(a.data, options);
   std::string part = a.part;
-  const DatasetPtr chosen = choose(data, part);
+  DatasetPtr chosen = choose(data, part);
   check_classes(chosen->classes(), m.info.classes);
   if (const std::string remark = chosen->remark(); chosen->schema() && !remark.empty())
     log_warning({remark});
+  leave_out_unlabelled(chosen);
   const auto loss = m.info.extra.find("loss");
   const Evaluation e = evaluate(*m.net, chosen, Transform::parse(m.info.transform), 256, a.workers,
                                 loss == m.info.extra.end() ? "cross_entropy" : loss->second);

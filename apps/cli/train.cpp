@@ -26,7 +26,9 @@ int run_train(const TrainArgs& a) {
     };
     same("model", c.model, wanted.model);
     same("options", c.options, wanted.options);
-    same("data", c.data, wanted.data);
+    if (!file_exists(wanted.data) && !folder_exists(wanted.data))
+      fail(Error::Kind::usage, {wanted.data, ", the data of ", a.resume,
+                                ", does not exist; if it was moved, add --data with its place"});
   } else if (!a.config.empty()) {
     c = TrainConfig::from_yaml_file(a.config);
   }

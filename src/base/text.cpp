@@ -84,6 +84,14 @@ char32_t next_character(std::string_view text, size_t& at) {
   return c;
 }
 
+size_t find_broken_utf8(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const size_t start = at;
+    if (next_character(text, at) == 0xfffd && text.substr(start, 3) != "\xef\xbf\xbd") return start;
+  }
+  return std::string_view::npos;
+}
+
 int display_width(std::string_view text) {
   int width = 0;
   for (size_t at = 0; at < text.size();) width += width_of(next_character(text, at));

@@ -35,6 +35,9 @@ std::string html_escape(std::string_view text);
 /// Base64 with padding (RFC 4648).
 std::string base64(std::string_view bytes);
 
+/// Where the text stops to be UTF-8; npos if all of it is.
+size_t find_broken_utf8(std::string_view text);
+
 /// The next character of UTF-8 text at `at`, which is moved on; 0xFFFD for a broken byte.
 char32_t next_character(std::string_view text, size_t& at);
 

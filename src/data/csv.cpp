@@ -1,6 +1,7 @@
 // Separated values: RFC 4180 with LF or CRLF, a byte order mark, and limits.
 #include <algorithm>
 
+#include "base/text.h"
 #include "data/readers.h"
 #include "nacre/error.h"
 
@@ -16,6 +17,16 @@ char csv_separator(const std::string& text) {
     if (n > most) most = n, best = c;
   }
   return best;
+}
+
+void check_utf8(std::string_view text, const std::string& name) {
+  const size_t at = find_broken_utf8(text);
+  if (at == text.npos) return;
+  const auto line =
+      1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+  fail(Error::Kind::data, {name, ": line ", line,
+                           " is not UTF-8; if the file is Latin-1, convert it: "
+                           "iconv -f latin1 -t utf-8"});
 }
 
 void read_csv(const std::string& text, char separator, const CsvOptions& options,

@@ -13,24 +13,25 @@ namespace {
 
 class Idx final : public Dataset {
  public:
-  Idx(std::string images, std::string labels, const IdxFormat& format, const std::string& name)
+  Idx(std::string images, std::string labels, const IdxFormat& format, const std::string& name,
+      const std::string& label_name)
       : images_(std::move(images)), labels_(std::move(labels)), name_(name), format_(format) {
-    const std::string image_name = name + " (images)", label_name = name + " (labels)";
-    ByteReader in(bytes_of(images_), image_name);
-    magic(in.be32(), 2051, image_name);
+    ByteReader in(bytes_of(images_), name);
+    magic(in.be32(), 2051, name);
     count_ = in.be32();
     height_ = in.be32();
     width_ = in.be32();
     if (height_ < 1 || width_ < 1 || height_ > 4096 || width_ > 4096)
-      fail(Error::Kind::data, {image_name, ": pictures of ", width_, "x", height_,
-                               " pixels, 1 to 4096 a side are read"});
-    exact(in.left(), static_cast<uint64_t>(count_ * height_ * width_), image_name);
+      fail(Error::Kind::data,
+           {name, ": pictures of ", width_, "x", height_, " pixels, 1 to 4096 a side are read"});
+    exact(in.left(), static_cast<uint64_t>(count_ * height_ * width_), name);
     ByteReader label_in(bytes_of(labels_), label_name);
     magic(label_in.be32(), 2049, label_name);
     const int64_t label_count = label_in.be32();
     exact(label_in.left(), static_cast<uint64_t>(label_count), label_name);
     if (label_count != count_)
-      fail(Error::Kind::data, {name, ": ", count_, " pictures, but ", label_count, " labels"});
+      fail(Error::Kind::data,
+           {name, " has ", count_, " pictures, but ", label_name, " has ", label_count, " labels"});
     classes_ = format.classes;
     int64_t most = -1;
     for (int64_t i = 0; i < count_; ++i) most = std::max(most, label(i));
@@ -78,8 +79,8 @@ class Idx final : public Dataset {
 }  // namespace
 
 DatasetPtr idx_dataset(std::string images, std::string labels, const IdxFormat& format,
-                       const std::string& name) {
-  return std::make_shared<Idx>(std::move(images), std::move(labels), format, name);
+                       const std::string& name, const std::string& label_name) {
+  return std::make_shared<Idx>(std::move(images), std::move(labels), format, name, label_name);
 }
 
 }  // namespace nacre::data

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/gzip.h"
+#include "base/text.h"
 #include "data/readers.h"
 #include "nacre/error.h"
 
@@ -101,12 +102,16 @@ bool is_idx_images(const std::string& name) {
 
 DatasetPtr open_idx(const std::string& folder, const std::string& images) {
   std::string labels = replaced(replaced(images, "images", "labels"), "idx3", "idx1");
-  // One of the two may be packed and the other not.
-  if (!file_exists(folder + "/" + labels))
-    labels = labels.ends_with(".gz") ? labels.substr(0, labels.size() - 3) : labels + ".gz";
   const std::string path = folder + "/" + images;
-  return idx_dataset(read_gzip_file(path, kMaxData),
-                     read_gzip_file(folder + "/" + labels, kMaxData), idx_format(path), path);
+  // One of the two may be packed and the other not.
+  if (labels.ends_with(".gz")) labels.resize(labels.size() - 3);
+  if (!file_exists(folder + "/" + labels)) labels += ".gz";
+  labels = folder + "/" + labels;
+  if (!file_exists(labels))
+    fail(Error::Kind::data, {"the labels of ", path, " are missing: neither ", labels, " nor ",
+                             labels.substr(0, labels.size() - 3), " exists"});
+  return idx_dataset(read_gzip_file(path, kMaxData), read_gzip_file(labels, kMaxData),
+                     idx_format(path), path, labels);
 }
 
 bool try_idx(const std::string& folder, const std::vector<FolderEntry>& entries, DataSplits& out) {
@@ -368,22 +373,18 @@ DataSplits open_file(const std::string& path, const OpenOptions& options) {
   return out;
 }
 
-}  // namespace
-}  // namespace data
-
-DataSplits open_dataset(const std::string& path, const OpenOptions& options) {
-  if (file_exists(path)) return data::open_file(path, options);
+DataSplits open_any(const std::string& path, const OpenOptions& options) {
+  if (file_exists(path)) return open_file(path, options);
   const auto entries = list_folder(path);
   DataSplits out;
-  if (data::try_idx(path, entries, out) || data::try_cifar(path, entries, out) ||
-      data::try_folders(path, entries, options, out) ||
-      data::try_tables(path, entries, options, out) ||
-      data::try_archives(path, entries, options, out)) {
+  if (try_idx(path, entries, out) || try_cifar(path, entries, out) ||
+      try_folders(path, entries, options, out) || try_tables(path, entries, options, out) ||
+      try_archives(path, entries, options, out)) {
     if (!out.train) fail(Error::Kind::data, {path, ": has a test part, but no training part"});
     return out;
   }
   const auto pictures = std::count_if(entries.begin(), entries.end(), [](const auto& e) {
-    return !e.is_folder && data::is_picture_name(e.name);
+    return !e.is_folder && is_picture_name(e.name);
   });
   fail(Error::Kind::data,
        {path, ": holds nothing that is read (",
@@ -392,6 +393,18 @@ DataSplits open_dataset(const std::string& path, const OpenOptions& options) {
                         : cat({entries.size(), " entries"}),
         "); read are a folder per class, train/ and test/ of those, IDX, CIFAR, CSV, TSV and "
         "archives (.tar, .tar.gz, .zip)"});
+}
+
+}  // namespace
+}  // namespace data
+
+DataSplits open_dataset(const std::string& path, const OpenOptions& options) {
+  DataSplits out = data::open_any(path, options);
+  for (const std::string& name : out.train->classes())
+    if (find_broken_utf8(name) != name.npos)
+      fail(Error::Kind::data,
+           {path, ": the class name '", printable(name), "' is not UTF-8; rename it"});
+  return out;
 }
 
 }  // namespace nacre

@@ -11,9 +11,9 @@ struct IdxFormat {
   std::vector<std::string> classes;  ///< default "0", "1", ...
 };
 
-/// IDX pictures (magic 2051) with labels (2049).
+/// IDX pictures (magic 2051) with labels (2049); both files are named in messages.
 DatasetPtr idx_dataset(std::string images, std::string labels, const IdxFormat& format,
-                       const std::string& name);
+                       const std::string& name, const std::string& label_name);
 
 /// Records of [coarse label,] label and 3 planes of 32x32; `label_bytes` is 1 (CIFAR-10) or 2
 /// (CIFAR-100, whose second byte is the label). `expected` is the number of pictures of the whole.
@@ -26,6 +26,10 @@ DatasetPtr csv_dataset(const std::string& text, const CsvOptions& options, const
 /// Lines "label TAB text". Unless classes are given, they are the sorted labels.
 DatasetPtr text_dataset(const std::string& text, std::vector<std::string> classes,
                         const std::string& name);
+
+/// Throws Error (data) with the line where a file is not UTF-8: names of classes and columns become
+/// JSON in model files.
+void check_utf8(std::string_view text, const std::string& name);
 
 /// Calls row(line number, cells) for each record; checks limits of the options.
 void read_csv(const std::string& text, char separator, const CsvOptions& options,

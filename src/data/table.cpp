@@ -134,6 +134,7 @@ bool encode_cell(const TableColumn& column, const std::string& cell, std::vector
 class Table final : public Dataset {
  public:
   Table(const std::string& text, const CsvOptions& options, const std::string& name) : name_(name) {
+    check_utf8(text, name);
     const char separator = csv_separator(text);
     std::vector<std::string> header;
     const int64_t header_line = learn(text, separator, options, header);

@@ -15,6 +15,7 @@ class TextLines final : public Dataset {
  public:
   TextLines(const std::string& text, std::vector<std::string> classes, const std::string& name)
       : name_(name) {
+    check_utf8(text, name);
     std::vector<std::string> labels;
     size_t line = 0;
     for (size_t from = text.starts_with("\xef\xbb\xbf") ? 3 : 0; from < text.size();) {

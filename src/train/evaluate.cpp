@@ -2,6 +2,7 @@
 
 #include "base/signals.h"
 #include "train/loss.h"
+#include "train/setup.h"
 
 namespace nacre {
 
@@ -17,6 +18,7 @@ std::string Evaluation::warning() const {
 Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transform, int64_t batch,
                     int workers, const std::string& loss_name) {
   if (!data || data->size() == 0) fail(Error::Kind::data, {"there is nothing to evaluate on"});
+  check_labels(*data);
   NoGrad guard;
   Evaluation e;
   e.classes = data->classes();

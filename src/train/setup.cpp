@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "nacre/weights.h"
@@ -148,7 +149,8 @@ std::string row_transform(const Dataset& data) {
   return "impute([" + means + "])|" + scaler.step();
 }
 
-/// Rows of a table whose target is missing teach nothing.
+}  // namespace
+
 void leave_out_unlabelled(DatasetPtr& part) {
   const TableSchema* schema = part ? part->schema() : nullptr;
   if (!schema || schema->target < 0) return;
@@ -163,7 +165,16 @@ void leave_out_unlabelled(DatasetPtr& part) {
   part = subset(part, std::move(kept));
 }
 
-}  // namespace
+void check_labels(const Dataset& data) {
+  const auto classes = static_cast<int64_t>(data.classes().size());
+  for (int64_t i = 0; i < data.size() && classes > 0; ++i) {
+    const int64_t label = data.label(i);
+    if (label < 0 || label >= classes)
+      fail(Error::Kind::data,
+           {data.name(i), label < 0 ? " has no class" : cat({" has the class ", label}), ", the ",
+            classes, " classes are 0 to ", classes - 1});
+  }
+}
 
 void prepare_splits(DataSplits& data, const TrainConfig& config) {
   for (DatasetPtr* part : {&data.train, &data.val, &data.test}) leave_out_unlabelled(*part);
@@ -171,6 +182,8 @@ void prepare_splits(DataSplits& data, const TrainConfig& config) {
     fail(Error::Kind::data, {"the data hold no training samples"});
   if (config.on_error == "skip")
     for (DatasetPtr* part : {&data.train, &data.val, &data.test}) leave_out_unreadable(*part);
+  for (const DatasetPtr& part : {data.train, data.val, data.test})
+    if (part) check_labels(*part);
   const Key key = Key(static_cast<uint64_t>(config.seed)).fold_in("split");
   const auto divide = [&](DatasetPtr& part, double share, const char* name) {
     if (share <= 0 || share >= 1)
@@ -190,6 +203,10 @@ void prepare_splits(DataSplits& data, const TrainConfig& config) {
 
 uint64_t data_fingerprint(const DataSplits& data) {
   uint64_t h = static_cast<uint64_t>(data.train->size());
+  for (const std::string& name : data.train->classes()) h = hash64(name, h);
+  for (const DatasetPtr& part : {data.train, data.val, data.test})
+    for (int64_t i = 0; i < part->size(); ++i)
+      h = Key(h).fold_in(static_cast<uint64_t>(part->label(i) + 1)).value();
   const int64_t n = data.train->size(), step = std::max<int64_t>(1, n / 256);
   for (int64_t i = 0; i < n; i += step)
     h = Key(h ^ data.train->content_hash(i)).fold_in(static_cast<uint64_t>(i)).value();

@@ -8,6 +8,12 @@ namespace nacre {
 /// Fills the parts that the data lack: a test part, then a validation part, stratified by class.
 void prepare_splits(DataSplits& data, const TrainConfig& config);
 
+/// Warns of rows whose value to predict is missing and leaves them out.
+void leave_out_unlabelled(DatasetPtr& part);
+
+/// Throws Error(data) for a label that is no class, with its class, sample and file.
+void check_labels(const Dataset& data);
+
 /// Changes whenever the training data do.
 uint64_t data_fingerprint(const DataSplits& data);
 

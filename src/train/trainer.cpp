@@ -380,7 +380,8 @@ void Trainer::load_checkpoint(const std::string& path) {
   const Json j = parse_json(meta("position"), path);
   if (j.at("fingerprint").text() != std::to_string(t.fingerprint))
     fail(Error::Kind::data,
-         {"the data have changed since ", path, " was written; start a new run"});
+         {t.config.data.empty() ? "the data" : t.config.data, " does not hold the data that ", path,
+          " was trained on; go on with those, or start a new run"});
   // Everything is read and checked before anything of the trainer changes.
   const auto value = [&](const std::string& name, const Tensor* like) {
     const RawTensor& raw = file.at(name);

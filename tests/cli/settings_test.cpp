@@ -115,6 +115,22 @@ TEST(Settings, PartsHaveTheSameClasses) {
   EXPECT_FALSE(std::filesystem::exists(folder / "run"));
 }
 
+TEST(Settings, ALabelThatIsNoClassIsNamed) {
+  TempFolder folder;
+  const std::string zero(3, '\0');
+  std::string labels;
+  for (char i = 0; i < 60; ++i) labels += static_cast<char>(i % 12);
+  folder.write("fashion/train-labels-idx1-ubyte",
+               std::string("\0\0\x08\x01", 4) + zero + '<' + labels);
+  folder.write("fashion/train-images-idx3-ubyte", std::string("\0\0\x08\x03", 4) + zero + '<' +
+                                                      zero + '\x08' + zero + '\x08' +
+                                                      std::string(60 * 64, 'x'));
+  const std::string data = (folder / "fashion").string();
+  expect_one_line(nacre("-q train mlp --data " + data + " --out " + folder.str() + "/run"), 1,
+                  "picture 10 has the class 10, the 10 classes are 0 to 9");
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
 TEST(Settings, AModelToStartFromHasToFit) {
   TempFolder folder;
   const std::string common = "-q train logistic_regression --epochs 1 --data " + kDigits;

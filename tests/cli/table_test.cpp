@@ -140,6 +140,39 @@ TEST(CliTable, ValuesArePredictedInTheirOwnUnits) {
   EXPECT_TRUE(holds(r.output, "the mean of these values would be a better guess")) << r.output;
 }
 
+TEST(CliTable, ARunGoesOnWhereItsDataWereMoved) {
+  TempFolder f;
+  const auto in = [&](const char* name) { return (f / name).string(); };
+  std::string rows = "x,class\n", other = rows;
+  for (int i = 0; i < 60; ++i) rows += cat({i, i % 2 ? ",odd\n" : ",even\n"});
+  for (int i = 0; i < 60; ++i) other += cat({i, i % 3 ? ",odd\n" : ",even\n"});
+  write_file_atomic(in("a.csv"), rows);
+  write_file_atomic(in("other.csv"), other);
+  ASSERT_EQ(nacre("-q train mlp --epochs 2 --data " + in("a.csv") + " --out " + in("run")).code, 0);
+  std::filesystem::rename(in("a.csv"), in("b.csv"));
+  const std::string resume = "-q train --resume " + in("run") + " --epochs 4";
+  test::expect_one_line(nacre(resume), 2, "does not exist; if it was moved, add --data");
+  // The same rows, but other classes.
+  test::expect_one_line(nacre(resume + " --data " + in("other.csv")), 1, "does not hold the data");
+  const auto r = nacre(resume + " --data " + in("b.csv"));
+  EXPECT_EQ(r.code, 0) << r.output;
+  EXPECT_TRUE(holds(f.read("run/config.yaml"), "b.csv"));
+  EXPECT_EQ(nacre(resume).code, 0);
+}
+
+TEST(CliTable, RowsWithoutATargetAreLeftOutOfAnEvaluation) {
+  TempFolder f;
+  const auto in = [&](const char* name) { return (f / name).string(); };
+  std::string rows = "x,class\n";
+  for (int i = 0; i < 60; ++i) rows += i % 2 ? "1,odd\n" : "0,even\n";
+  write_file_atomic(in("a.csv"), rows);
+  write_file_atomic(in("b.csv"), rows + "1,\n0,?\n");
+  ASSERT_EQ(nacre("-q train mlp --data " + in("a.csv") + " --out " + in("run")).code, 0);
+  const auto r = nacre("eval " + in("run/model.safetensors") + " --data " + in("b.csv"));
+  EXPECT_EQ(r.code, 0);
+  EXPECT_TRUE(holds(r.output, "2 rows are left out") && holds(r.output, "of 60")) << r.output;
+}
+
 TEST(CliTable, GreyAndColouredPicturesOfAnySizeAreTrainedTogether) {
   TempFolder f;
   const auto in = [&](const std::string& name) { return (f / name).string(); };

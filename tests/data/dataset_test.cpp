@@ -63,7 +63,7 @@ TEST(Digits, TheShippedSetIsWhole) {
 }
 
 TEST(Idx, ReadsPicturesAndLabels) {
-  const auto d = data::idx_dataset(idx_images(3, 4, 5), idx_labels({2, 0, 1}), {}, "set");
+  const auto d = data::idx_dataset(idx_images(3, 4, 5), idx_labels({2, 0, 1}), {}, "set", "labels");
   ASSERT_EQ(d->size(), 3);
   const Sample s = d->get(1);
   EXPECT_EQ(s.label, 0);
@@ -97,14 +97,54 @@ TEST(Idx, FoldersInTheMnistLayout) {
 
 TEST(Idx, MistakesAreNamed) {
   const auto open = [](const std::string& images, const std::string& labels) {
-    return error_of([&] { data::idx_dataset(images, labels, {}, "set"); });
+    return error_of([&] { data::idx_dataset(images, labels, {}, "set", "labels"); });
   };
-  EXPECT_TRUE(contains(open(idx_images(2, 4, 4), idx_labels({1})), "2 pictures, but 1 labels"));
+  EXPECT_TRUE(
+      contains(open(idx_images(2, 4, 4), idx_labels({1})), "has 2 pictures, but labels has 1"));
   EXPECT_TRUE(contains(open(idx_labels({1}), idx_labels({1})), "must be 2051"));
   EXPECT_TRUE(contains(open(be32(2051) + be32(0xffffffff) + be32(28) + be32(28), idx_labels({})),
                        "the file has 0"));
   EXPECT_TRUE(
       contains(open(be32(2051) + be32(1) + be32(0x7fffffff) + be32(0x7fffffff), ""), "are read"));
+}
+
+TEST(Idx, TheFileWithTheFaultIsNamed) {
+  Folder f;
+  const std::string images = f.write("a/train-images-idx3-ubyte", idx_images(3, 4, 4));
+  const std::string labels = f.path() + "/a/train-labels-idx1-ubyte";
+  const auto message = [&] { return error_of([&] { open_dataset(f.path() + "/a"); }); };
+  std::string text = message();
+  EXPECT_TRUE(contains(text, images + " are missing") && contains(text, labels + ".gz")) << text;
+  const std::string whole = idx_labels({0, 1, 2});
+  for (const std::string& bad : {whole.substr(0, 5), whole.substr(0, 9), idx_images(1, 1, 1)}) {
+    f.write("a/train-labels-idx1-ubyte", bad);
+    text = message();
+    EXPECT_TRUE(text.starts_with(labels + ":")) << text;
+  }
+  f.write("a/train-labels-idx1-ubyte", idx_labels({0, 1}));
+  text = message();
+  EXPECT_TRUE(contains(text, images) && contains(text, labels)) << text;
+  std::filesystem::remove(labels);
+  f.write("a/train-labels-idx1-ubyte.gz", gzip(whole).substr(0, 20));
+  text = message();
+  EXPECT_TRUE(text.starts_with(labels + ".gz")) << text;
+}
+
+TEST(Names, ThatAreNotUtf8AreRefused) {
+  Folder f;
+  const std::string cafe = "caf\xe9", fine = "caf\xc3\xa9 \xef\xbf\xbd";
+  f.picture("a/tea/1.png", 0.1f);
+  f.picture("a/" + fine + "/1.png", 0.1f);
+  EXPECT_EQ(open_dataset(f.path() + "/a").train->classes()[0], fine);
+  f.picture("a/" + cafe + "/1.png", 0.1f);
+  EXPECT_TRUE(contains(error_of([&] { open_dataset(f.path() + "/a"); }),
+                       "the class name 'caf?' is not UTF-8"));
+  for (const char* name : {"a.csv", "a.tsv"}) {
+    const std::string rows = "tea\t1\ntea\t2\n";
+    const std::string text = error_of([&] { open_dataset(f.write(name, rows + cafe + "\t3\n")); });
+    EXPECT_TRUE(contains(text, "line 3 is not UTF-8")) << text;
+    EXPECT_EQ(open_dataset(f.write(name, rows + fine + "\t3\n")).train->size(), 3);
+  }
 }
 
 TEST(Cifar, ReadsBothVariantsAndChecksTheSize) {
@@ -347,11 +387,13 @@ TEST(Readers, DamagedFilesThrowOnly) {
     return bytes;
   };
   for (size_t n = 0; n <= images.size(); ++n)
-    survive([&] { return data::idx_dataset(images.substr(0, n), labels, {}, "f"); });
+    survive([&] { return data::idx_dataset(images.substr(0, n), labels, {}, "f", "labels"); });
   for (size_t n = 0; n <= csv.size(); ++n)
     survive([&] { return data::csv_dataset(csv.substr(0, n), {}, "f"); });
   for (int i = 0; i < 2000; ++i) {
-    survive([&] { return data::idx_dataset(damaged(images, i), damaged(labels, i / 2), {}, "f"); });
+    survive([&] {
+      return data::idx_dataset(damaged(images, i), damaged(labels, i / 2), {}, "f", "labels");
+    });
     survive([&] { return data::cifar_dataset({damaged(cifar, i)}, 1 + i % 3 / 2, ten, 2, "f"); });
     survive([&] { return data::csv_dataset(damaged(csv, i), {}, "f"); });
     survive([&] { return data::text_dataset(damaged(text, i), {}, "f"); });

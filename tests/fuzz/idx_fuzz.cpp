@@ -13,8 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   try {
     nacre::data::IdxFormat format;
     format.transposed = (bytes[0] & 2) != 0;
-    const auto d = bytes[0] & 1 ? nacre::data::idx_dataset(images, rest, format, "fuzz")
-                                : nacre::data::idx_dataset(rest, labels, format, "fuzz");
+    const auto d = bytes[0] & 1 ? nacre::data::idx_dataset(images, rest, format, "fuzz", "labels")
+                                : nacre::data::idx_dataset(rest, labels, format, "fuzz", "labels");
     for (int64_t i = 0; i < d->size() && i < 10; ++i) d->get(i);
   } catch (const nacre::Error&) {
   }
