@@ -126,10 +126,51 @@ struct Recurrent {
   std::vector<Activation> f;
 };
 
+/// Whether a call is what one op of nacre's computes: the usual cell, time first. With lengths a
+/// sequence cannot simply be turned round.
+bool is_plain(const Call& c) {
+  for (const char* name : {"activations", "clip", "activation_alpha", "activation_beta"})
+    if (c.given(name)) return false;
+  const bool reverse = c.s("direction", "forward") == "reverse";
+  return !c.i("layout") && !(reverse && c.has(4)) && c.shape(0)[0] > 0;
+}
+
+/// Blocks of `size` rows in another order.
+Tensor reordered(const Tensor& v, const Ints& order, int64_t size) {
+  Tensors parts;
+  for (int64_t k : order) parts.push_back(slice(v, 0, k * size, (k + 1) * size));
+  return parts.size() == 1 ? parts[0] : concat(parts, 0);
+}
+
+/// The op `f` with its gates in the order that nacre has them.
+template <typename F>
+Values run_plain(const Recurrent& r, const Ints& order, F f) {
+  Tensors weights;
+  for (int64_t d = 0; d < r.directions; ++d) {
+    for (const size_t input : {size_t{1}, size_t{2}})
+      weights.push_back(reordered(select(r.c[input], 0, d), order, r.hidden));
+    const auto [bx, bh] = r.bias(d);
+    for (const Tensor& b : {bx, bh})
+      if (b.defined()) weights.push_back(reordered(b, order, r.hidden));
+  }
+  const RnnOptions options{.bidirectional = r.directions == 2, .bias = r.c.has(3)};
+  const Tensor lengths = r.c.has(4) ? cast(r.c[4], DType::i64) : Tensor();
+  Tensors y = f(r.reversed ? flip(r.x, {0}) : r.x, weights, options, lengths);
+  if (r.reversed) y[0] = flip(y[0], {0});
+  Values out = {permute(reshape(y[0], {r.steps, r.batch, r.directions, r.hidden}), {0, 2, 1, 3})};
+  out.insert(out.end(), y.begin() + 1, y.end());
+  return out;
+}
+
 Tensor plus(const Tensor& a, const Tensor& b) { return b.defined() ? a + b : a; }
 
 Values rnn_steps(Call& c) {
   Recurrent r(c, 1, {"Tanh"});
+  if (is_plain(c))
+    return run_plain(
+        r, {0}, [&](const Tensor& x, const Tensors& w, const RnnOptions& o, const Tensor& lengths) {
+          return rnn(x, w, o, c.optional(5), lengths);
+        });
   return r.run(1, [&](const Tensor& xw, const Tensors& h, int64_t d) {
     const auto [bx, bh] = r.bias(d);
     const Tensor z = plus(plus(xw + matmul(h[0], r.weight(2, d)), bx), bh);
@@ -140,6 +181,10 @@ Values rnn_steps(Call& c) {
 Values gru_steps(Call& c) {
   Recurrent r(c, 3, {"Sigmoid", "Tanh"});
   const bool reset_after = c.i("linear_before_reset") != 0;
+  if (reset_after && is_plain(c))
+    return run_plain(r, {1, 0, 2},
+                     [&](const Tensor& x, const Tensors& w, const RnnOptions& o,
+                         const Tensor& lengths) { return gru(x, w, o, c.optional(5), lengths); });
   return r.run(1, [&](const Tensor& xw, const Tensors& state, int64_t d) {
     const Tensor& h = state[0];
     const auto [bx, bh] = r.bias(d);
@@ -161,6 +206,12 @@ Values gru_steps(Call& c) {
 Values lstm_steps(Call& c) {
   Recurrent r(c, 4, {"Sigmoid", "Tanh", "Tanh"});
   const bool coupled = c.i("input_forget") != 0;
+  if (!coupled && !c.has(7) && c.has(5) == c.has(6) && is_plain(c))
+    return run_plain(
+        r, {0, 2, 3, 1},
+        [&](const Tensor& x, const Tensors& w, const RnnOptions& o, const Tensor& lengths) {
+          return lstm(x, w, o, c.optional(5), c.optional(6), lengths);
+        });
   return r.run(2, [&](const Tensor& xw, const Tensors& state, int64_t d) {
     const Tensor &h = state[0], &cell = state[1];
     const auto [bx, bh] = r.bias(d);

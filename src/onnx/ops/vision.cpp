@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "onnx/call.h"
+#include "onnx/window.h"
 
 namespace nacre::onnx {
 namespace {
@@ -204,6 +204,113 @@ Values roi_align(Call& c) {
   return {all.empty() ? zeros({0, s[1], oh, ow}, x.dtype()) : stack(all, 0)};
 }
 
+/// The largest value of each bin of a region, whose borders are whole pixels.
+Values max_roi_pool(Call& c) {
+  const Tensor& x = c[0];
+  const Shape& s = x.shape();
+  const Ints size = c.is("pooled_shape");
+  c.check(s.rank() == 4 && c.rank(1) == 2 && c.shape(1)[1] == 5 && size.rank() == 2 &&
+              size[0] > 0 && size[1] > 0 && size.numel() < 1 << 16,
+          {"X ", s, ", rois ", c.shape(1), ", pooled_shape ", as_list(size)});
+  const std::vector<double> rois = c.reals(1);
+  const double scale = c.f("spatial_scale", 1);
+  Tensors all;
+  for (int64_t r = 0; r < c.shape(1)[0]; ++r) {
+    const double* roi = rois.data() + 5 * r;
+    for (int k = 0; k < 5; ++k) c.check(std::abs(roi[k]) < 1e6, {"a region has ", roi[k]});
+    const auto batch = static_cast<int64_t>(roi[0]);
+    c.check(batch >= 0 && batch < s[0], {"batch index ", batch, " of ", s[0]});
+    const auto edge = [&](int k) { return static_cast<int64_t>(std::round(roi[k] * scale)); };
+    const int64_t x1 = edge(1), y1 = edge(2);
+    const int64_t w = std::max<int64_t>(edge(3) - x1 + 1, 1);
+    const int64_t h = std::max<int64_t>(edge(4) - y1 + 1, 1);
+    const Tensor plane = select(x, 0, batch);
+    Tensors bins;
+    for (int64_t py = 0; py < size[0]; ++py)
+      for (int64_t px = 0; px < size[1]; ++px) {
+        const auto span = [](int64_t p, int64_t n, int64_t parts, int64_t from, int64_t limit) {
+          const int64_t low = p * n / parts, high = ((p + 1) * n + parts - 1) / parts;
+          return std::pair(std::clamp<int64_t>(low + from, 0, limit),
+                           std::clamp<int64_t>(high + from, 0, limit));
+        };
+        const auto [top, bottom] = span(py, h, size[0], y1, s[2]);
+        const auto [left, right] = span(px, w, size[1], x1, s[3]);
+        bins.push_back(bottom <= top || right <= left
+                           ? zeros({s[1]}, x.dtype())
+                           : amax(slice(slice(plane, 1, top, bottom), 2, left, right), {1, 2}));
+      }
+    all.push_back(reshape(stack(bins, 1), {s[1], size[0], size[1]}));
+  }
+  return {all.empty() ? zeros({0, s[1], size[0], size[1]}, x.dtype()) : stack(all, 0)};
+}
+
+/// x (NxCxHxW) between its pixels at (ys, xs), NxP each, zero outside: NxCxP.
+Tensor sample_bilinear(const Tensor& x, const Tensor& ys, const Tensor& xs) {
+  const int64_t n = x.size(0), channels = x.size(1), h = x.size(2), w = x.size(3);
+  const Tensor flat = reshape(x, {n, channels, h * w}), top = floor(ys), left = floor(xs);
+  Tensor y;
+  for (int dy = 0; dy < 2; ++dy)
+    for (int dx = 0; dx < 2; ++dx) {
+      const Tensor row = top + static_cast<double>(dy), column = left + static_cast<double>(dx);
+      const auto within = [](const Tensor& v, int64_t size) {
+        return logical_and(v >= 0.0, v <= static_cast<double>(size - 1));
+      };
+      const Tensor near = (1.0 - abs(ys - row)) * (1.0 - abs(xs - column));
+      const Tensor weight = where(logical_and(within(row, h), within(column, w)), near, 0.0);
+      const Tensor at = cast(clip(row, 0, static_cast<double>(h - 1)), DType::i64) * w +
+                        cast(clip(column, 0, static_cast<double>(w - 1)), DType::i64);
+      const Tensor index = expand(unsqueeze(at, 1), {n, channels, at.size(1)});
+      const Tensor part = gather(flat, 2, index) * unsqueeze(weight, 1);
+      y = y.defined() ? y + part : part;
+    }
+  return y;
+}
+
+/// Convolution whose taps are moved by offsets (Dai et al. 2017) and weighted (Zhu et al. 2019).
+Values deform_conv(Call& c) {
+  const Tensor &x = c[0], &weight = c[1], &offset = c[2];
+  c.check(x.rank() == 4 && weight.rank() == 4 && offset.rank() == 4 && x.numel() > 0,
+          {"X ", x.shape(), ", W ", weight.shape(), ", offset ", offset.shape()});
+  const Shape kernel = weight.shape().slice(2, 4);
+  const Window o = window_of(c, x.shape(), kernel);
+  const int64_t groups = c.i("group", 1), parts = c.i("offset_group", 1), taps = kernel.numel();
+  const int64_t n = x.size(0), channels = x.size(1), oh = offset.size(2), ow = offset.size(3);
+  c.check(groups > 0 && parts > 0 && channels % groups == 0 && channels % parts == 0 &&
+              weight.size(0) % groups == 0 && weight.size(1) == channels / groups &&
+              offset.size(0) == n && offset.size(1) == 2 * parts * taps &&
+              (!c.has(4) || c.shape(4) == Shape{n, parts * taps, oh, ow}),
+          {"group ", groups, ", offset_group ", parts, " for X ", x.shape(), ", W ", weight.shape(),
+           ", offset ", offset.shape()});
+  const int64_t points = taps * oh * ow;
+  // Where the taps are without offsets, [taps, oh, ow].
+  const auto grid = [&](int64_t d) {
+    const int64_t out = d ? ow : oh;
+    const Tensor place =
+        reshape(arange(out) * o.stride[d] - o.low[d], d ? Shape{1, 1, ow} : Shape{1, oh, 1});
+    const Tensor tap = d ? remainder(arange(taps), kernel[1]) : floor_div(arange(taps), kernel[1]);
+    const Tensor at = place + reshape(tap * o.dilation[d], {taps, 1, 1});
+    return cast(expand(at, {taps, oh, ow}), x.dtype());
+  };
+  const Tensor ys = grid(0), xs = grid(1);
+  Tensors columns;
+  for (int64_t p = 0; p < parts; ++p) {
+    const int64_t each = channels / parts;
+    const Tensor moves =
+        reshape(slice(offset, 1, 2 * p * taps, 2 * (p + 1) * taps), {n, taps, 2, oh, ow});
+    Tensor part = sample_bilinear(slice(x, 1, p * each, (p + 1) * each),
+                                  reshape(select(moves, 2, 0) + ys, {n, points}),
+                                  reshape(select(moves, 2, 1) + xs, {n, points}));
+    if (c.has(4)) part = part * reshape(slice(c[4], 1, p * taps, (p + 1) * taps), {n, 1, points});
+    columns.push_back(part);
+  }
+  const Tensor all = columns.size() == 1 ? columns[0] : concat(columns, 1);
+  const int64_t inner = channels / groups * taps;
+  const Tensor y = matmul(reshape(weight, {1, groups, weight.size(0) / groups, inner}),
+                          reshape(all, {n, groups, inner, oh * ow}));
+  const Tensor out = reshape(y, {n, weight.size(0), oh, ow});
+  return {c.has(3) ? out + along_channels(c[3], 4) : out};
+}
+
 struct Box {
   float y1, x1, y2, x2;
   float area() const { return (y2 - y1) * (x2 - x1); }
@@ -283,6 +390,8 @@ Values centre_crop_pad(Call& c) {
 ONNX(GridSample) = {"GridSample", grid_values};
 ONNX(AffineGrid) = {"AffineGrid", affine};
 ONNX(RoiAlign) = {"RoiAlign", roi_align};
+ONNX(MaxRoiPool) = {"MaxRoiPool", max_roi_pool};
+ONNX(DeformConv) = {"DeformConv", deform_conv};
 ONNX(NonMaxSuppression) = {"NonMaxSuppression", suppress};
 ONNX(CenterCropPad) = {"CenterCropPad", centre_crop_pad};
 ONNX(Col2Im) = {"Col2Im", [](Call& c) -> Values {
