@@ -142,7 +142,9 @@ class Reader {
       if (in.size() != operands)
         fail(Error::Kind::data,
              {path_, ": [", op.name, "] takes ", operands, " inputs, got ", in.size()});
-      made.push_back(make_all(op, attributes(op, n.find("attrs"), depth), in));
+      size_t rank = 0;
+      for (const Tensor& t : in) rank = std::max(rank, t.shape().size());
+      made.push_back(make_all(op, attributes(op, n.find("attrs"), rank, depth), in));
     }
     for (const Json& r : j.at("outputs").list()) outputs.push_back(reference(r));
     return Graph(std::move(inputs), std::move(outputs));
@@ -163,7 +165,24 @@ class Reader {
   }
 
  private:
-  Attrs attributes(const OpDef& op, const Json* given, int depth) {
+  /// `dim` and `dims` are dimensions of the inputs. What makes nodes in a program counts them
+  /// from the front and checks them (normalize_dim), so shape rules and kernels do not.
+  void check_dims(const OpDef& op, const std::vector<std::pair<std::string, AttrValue>>& fields,
+                  size_t rank) const {
+    const auto end = static_cast<int64_t>(std::max<size_t>(1, rank));
+    for (const auto& [name, value] : fields) {
+      const int64_t* one = name == "dim" ? std::get_if<int64_t>(&value) : nullptr;
+      const Ints* many = name == "dims" ? std::get_if<Ints>(&value) : nullptr;
+      if (many && many->empty() && rank > 0)  // "all of them" is written out
+        fail(Error::Kind::data, {path_, ": [", op.name, "] names no dimension"});
+      for (int64_t d : one ? Ints{*one} : many ? *many : Ints{})
+        if (d < 0 || d >= end)
+          fail(Error::Kind::data,
+               {path_, ": [", op.name, "] has no dimension ", d, " in ", rank, " dimensions"});
+    }
+  }
+
+  Attrs attributes(const OpDef& op, const Json* given, size_t rank, int depth) {
     if (!op.attrs) return {};
     void* usual = op.attrs->make();  // tells the type of each field
     auto fields = attr_fields(op, usual);
@@ -201,6 +220,7 @@ class Reader {
     for (const auto& [name, value] : fields)
       if (const auto* graph = std::get_if<std::shared_ptr<const Graph>>(&value); graph && !*graph)
         fail(Error::Kind::data, {path_, ": [", op.name, "] has no graph '", name, "'"});
+    check_dims(op, fields, rank);
     return attrs_from_fields(op, fields);
   }
 

@@ -26,6 +26,7 @@ OP(isclose) = {
     .attrs = attr_type<IscloseAttrs>(),
     .infer =
         [](Infer& in) {
+          in.check(in.inputs() == 2, {"takes 2 inputs, got ", in.inputs()});
           in.check_float(0);
           const auto& a = in.attrs<IscloseAttrs>();
           in.check(a.rtol >= 0 && a.atol >= 0,

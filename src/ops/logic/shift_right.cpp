@@ -11,6 +11,7 @@ OP(shift_right) = {
     .kind = OpKind::elementwise,
     .infer =
         [](Infer& in) {
+          in.check(in.inputs() == 2, {"takes 2 inputs, got ", in.inputs()});
           in.check(is_integer(in.dtype(0)), {"integers are needed"});
           infer_broadcast(in);
         },

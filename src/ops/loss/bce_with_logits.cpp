@@ -25,6 +25,9 @@ OP(bce_with_logits) = {
     .attrs = attr_type<BceWithLogitsAttrs>(),
     .infer =
         [](Infer& in) {
+          const size_t least = in.attrs<BceWithLogitsAttrs>().weighted ? 3 : 2;
+          in.check(in.inputs() == least || in.inputs() == least + 1,
+                   {"takes ", least, " or ", least + 1, " inputs, got ", in.inputs()});
           in.check_float(0);
           in.check_same_dtype();
           in.check(in.shape(1) == in.shape(0), {"target has shape ", in.shape(1), ", logits have ",

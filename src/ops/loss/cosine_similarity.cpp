@@ -23,6 +23,7 @@ OP(cosine_similarity) = {
     .infer =
         [](Infer& in) {
           const auto& a = in.attrs<CosineSimilarityAttrs>();
+          in.check(in.inputs() == 2, {"takes 2 inputs, got ", in.inputs()});
           in.check_float(0);
           in.check(a.eps > 0, {"eps ", a.eps, " is not positive"});
           infer_broadcast(in);

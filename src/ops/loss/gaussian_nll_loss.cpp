@@ -30,7 +30,7 @@ OP(gaussian_nll_loss) = {
         [](Infer& in) {
           const auto& a = in.attrs<GaussianNllLossAttrs>();
           in.check(a.eps > 0, {"eps ", a.eps, " is not positive"});
-          infer_loss_of_pairs(in, a.reduction);
+          infer_loss_of_pairs(in, a.reduction, 3);
         },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
       const auto& a = *static_cast<const GaussianNllLossAttrs*>(attrs);

@@ -15,8 +15,8 @@ Tensor reduced(const Tensor& losses, const Tensor& weights, int64_t reduction);
 
 /// Adds the output of a loss whose items have this shape, in the type of input 0.
 void infer_loss(Infer& in, int64_t reduction, const Shape& items);
-/// Shape rule: all inputs floating, of one type and one shape, one item for each element.
-void infer_loss_of_pairs(Infer& in, int64_t reduction);
+/// Shape rule: so many inputs, all floating, of one type and one shape, one item for each element.
+void infer_loss_of_pairs(Infer& in, int64_t reduction, size_t inputs = 2);
 /// Checks targets [N, ...] of predictions [N, C, ...] and, with three inputs, weights [C].
 void check_classes(Infer& in);
 

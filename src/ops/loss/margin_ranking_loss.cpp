@@ -25,7 +25,7 @@ OP(margin_ranking_loss) = {
     .infer =
         [](Infer& in) {
           const auto& a = in.attrs<MarginRankingLossAttrs>();
-          infer_loss_of_pairs(in, a.reduction);
+          infer_loss_of_pairs(in, a.reduction, 3);
         },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
       const auto& a = *static_cast<const MarginRankingLossAttrs*>(attrs);

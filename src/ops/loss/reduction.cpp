@@ -21,7 +21,8 @@ void infer_loss(Infer& in, int64_t reduction, const Shape& items) {
   in.out(in.dtype(0), reduction == number_of(Reduction::none) ? items : Shape());
 }
 
-void infer_loss_of_pairs(Infer& in, int64_t reduction) {
+void infer_loss_of_pairs(Infer& in, int64_t reduction, size_t inputs) {
+  in.check(in.inputs() == inputs, {"takes ", inputs, " inputs, got ", in.inputs()});
   in.check_float(0);
   in.check_same_dtype();
   for (size_t i = 1; i < in.inputs(); ++i)

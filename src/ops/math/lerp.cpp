@@ -11,6 +11,7 @@ OP(lerp) = {
     .kind = OpKind::composite,
     .infer =
         [](Infer& in) {
+          in.check(in.inputs() == 3, {"takes 3 inputs, got ", in.inputs()});
           in.check_float(0);
           infer_broadcast(in);
         },

@@ -19,6 +19,7 @@ OP(logaddexp) = {
     .kind = OpKind::composite,
     .infer =
         [](Infer& in) {
+          in.check(in.inputs() == 2, {"takes 2 inputs, got ", in.inputs()});
           in.check_float(0);
           infer_broadcast(in);
         },

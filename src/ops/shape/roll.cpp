@@ -23,6 +23,8 @@ OP(roll) = {
           const RollAttrs& a = in.attrs<RollAttrs>();
           in.check(a.shifts.size() == a.dims.size(),
                    {a.shifts.size(), " shifts for ", a.dims.size(), " dimensions"});
+          for (int64_t d : a.dims)
+            in.check(d < in.rank(0), {"no dimension ", d, " of ", in.rank(0)});
           in.out(in.dtype(0), in.shape(0));
         },
     .ref =
@@ -78,6 +80,7 @@ OP(roll) = {
 Tensor roll(In x, const Ints& shifts, const Ints& dims) {
   Ints list = dims;
   for (int64_t& d : list) d = normalize_dim(op_roll, d, x->rank());
+  if (list.empty() && shifts.empty()) return x;
   return make(op_roll, RollAttrs{shifts, list}, {x});
 }
 
