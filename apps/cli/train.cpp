@@ -8,6 +8,12 @@
 #include "nacre/train.h"
 
 namespace nacre::cli {
+namespace {
+
+/// Updates that are few for any data: mlp learns iris to 73 % in 20 of them, to 90 % in 500.
+constexpr int64_t kFewSteps = 200, kMoreSteps = 500;
+
+}  // namespace
 
 int run_train(const TrainArgs& a) {
   TrainConfig c;
@@ -51,6 +57,11 @@ int run_train(const TrainArgs& a) {
   log_info({"training ", c.model, " (", trainer.model().parameter_count(), " parameters) on ",
             trainer.data().train->size(), " samples, validation ", trainer.data().val->size(),
             ", test ", trainer.data().test->size(), "; run folder ", c.out});
+  const int64_t steps = trainer.steps_per_epoch() * c.epochs;
+  if (steps < kFewSteps)
+    log_info({"these are ", steps, " steps in all, which is little; --epochs ",
+              (kMoreSteps + trainer.steps_per_epoch() - 1) / trainer.steps_per_epoch(),
+              " may give a better model"});
   const Evaluation test = trainer.run();
   if (trainer.stopped()) return 130;
   if (a.json)

@@ -149,8 +149,14 @@ DataSplits open_archive(const std::string& path, bool parts, const DecodeLimits&
   for (auto& [part, list] : of_part) {
     if (list.empty()) continue;
     // In the order of an unpacked folder, so that both are split alike.
-    std::sort(list.begin(), list.end(),
-              [](const Found* a, const Found* b) { return a->rest() < b->rest(); });
+    std::sort(list.begin(), list.end(), [](const Found* a, const Found* b) {
+      const std::string_view x = a->rest(), y = b->rest();
+      return std::lexicographical_compare(
+          x.begin(), x.end(), y.begin(), y.end(), [](char c, char d) {
+            const auto place = [](char e) { return e == '/' ? 0 : int(uint8_t(e)); };
+            return place(c) < place(d);
+          });
+    });
     std::vector<PictureEntry> entries;
     for (Found* f : list) {
       entries.push_back(std::move(f->entry));

@@ -177,7 +177,12 @@ void check_labels(const Dataset& data) {
 }
 
 void prepare_splits(DataSplits& data, const TrainConfig& config) {
-  for (DatasetPtr* part : {&data.train, &data.val, &data.test}) leave_out_unlabelled(*part);
+  for (DatasetPtr* part : {&data.train, &data.val, &data.test}) {
+    if (const std::string remark = *part ? (*part)->remark() : "";
+        (*part) && (*part)->schema() && !remark.empty())
+      log_warning({remark});
+    leave_out_unlabelled(*part);
+  }
   if (!data.train || data.train->size() == 0)
     fail(Error::Kind::data, {"the data hold no training samples"});
   if (config.on_error == "skip")

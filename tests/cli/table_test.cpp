@@ -148,7 +148,9 @@ TEST(CliTable, ARunGoesOnWhereItsDataWereMoved) {
   for (int i = 0; i < 60; ++i) other += cat({i, i % 3 ? ",odd\n" : ",even\n"});
   write_file_atomic(in("a.csv"), rows);
   write_file_atomic(in("other.csv"), other);
-  ASSERT_EQ(nacre("-q train mlp --epochs 2 --data " + in("a.csv") + " --out " + in("run")).code, 0);
+  const auto first = nacre("train mlp --epochs 2 --data " + in("a.csv") + " --out " + in("run"));
+  ASSERT_EQ(first.code, 0);
+  EXPECT_TRUE(holds(first.output, "these are 2 steps in all")) << first.output;
   std::filesystem::rename(in("a.csv"), in("b.csv"));
   const std::string resume = "-q train --resume " + in("run") + " --epochs 4";
   test::expect_one_line(nacre(resume), 2, "does not exist; if it was moved, add --data");
@@ -165,6 +167,12 @@ TEST(CliTable, RowsWithoutATargetAreLeftOutOfAnEvaluation) {
   const auto in = [&](const char* name) { return (f / name).string(); };
   std::string rows = "x,class\n";
   for (int i = 0; i < 60; ++i) rows += i % 2 ? "1,odd\n" : "0,even\n";
+  std::string texts = "x,words,class\n";
+  for (int i = 0; i < 120; ++i) texts += cat({i % 2, ",text", i, i % 2 ? ",odd\n" : ",even\n"});
+  write_file_atomic(in("texts.csv"), texts);
+  EXPECT_TRUE(
+      holds(nacre("-q train mlp --epochs 1 --data " + in("texts.csv") + " --out " + in("t")).output,
+            "left out, more than 100 texts: 'words'"));
   write_file_atomic(in("a.csv"), rows);
   write_file_atomic(in("b.csv"), rows + "1,\n0,?\n");
   ASSERT_EQ(nacre("-q train mlp --data " + in("a.csv") + " --out " + in("run")).code, 0);
