@@ -15,6 +15,9 @@ Window window_of(const Call& c, const Shape& input, const Ints& kernel);
 /// Conv with the attributes of the call.
 Tensor convolve(const Call& c, const Tensor& x, const Tensor& w, const Tensor& bias);
 
+/// AveragePool with the attributes of the call.
+Tensor pooled_average(const Call& c, const Tensor& x);
+
 /// The product of NumPy's matmul, vectors included.
 Tensor numpy_matmul(const Call& c, const Tensor& a, const Tensor& b);
 

@@ -78,6 +78,23 @@ Tensor numpy_matmul(const Call& c, const Tensor& a, const Tensor& b) {
 
 namespace {
 
+PoolOptions options_of(const Call& c, const Window& w) {
+  return {w.stride, w.padding(), w.dilation, c.i("ceil_mode") != 0, c.i("count_include_pad") != 0};
+}
+
+}  // namespace
+
+Tensor pooled_average(const Call& c, const Tensor& x) {
+  const Ints kernel = c.is("kernel_shape");
+  const PoolOptions o = options_of(c, window_of(c, x.shape(), kernel));
+  const int64_t n = kernel.rank();
+  return n == 1   ? avg_pool1d(x, kernel, o)
+         : n == 2 ? avg_pool2d(x, kernel, o)
+                  : avg_pool3d(x, kernel, o);
+}
+
+namespace {
+
 Values conv_transpose(Call& c) {
   const Tensor &x = c[0], &w = c[1];
   const int64_t n = x.rank() - 2;
@@ -121,10 +138,6 @@ Values conv_transpose(Call& c) {
 /// Integers are pooled as floats, exactly for those of 8 bits.
 Tensor pooled_float(const Tensor& x) { return is_float(x.dtype()) ? x : cast(x, DType::f64); }
 
-PoolOptions options_of(const Call& c, const Window& w) {
-  return {w.stride, w.padding(), w.dilation, c.i("ceil_mode") != 0, c.i("count_include_pad") != 0};
-}
-
 Values max_pool(Call& c) {
   const Ints kernel = c.is("kernel_shape");
   const Window w = window_of(c, c.shape(0), kernel);
@@ -152,15 +165,6 @@ Values max_pool(Call& c) {
   for (int64_t d = 0; d < n; ++d) planes.push_back(1);
   out.push_back(at + reshape(arange(s[0] * s[1]) * spatial.numel(), planes));
   return out;
-}
-
-Values average_pool(Call& c) {
-  const Ints kernel = c.is("kernel_shape");
-  const PoolOptions o = options_of(c, window_of(c, c.shape(0), kernel));
-  const int64_t n = kernel.rank();
-  return {n == 1   ? avg_pool1d(c[0], kernel, o)
-          : n == 2 ? avg_pool2d(c[0], kernel, o)
-                   : avg_pool3d(c[0], kernel, o)};
 }
 
 Values max_unpool(Call& c) {
@@ -209,7 +213,7 @@ Values gemm(Call& c) {
 ONNX(Conv) = {"Conv", [](Call& c) -> Values { return {convolve(c, c[0], c[1], c.optional(2))}; }};
 ONNX(ConvTranspose) = {"ConvTranspose", conv_transpose};
 ONNX(MaxPool) = {"MaxPool", max_pool};
-ONNX(AveragePool) = {"AveragePool", average_pool};
+ONNX(AveragePool) = {"AveragePool", [](Call& c) -> Values { return {pooled_average(c, c[0])}; }};
 ONNX(LpPool) = {
     "LpPool", [](Call& c) -> Values {
       const Ints kernel = c.is("kernel_shape");

@@ -163,6 +163,62 @@ Values qlinear_unary(Call& c, const std::function<Tensor(const Tensor&)>& f) {
   return {quantised(c, f(x), c[3], c.optional(4), c.in[0].elem())};
 }
 
+/// As qlinear_unary, for pools, whose channels may be last.
+Values qlinear_pool(Call& c, const std::function<Tensor(const Tensor&)>& f) {
+  const bool last = c.i("channels_last") != 0;
+  return qlinear_unary(
+      c, [&](const Tensor& x) { return last ? movedim(f(movedim(x, -1, 1)), 1, -1) : f(x); });
+}
+
+Values qlinear_concat(Call& c) {
+  c.check(c.in.size() >= 5 && c.in.size() % 3 == 2, {"has ", c.in.size(), " inputs"});
+  Tensors parts;
+  for (size_t i = 2; i < c.in.size(); i += 3)
+    parts.push_back(centred(c[i], c.optional(i + 2), DType::f32) * c[i + 1]);
+  const Tensor y = concat(parts, c.axis(c.i("axis"), parts[0].rank()));
+  return {quantised(c, y, c[0], c.optional(1), c.in[2].elem())};
+}
+
+/// Gemm of integers; the bias has the scale of the products. Without a scale of its own the result
+/// is floating.
+Values qgemm(Call& c) {
+  c.check(c.rank(0) == 2 && c.rank(3) == 2, {"takes matrices"});
+  const bool by_row = c.i("transB") != 0;  // scales are those of columns of the product
+  const auto of_b = [&](size_t i) {
+    Tensor t = c.optional(i);
+    return t.defined() && t.numel() > 1 && by_row ? reshape(t, {t.numel(), 1}) : t;
+  };
+  const DType t = exact_for(c.shape(0)[c.i("transA") ? 0 : 1]);
+  Tensor a = centred(c[0], c.optional(2), t), b = centred(c[3], of_b(5), t);
+  if (c.i("transA")) a = transpose(a);
+  if (by_row) b = transpose(b);
+  Tensor y = matmul(a, b);
+  if (c.has(6)) y = y + cast(c[6], t);
+  y = y * (cast(c[1], t) * cast(c[4], t) * c.f("alpha", 1));
+  if (!c.has(7)) return {cast(y, DType::f32)};
+  return {quantised(c, y, c[7], c.optional(8), c.in[0].elem())};
+}
+
+/// a (integers, zero point) times b, scaled to numbers.
+Values scaled_product(const Call& c, const Tensor& a, size_t b, const Tensor& scale, size_t zero,
+                      size_t bias) {
+  const Tensor y = numpy_matmul(c, a, centred(c[b], c.optional(zero), a.dtype()));
+  const Tensor numbers = cast(y * cast(scale, y.dtype()), DType::f32);
+  return {c.has(bias) ? numbers + c[bias] : numbers};
+}
+
+Values matmul_integer_to_float(Call& c) {
+  const DType t = exact_for(c.shape(0).empty() ? 1 : c.shape(0).back());
+  return scaled_product(c, centred(c[0], c.optional(4), t), 1, c[2] * c[3], 5, 6);
+}
+
+Values dynamic_quantize_matmul(Call& c) {
+  const DType t = exact_for(c.shape(0).empty() ? 1 : c.shape(0).back());
+  const Values q = dynamic_quantize(c);  // of the first input
+  const Tensor a = centred(q[0].tensor(), q[2].tensor(), t);
+  return scaled_product(c, a, 1, q[1].tensor() * c[2], 3, 4);
+}
+
 constexpr const char* kMicrosoft = "com.microsoft";
 
 }  // namespace
@@ -189,5 +245,25 @@ ONNX(ms_QLinearLeakyRelu) = {
       return qlinear_unary(c, [&](const Tensor& x) { return leaky_relu(x, c.f("alpha", 0.01)); });
     },
     kMicrosoft, "1,3"};
+
+ONNX(ms_QLinearAveragePool) = {
+    "QLinearAveragePool",
+    [](Call& c) { return qlinear_pool(c, [&](const Tensor& x) { return pooled_average(c, x); }); },
+    kMicrosoft, "1,3"};
+ONNX(ms_QLinearGlobalAveragePool) = {"QLinearGlobalAveragePool",
+                                     [](Call& c) {
+                                       return qlinear_pool(c, [](const Tensor& x) {
+                                         Ints dims;
+                                         for (int64_t d = 2; d < x.rank(); ++d) dims.push_back(d);
+                                         return mean(x, dims, true);
+                                       });
+                                     },
+                                     kMicrosoft, "1,3"};
+ONNX(ms_QLinearConcat) = {"QLinearConcat", qlinear_concat, kMicrosoft, "0,3,6,9"};
+ONNX(ms_QGemm) = {"QGemm", qgemm, kMicrosoft, "1,4,7"};
+ONNX(ms_MatMulIntegerToFloat) = {"MatMulIntegerToFloat", matmul_integer_to_float, kMicrosoft,
+                                 "2,3"};
+ONNX(ms_DynamicQuantizeMatMul) = {"DynamicQuantizeMatMul", dynamic_quantize_matmul, kMicrosoft,
+                                  "2"};
 
 }  // namespace nacre::onnx

@@ -424,6 +424,28 @@ def written_cases():
                                                 np.uint8(9)], domain=ms)
     cases["ms QLinearSigmoid"] = one("QLinearSigmoid", [a8, np.float32(.05), np.uint8(128),
                                                         np.float32(1 / 256), np.uint8(0)], domain=ms)
+    q = [u8, np.float32(.02), np.uint8(120), np.float32(.015), np.uint8(99)]
+    cases["ms QLinearAveragePool"] = one("QLinearAveragePool", q, domain=ms, kernel_shape=[2, 3],
+                                         strides=[2, 1])
+    cases["ms QLinearGlobalAveragePool"] = one("QLinearGlobalAveragePool", q, domain=ms)
+    cases["ms QLinearConcat"] = one("QLinearConcat", [np.float32(.03), np.uint8(90), u8, np.float32(.02),
+                                                      np.uint8(120), u8[:, :2].copy(), np.float32(.04),
+                                                      np.uint8(100)], domain=ms, axis=1)
+    cases["ms QLinearLeakyRelu"] = one("QLinearLeakyRelu", q, domain=ms, alpha=.2)
+    cases["ms QLinearMul"] = one("QLinearMul", [a8, np.float32(.1), np.uint8(5), a8[::-1].copy(),
+                                                np.float32(.2), np.uint8(100), np.float32(3),
+                                                np.uint8(120)], domain=ms)
+    bias = rng.integers(-900, 900, (5,), dtype=np.int32)
+    for name, tail in (("", [np.float32(3), np.uint8(120)]), (" float", [None, None])):
+        cases["ms QGemm" + name] = one(
+            "QGemm", [a8, np.float32(.1), np.uint8(5), b8.T.copy(), np.array([.2, .1, .3, .2, .4], np.float32),
+                      np.zeros(5, np.int8), bias] + tail, domain=ms, transB=1)
+    cases["ms MatMulIntegerToFloat"] = one(
+        "MatMulIntegerToFloat", [a8, b8, np.float32(.1), np.float32(.3), np.uint8(7), np.int8(2),
+                                 f32((5,), rng)], domain=ms)
+    cases["ms DynamicQuantizeMatMul"] = one(
+        "DynamicQuantizeMatMul", [f32((3, 4), rng), b8, np.float32(.2), np.int8(2), f32((5,), rng)],
+        domain=ms)
     for name, (nodes, given, outs, opset) in cases.items():
         model = build(nodes, given, outs, opset)
         model.ir_version = 11 if opset > 21 else 10 if opset > 20 else 8
