@@ -23,7 +23,7 @@
 namespace nacre {
 
 struct Weights {
-  std::string format;  ///< "safetensors", "npy", "npz", "pytorch", "gguf"
+  std::string format;  ///< "safetensors", "npy", "npz", "pytorch", "gguf", "mxnet"
   std::vector<NamedTensor> tensors;
   /// Texts that the file has of itself; numbers and lists of GGUF files as JSON.
   std::map<std::string, std::string> metadata;
@@ -53,6 +53,10 @@ Weights parse_torch(std::string_view bytes, std::shared_ptr<const void> owner,
 /// become f32.
 Weights parse_gguf(std::string_view bytes, std::shared_ptr<const void> owner,
                    std::string_view what);
+
+/// A .params file of MXNet; "arg:" and "aux:" before names go.
+Weights parse_mxnet(std::string_view bytes, std::shared_ptr<const void> owner,
+                    std::string_view what);
 
 /// Writes a file of the kind that `format` says ("safetensors", "npz", "npy"), or its ending. With
 /// npy `path` is a folder, which gets a file for each array. For NumPy, which has no bf16, that

@@ -17,7 +17,7 @@ constexpr uint64_t kTarBlock = 512;
   fail(Error::Kind::data, {what, " is not a valid PyTorch checkpoint: ", why});
 }
 
-uint64_t most_values(uint64_t bytes) { return 1'000'000 + bytes / 32; }
+uint64_t most_values(uint64_t bytes) { return 700'000 + bytes / 32; }
 
 /// Storages of a file without types of their own say how many bytes they have.
 uint64_t width_of(std::string_view type, std::string_view what) {

@@ -40,10 +40,13 @@ Weights parse(std::string_view bytes, std::shared_ptr<const void> owner, std::st
     const SafeTensors file = SafeTensors::parse(bytes, std::move(owner), what);
     return {"safetensors", file.tensors(), file.metadata()};
   }
+  if (bytes.starts_with(std::string_view("\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16)))
+    return parse_mxnet(bytes, std::move(owner), what);
   if (bytes.starts_with("GGUF")) return parse_gguf(bytes, std::move(owner), what);
   if (is_old_torch_file(bytes)) return parse_torch(bytes, std::move(owner), what, options);
   fail(Error::Kind::data,
-       {what, " is no file of weights that nacre knows: safetensors, npy, npz, PyTorch or GGUF"});
+       {what,
+        " is no file of weights that nacre knows: safetensors, npy, npz, PyTorch, GGUF or MXNet"});
 }
 
 /// Takes "module." away if it stands before all names.
@@ -67,7 +70,14 @@ RawTensor widened(const RawTensor& array) {
 
 Weights parse_weights(std::string_view bytes, std::shared_ptr<const void> owner,
                       std::string_view what, const WeightsOptions& options) {
-  Weights w = parse(bytes, std::move(owner), what, options);
+  Weights w;
+  try {
+    w = parse(bytes, std::move(owner), what, options);
+  } catch (const Error& e) {
+    // Some errors of single values do not know the file.
+    if (std::string_view(e.what()).find(what) != std::string_view::npos) throw;
+    fail(e.kind(), {what, ": ", e.what()});
+  }
   if (options.drop_module) drop_module(w.tensors);
   return w;
 }

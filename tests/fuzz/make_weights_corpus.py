@@ -353,3 +353,43 @@ for name, data in {
     "bad_nothing": b"",
 }.items():
     put("ncnn/" + name, data)
+
+
+# ---- MXNet
+def nd(shape=(2,), kind=0, data=None, magic=0xF993FAC9, rank=None, sparse=0):
+    n = len(shape) if rank is None else rank
+    head = struct.pack("<Ii", magic, sparse) if magic > 0xF993FAC8 else struct.pack("<I", magic)
+    data = struct.pack("<2f", 1, 2) if data is None else data
+    return head + struct.pack(f"<I{len(shape)}qiii", n, *shape, 1, 0, kind) + data
+
+
+def mxnet(arrays, names, count=None, more=b""):
+    body = b"".join(struct.pack("<Q", len(n)) + n.encode() for n in names)
+    return struct.pack("<QQQ", 0x112, 0, len(arrays) if count is None else count) + b"".join(arrays) + struct.pack(
+        "<Q", len(names)) + body + more
+
+
+for name, data in {
+    "good": mxnet([nd()], ["arg:w"]),
+    "good_names": mxnet([nd(), nd((1, 2))], []),
+    "good_narrow": mxnet([nd(kind=8, data=b"1234")], ["aux:m"]),
+    "good_version3": mxnet([nd((), magic=0xF993FACA, data=b"1234")], ["s"]),
+    "good_old": mxnet([struct.pack("<IIiii2f", 1, 2, 1, 0, 0, 1, 2)], ["w"]),
+    "bad_count": mxnet([nd()], ["w"], count=2**60),
+    "bad_count_more": mxnet([nd()], ["w"], count=2),
+    "bad_names": mxnet([nd(), nd()], ["w"]),
+    "bad_twice": mxnet([nd(), nd()], ["arg:w", "aux:w"]),
+    "bad_rank": mxnet([nd(rank=2**32 - 1)], ["w"]),
+    "bad_negative": mxnet([nd((-1, -2))], ["w"]),
+    "bad_overflow": mxnet([nd((2**32, 2**32))], ["w"]),
+    "bad_huge": mxnet([nd((2**40,))], ["w"]),
+    "bad_type": mxnet([nd(kind=13)], ["w"]),
+    "bad_type_negative": mxnet([nd(kind=-1)], ["w"]),
+    "bad_sparse": mxnet([nd(sparse=1)], ["w"]),
+    "bad_version": mxnet([nd(magic=0xF993FACB)], ["w"]),
+    "bad_u64": mxnet([nd((1,), 11, b"\xff" * 8)], ["w"]),
+    "bad_more": mxnet([nd()], ["w"], more=b"1"),
+    "bad_cut": mxnet([nd()], ["w"])[:-1],
+    "bad_nothing": b"",
+}.items():
+    put("mxnet/" + name, data)

@@ -15,6 +15,7 @@
 #include "gzip_fuzz.cpp"
 #include "json_fuzz.cpp"
 #include "model_fuzz.cpp"
+#include "mxnet_fuzz.cpp"
 #include "ncnn_fuzz.cpp"
 #include "npy_fuzz.cpp"
 #include "npz_fuzz.cpp"
@@ -148,7 +149,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Target{"schema", fuzz_schema, ""}, Target{"graph", fuzz_graph, ""},
                     Target{"model", fuzz_model, ""}, Target{"torch", fuzz_torch, ".pth"},
                     Target{"gguf", fuzz_gguf, ".gguf"}, Target{"onnx", fuzz_onnx, ""},
-                    Target{"caffe", fuzz_caffe, ""}, Target{"ncnn", fuzz_ncnn, ""}),
+                    Target{"caffe", fuzz_caffe, ""}, Target{"ncnn", fuzz_ncnn, ""},
+                    Target{"mxnet", fuzz_mxnet, ""}),
     [](const auto& target) { return target.param.name; });
 
 }  // namespace
