@@ -45,6 +45,7 @@ TEST(GenOps, WritesHeaderTablesAndReference) {
                "/// Pads.\nAPI(Tensor pad(In x); Tensor pad(In x, PadMode m);)\nOP(pad) = {};\n");
   folder.write("src/backends/cpu/kernels/conv.cpp", "KERNEL(conv) {\n}\n");
   folder.write("src/zoo/vision/lenet5.cpp", "MODEL(lenet5, .paper = \"x\")\n");
+  folder.write("src/onnx/ops/math.cpp", "ONNX(Add) = {\"Add\", add};\n");
   const CommandResult result = generate(folder);
   ASSERT_EQ(result.code, 0) << result.output;
 
@@ -71,6 +72,7 @@ TEST(GenOps, WritesHeaderTablesAndReference) {
   EXPECT_TRUE(contains(folder.read("out/cpu_kernels.cpp"), "{\"conv\", prepare_conv},"));
   EXPECT_TRUE(contains(folder.read("out/zoo_table.cpp"), "extern const ModelEntry model_lenet5;"));
   EXPECT_TRUE(contains(folder.read("out/zoo_table.cpp"), "&model_lenet5,"));
+  EXPECT_TRUE(contains(folder.read("out/onnx_table.cpp"), "&onnx_Add,"));
   EXPECT_TRUE(contains(folder.read("out/ops.md"), "## pad\n\n### pad\n"));
 }
 
