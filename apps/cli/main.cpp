@@ -37,7 +37,7 @@ const char* help_of(const std::string& name) {
       {"freeze", "pattern of parameters that stay as they are"},
       {"epochs", "passes over the training part"},
       {"batch", "samples per step"},
-      {"loss", "cross_entropy, mse, perceptron, or auto: what the data call for"},
+      {"loss", "what is minimised (auto: what the data call for)"},
       {"optimizer", "sgd, momentum, nesterov, adam, adamw, ..."},
       {"lr", "learning rate (its maximum, for schedules)"},
       {"weight_decay", "weight decay"},
@@ -49,14 +49,14 @@ const char* help_of(const std::string& name) {
       {"clip_norm", "largest joint norm of the gradients; 0: any"},
       {"accumulate", "batches per update"},
       {"ema", "decay of averaged weights; 0: none"},
-      {"sampler", "shuffle or balanced"},
+      {"sampler", "order of the samples"},
       {"patience", "epochs without improvement before stopping; 0: never"},
       {"val_share", "share for validation, if the data have no such part"},
       {"test_share", "share for testing, if the data have no such part"},
       {"checkpoint_every", "steps between checkpoints; 0: each epoch"},
       {"seed", "of all random choices"},
       {"workers", "loader threads"},
-      {"on_error", "fail or skip: of samples that cannot be read"},
+      {"on_error", "for samples that cannot be read"},
   };
   for (const auto& [n, text] : texts)
     if (name == n) return text;
@@ -127,7 +127,9 @@ int run(int argc, char** argv) {
   std::map<std::string, std::string> given;
   for (const std::string& name : settings) {
     if (name == "resume" || name == "model") continue;
-    t->add_option("--" + dashed(name), given[name], help_of(name));
+    const std::string words = TrainConfig::choices(name);
+    t->add_option("--" + dashed(name), given[name],
+                  words.empty() ? help_of(name) : cat({help_of(name), ": ", words}));
   }
   std::string model;
   t->add_option("model", model, "model of the zoo (see: nacre zoo list)");

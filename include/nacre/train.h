@@ -74,6 +74,8 @@ struct TrainConfig {
   void check() const;
   /// Names of all fields, in order.
   static std::vector<std::string> names();
+  /// What a setting that is a word may be, "shuffle, balanced"; empty for others.
+  static std::string choices(const std::string& name);
   /// Sets one field from text. Throws Error(usage).
   void set(const std::string& name, const std::string& value);
 };

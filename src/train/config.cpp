@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <sstream>
@@ -70,6 +71,22 @@ class Fields : public FieldVisitor {
   }
 };
 
+/// The settings that are one of a few words.
+struct Choice {
+  const char* name;
+  std::string TrainConfig::*field;
+  std::vector<std::string> words;
+};
+
+const std::vector<Choice>& all_choices() {
+  static const std::vector<Choice> list = {
+      {"loss", &TrainConfig::loss, {"auto", "cross_entropy", "mse", "perceptron"}},
+      {"sampler", &TrainConfig::sampler, {"shuffle", "balanced"}},
+      {"on_error", &TrainConfig::on_error, {"fail", "skip"}},
+  };
+  return list;
+}
+
 }  // namespace
 
 void TrainConfig::fields(FieldVisitor& v) {
@@ -113,6 +130,14 @@ std::vector<std::string> TrainConfig::names() {
   return list;
 }
 
+std::string TrainConfig::choices(const std::string& name) {
+  std::string text;
+  for (const Choice& c : all_choices())
+    if (name == c.name)
+      for (const std::string& word : c.words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
 void TrainConfig::check() const {
   constexpr double kMost = std::numeric_limits<double>::max(), kCount = 1e12;
   /// Values from `low` to `high`; without `edge`, neither `low` nor `high` itself.
@@ -146,7 +171,9 @@ void TrainConfig::check() const {
                       (r.high_edge ? r.value <= r.high : r.value < r.high);  // false for NaN
     if (!fits) wrong(r.name, r.want, Piece(r.value).text());
   }
-  if (on_error != "fail" && on_error != "skip") wrong("on_error", "fail or skip", on_error);
+  for (const Choice& c : all_choices())
+    if (std::find(c.words.begin(), c.words.end(), this->*c.field) == c.words.end())
+      wrong(c.name, ("one of " + choices(c.name)).c_str(), this->*c.field);
   schedule::parse(schedule, lr, 1, epochs);
 }
 

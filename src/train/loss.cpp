@@ -3,8 +3,6 @@
 namespace nacre {
 namespace {
 
-constexpr const char* kNames = "auto, cross_entropy, mse, perceptron";
-
 /// [n, classes]: shares of the classes, or values.
 Tensor targets_of(const Batch& b) { return Tensor::from(b.targets, {b.size(), b.target_width}); }
 
@@ -19,8 +17,6 @@ Tensor signs(const Batch& b, int64_t classes) {
 
 std::string choose_loss(const TrainConfig& config, bool regression) {
   const std::string& name = config.loss;
-  if (name != "auto" && name != "cross_entropy" && name != "mse" && name != "perceptron")
-    fail(Error::Kind::usage, {"unknown loss '", name, "'; known are ", kNames});
   const std::string chosen = name != "auto" ? name : regression ? "mse" : "cross_entropy";
   if (regression && chosen != "mse")
     fail(Error::Kind::usage, {"loss ", name, " is for classes, the data have values to predict"});

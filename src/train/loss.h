@@ -5,8 +5,8 @@
 
 namespace nacre {
 
-/// "auto" becomes cross_entropy for classes and mse for values. Throws Error(usage) if the name is
-/// unknown or does not fit the data, or if labels should be smoothed for another loss than
+/// "auto" becomes cross_entropy for classes and mse for values. Throws Error(usage) if the name
+/// does not fit the data, or if labels should be smoothed for another loss than
 /// cross_entropy.
 std::string choose_loss(const TrainConfig& config, bool regression);
 

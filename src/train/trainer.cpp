@@ -85,13 +85,9 @@ void Trainer::Impl::build() {
   optimizer =
       make_optimizer(config.optimizer, trained, config.lr, config.weight_decay, config.momentum);
   if (config.ema > 0) average = std::make_unique<Average>(trained, config.ema);
-  sampler = config.sampler == "shuffle" ? shuffled(data.train->size())
-            : config.sampler == "balanced"
-                ? class_balanced(labels_of(*data.train), data.train->size())
-                : nullptr;
-  if (!sampler)
-    fail(Error::Kind::usage,
-         {"unknown sampler '", config.sampler, "'; known are shuffle, balanced"});
+  sampler = config.sampler == "shuffle"
+                ? shuffled(data.train->size())
+                : class_balanced(labels_of(*data.train), data.train->size());
   LoaderOptions o;
   o.batch = config.batch;
   o.workers = static_cast<int>(config.workers);

@@ -53,7 +53,7 @@ TEST(TrainingLoss, IsChosenForTheData) {
   c.label_smoothing = 0;
   c.loss = "hinge";
   try {
-    choose_loss(c, false);
+    c.check();
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), Error::Kind::usage);
