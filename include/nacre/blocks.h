@@ -78,4 +78,33 @@ class DropPath : public Module {
   double p_;
 };
 
+/// Convolution whose taps are moved by learned offsets (Dai et al. 2017), bilinear between pixels,
+/// zeros beyond the picture. x: NxCxHxW; weight: OxCxKhxKw; bias: O or undefined; offset:
+/// Nx(2 Kh Kw)xH'xW', pairs (down, right) in pixels for each tap; mask: undefined, or Nx(Kh
+/// Kw)xH'xW' factors of the taps (Zhu et al. 2019). One entry of stride, padding and dilation holds
+/// for both dimensions. Returns NxOxH'xW'.
+Tensor deform_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                     const Tensor& offset, const Tensor& mask, int64_t stride = 1,
+                     int64_t padding = 0, int64_t dilation = 1);
+
+/// A deformable convolution that makes its offsets, and with `modulated` its mask, by a convolution
+/// of its input. It starts as a plain convolution, of half the weight if modulated. Parameters
+/// weight, bias; child offset.
+class DeformConv2d : public Module {
+ public:
+  struct Config {
+    int64_t in = 0, out = 0, kernel = 3, stride = 1, padding = 1, dilation = 1;
+    bool modulated = true;  ///< version 2
+    bool bias = false;
+  };
+  DeformConv2d(const Scope& s, const Config& c);
+  Tensor forward(const Tensor& x, Context& ctx) override;
+  Variable weight, bias;
+
+ private:
+  Config config_;
+  Conv2d offset_;
+  Variable offset_bias_;
+};
+
 }  // namespace nacre

@@ -5,6 +5,9 @@
 namespace nacre {
 
 int64_t round_channels(double channels, int64_t divisor) {
+  if (!(channels > 0 && channels < 1e9) || divisor < 1)
+    fail(Error::Kind::usage,
+         {channels, " channels in multiples of ", divisor, ": both should be positive"});
   const double half = static_cast<double>(divisor) / 2;
   const int64_t nearest = static_cast<int64_t>(channels + half) / divisor * divisor;
   const int64_t rounded = std::max(divisor, nearest);

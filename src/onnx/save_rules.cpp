@@ -112,6 +112,25 @@ Names slice_box(Writer& w, const Recorded& r) {
   return {w.node("Slice", {r.in[0], w.ints(starts), w.ints(ends), w.ints(axes), w.ints(steps)})};
 }
 
+/// The entries that come round, then the others.
+Names roll_parts(Writer& w, const Recorded& r) {
+  std::string all = r.in[0];
+  const Ints &shifts = r.fields.is("shifts"), &dims = r.fields.is("dims");
+  for (int64_t i = 0; i < dims.rank(); ++i) {
+    const int64_t d = normalize_dim(dims[i], r.a.inputs[0].rank());
+    const int64_t n = r.a.inputs[0].size(d);
+    if (n != r.b.inputs[0].size(d)) return {};
+    if (n == 0) continue;
+    const int64_t cut = n - ((shifts[i] % n) + n) % n;
+    const auto part = [&](int64_t from, int64_t to) {
+      return w.node("Slice", {all, w.ints({from}), w.ints({to}), w.ints({d}), w.ints({1})});
+    };
+    const std::string tail = part(cut, n), head = part(0, cut);
+    all = w.node("Concat", {tail, head}, {{"axis", d}});
+  }
+  return {w.node("Identity", {all})};
+}
+
 Names pad_box(Writer& w, const Recorded& r) {
   const std::string& mode = r.fields.s("mode");
   if (mode == "circular" && w.opset < 19) return {};
@@ -161,6 +180,7 @@ Rule find_rule(std::string_view op) {
       {"concat", along_dim<kConcat>},
       {"index_select", along_dim<kGather>},
       {"slice", slice_box},
+      {"roll", roll_parts},
       {"pad", pad_box},
       {"clip", clip_bounds},
       {"layer_norm", layer_normalisation},
@@ -206,6 +226,10 @@ Rule find_rule(std::string_view op) {
       {"expm1",
        [](Writer& w, const Recorded& r) -> Names {
          return {w.node("Sub", {w.node("Exp", r.in), w.number(1, r.a.inputs[0].dtype())})};
+       }},
+      {"erfc",
+       [](Writer& w, const Recorded& r) -> Names {
+         return {w.node("Sub", {w.number(1, r.a.inputs[0].dtype()), w.node("Erf", r.in)})};
        }},
       {"log1p",
        [](Writer& w, const Recorded& r) -> Names {

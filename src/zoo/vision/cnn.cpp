@@ -21,7 +21,7 @@ struct Cnn : Module {
       : Module(s),
         features(s / "features"),
         drop(s / "drop", c.dropout),
-        fc(s / "fc", {c.widths.back(), c.classes}) {
+        fc(s / "fc", {c.widths[-1], c.classes}) {
     int64_t in = c.channels;
     for (int64_t width : c.widths) {
       for (int k = 0; k < 2; ++k) {

@@ -118,9 +118,9 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 
 // clang-format off
 MODEL(densenet121) = entry("densenet121", "", 7978856, 2834161664);
-MODEL(densenet161) = entry("densenet161", "layers=6-12-36-24 growth=48 stem=96", 28681000, 0);
-MODEL(densenet169) = entry("densenet169", "layers=6-12-32-32", 14149480, 0);
-MODEL(densenet201) = entry("densenet201", "layers=6-12-48-32", 20013928, 0);
+MODEL(densenet161) = entry("densenet161", "layers=6-12-36-24 growth=48 stem=96", 28681000, 7727907072);
+MODEL(densenet169) = entry("densenet169", "layers=6-12-32-32", 14149480, 3359843328);
+MODEL(densenet201) = entry("densenet201", "layers=6-12-48-32", 20013928, 4291365888);
 // clang-format on
 
 }  // namespace nacre

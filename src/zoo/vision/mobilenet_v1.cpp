@@ -44,7 +44,7 @@ struct MobileNetV1 : Module {
         bn1(s / "bn1", {c.scaled(32)}),
         blocks(s / "blocks"),
         drop(s / "drop", c.dropout),
-        classifier(s / "classifier", {c.scaled(c.widths.back()), c.classes}) {
+        classifier(s / "classifier", {c.scaled(c.widths[-1]), c.classes}) {
     int64_t in = c.scaled(32);
     for (int64_t k = 0; k < c.layers.rank(); ++k) {
       auto& stage = blocks.add<Sequential>();

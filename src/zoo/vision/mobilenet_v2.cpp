@@ -73,7 +73,7 @@ MODEL(mobilenet_v2) = {
     .parameters = 3504872,
     .macs = 300774272,
     .tiny = "width=0.25 expand=1-6-6 widths=16-24-32 layers=1-2-1 strides=1-2-2 dropout=0",
-    .tiny_input = {3, 32, 32},
+    .tiny_input = {3, 16, 16},
 };
 
 }  // namespace nacre

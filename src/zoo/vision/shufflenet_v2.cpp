@@ -50,8 +50,8 @@ struct ShuffleNetV2 : Module {
       : Module(s),
         conv1(s / "conv1", {c.channels, c.widths[0], 3, 2}),
         stages(s),
-        conv5(s / "conv5", {c.widths[c.layers.rank()], c.widths.back()}),
-        fc(s / "fc", {c.widths.back(), c.classes}) {
+        conv5(s / "conv5", {c.widths[c.layers.rank()], c.widths[-1]}),
+        fc(s / "fc", {c.widths[-1], c.classes}) {
     for (int64_t k = 0; k < c.layers.rank(); ++k) {
       auto& stage = stages.add_as<Sequential>("stage" + std::to_string(k + 2));
       for (int64_t i = 0; i < c.layers[k]; ++i)
@@ -85,10 +85,10 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 }  // namespace
 
 // clang-format off
-MODEL(shufflenet_v2_x0_5) = entry("shufflenet_v2_x0_5", "widths=24-48-96-192-1024", 1366792, 0);
-MODEL(shufflenet_v2_x1_0) = entry("shufflenet_v2_x1_0", "", 2278604, 0);
-MODEL(shufflenet_v2_x1_5) = entry("shufflenet_v2_x1_5", "widths=24-176-352-704-1024", 3503624, 0);
-MODEL(shufflenet_v2_x2_0) = entry("shufflenet_v2_x2_0", "widths=24-244-488-976-2048", 7393996, 0);
+MODEL(shufflenet_v2_x0_5) = entry("shufflenet_v2_x0_5", "widths=24-48-96-192-1024", 1366792, 40476448);
+MODEL(shufflenet_v2_x1_0) = entry("shufflenet_v2_x1_0", "", 2278604, 144907992);
+MODEL(shufflenet_v2_x1_5) = entry("shufflenet_v2_x1_5", "widths=24-176-352-704-1024", 3503624, 295759392);
+MODEL(shufflenet_v2_x2_0) = entry("shufflenet_v2_x2_0", "widths=24-244-488-976-2048", 7393996, 583253464);
 // clang-format on
 
 }  // namespace nacre

@@ -70,10 +70,15 @@ def listing(model):
 def macs(make, shape):
     from torch.utils.flop_counter import FlopCounterMode
 
-    with torch.device("meta"):
-        model = make().eval()
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            model(torch.empty([1, *shape]))
+    def run(device):
+        with torch.device(device), FlopCounterMode(display=False) as counter, torch.no_grad():
+            make().eval()(torch.empty([1, *shape]))
+        return counter
+
+    try:
+        counter = run("meta")
+    except NotImplementedError:  # some compute their widths with torch
+        counter = run("cpu")
     return counter.get_total_flops() // 2
 
 
