@@ -21,7 +21,8 @@ target_compile_options(nacre_test_build INTERFACE $<$<CONFIG:Release>:-O1> ${NAC
 target_link_libraries(nacre_test_build INTERFACE nacre_lib nacre_build GTest::gtest)
 if(NACRE_PCH)
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-    target_compile_options(nacre_test_build INTERFACE -Wno-array-bounds -Wno-stringop-overflow)
+    target_compile_options(nacre_test_build INTERFACE -Wno-array-bounds -Wno-stringop-overflow
+                                                      -Wno-stringop-overread)
   endif()
   file(GENERATE OUTPUT ${NACRE_GEN_DIR}/test_headers.cpp CONTENT "")
   add_library(nacre_test_headers OBJECT EXCLUDE_FROM_ALL ${NACRE_GEN_DIR}/test_headers.cpp)
