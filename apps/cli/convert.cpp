@@ -1,5 +1,6 @@
 // nacre convert: weights from one kind of file to another, or into a model of the zoo.
 #include <cstdio>
+#include <filesystem>
 #include <sstream>
 
 #include "base/file.h"
@@ -41,6 +42,12 @@ std::vector<std::string> class_names(const ConvertArgs& a, const ModelEntry& ent
     fail(Error::Kind::usage, {a.classes, " names ", names.size(), " classes, the model has ",
                               count.empty() ? "none" : count});
   return names;
+}
+
+void refuse_same_file(const std::string& from, const std::string& to) {
+  std::error_code missing;
+  if (std::filesystem::equivalent(from, to, missing))
+    fail(Error::Kind::usage, {"the input ", from, " would be written over; choose another output"});
 }
 
 int to_model(const ConvertArgs& a, const Weights& weights) {
@@ -119,6 +126,7 @@ int to_onnx(const ConvertArgs& a) {
 }  // namespace
 
 int run_convert(const ConvertArgs& a) {
+  refuse_same_file(a.from, a.to);
   if (a.format == "onnx" || (a.format.empty() && a.to.ends_with(".onnx"))) return to_onnx(a);
   for (const auto& [given, name] : {std::pair{!a.options.empty(), "--options"},
                                     {!a.classes.empty(), "--classes"},

@@ -67,8 +67,12 @@ int run_eval(const EvalArgs& a) {
     schema = TableSchema::from_json(at->second);
     options.csv.schema = &schema;
   }
-  const DataSplits data = open_dataset(a.data, options);
+  DataSplits data = open_dataset(a.data, options);
   std::string part = a.part;
+  const auto split = m.info.extra.find("split");
+  bool others = false;  // than the model was trained on
+  if (part != "all" && split != m.info.extra.end() && !data.test)
+    others = !split_again(data, split->second);
   DatasetPtr chosen = choose(data, part);
   check_classes(chosen->classes(), m.info.classes);
   if (const std::string remark = chosen->remark(); chosen->schema() && !remark.empty())
@@ -87,7 +91,11 @@ int run_eval(const EvalArgs& a) {
     std::printf("%s\n", print_json(j).c_str());
     return 0;
   }
-  std::printf("%s, part %s\n", headline(e).c_str(), part.c_str());
+  std::printf("%s\n", headline(e, part).c_str());
+  if (part == "all" && others)
+    log_info(
+        {"these are not the data that the model was trained on, or they have changed; where "
+         "they hold its training samples, the figures are better than for new ones"});
   if (!sparsity.empty()) {
     TextTable zeros({"ReLU", "zeros"});
     for (const Sparsity& s : sparsity) zeros.add({s.path, fixed(s.zeros)});

@@ -29,6 +29,8 @@ const char* help_of(const std::string& name) {
       {"model", "model of the zoo"},
       {"options", "of the model: \"width=32 classes=10\""},
       {"data", "data set: a folder or file"},
+      {"target", "of a table: the column to predict"},
+      {"task", "of a table: what the target holds (auto: by its looks)"},
       {"out", "run folder to write"},
       {"transform",
        "steps between file and network, or auto: "
@@ -155,7 +157,8 @@ int run(int argc, char** argv) {
   e->add_option("model", eval.model, "model file")->required();
   e->add_option("--data", eval.data, "data set")->required();
   e->add_option("--part", eval.part,
-                "train, val, test or all; auto: test if there is one, else all")
+                "train, val, test or all; auto: test (as the model's training split the data, if "
+                "they have no such part), else all")
       ->check(CLI::IsMember({"auto", "train", "val", "test", "all"}));
   e->add_option("--top-k", eval.top_k, "also the share of labels among the k best")
       ->check(CLI::PositiveNumber);

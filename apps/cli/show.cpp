@@ -8,18 +8,18 @@
 
 namespace nacre::cli {
 
-std::string headline(const Evaluation& e) {
+std::string headline(const Evaluation& e, const std::string& part) {
   char text[160];
   if (e.regression) {
-    std::snprintf(text, sizeof(text), "test RMSE %.5g, R2 %.4f (%zu values)", e.rmse, e.r2,
+    std::snprintf(text, sizeof(text), "RMSE %.5g, R2 %.4f (%zu values)", e.rmse, e.r2,
                   e.targets.size());
   } else {
     size_t right = 0;
     for (size_t i = 0; i < e.labels.size(); ++i) right += e.labels[i] == e.predicted[i];
-    std::snprintf(text, sizeof(text), "test accuracy %.2f %% (%zu of %zu), macro F1 %.4f",
+    std::snprintf(text, sizeof(text), "accuracy %.2f %% (%zu of %zu), macro F1 %.4f",
                   100 * e.report.accuracy, right, e.labels.size(), e.report.macro.f1);
   }
-  return text;
+  return part == "all" ? cat({text, ", all samples"}) : cat({part, " ", text});
 }
 
 Json evaluation_json(const Evaluation& e, int64_t top_k) {

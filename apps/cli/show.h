@@ -8,8 +8,8 @@
 
 namespace nacre::cli {
 
-/// "test accuracy 98.61 % (355 of 360), macro F1 0.986".
-std::string headline(const Evaluation& e);
+/// "test accuracy 98.61 % (355 of 360), macro F1 0.986", of that part of the data.
+std::string headline(const Evaluation& e, const std::string& part = "test");
 Json evaluation_json(const Evaluation& e, int64_t top_k);
 /// The first of stem, stem-2, stem-3, ... that does not exist.
 std::string free_folder(const std::string& stem);

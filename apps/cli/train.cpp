@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <filesystem>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -53,6 +54,11 @@ int run_train(const TrainArgs& a) {
     return 0;
   }
   if (c.out.empty()) c.out = free_folder("runs/" + c.model);
+  if (const auto inside = std::filesystem::weakly_canonical(c.out).lexically_relative(
+          std::filesystem::weakly_canonical(c.data));
+      a.resume.empty() && folder_exists(c.data) && !inside.empty() && *inside.begin() != "..")
+    fail(Error::Kind::usage, {"the run folder ", c.out, " would be part of the data ", c.data,
+                              "; choose another --out"});
   Trainer trainer(c);
   log_info({"training ", c.model, " (", trainer.model().parameter_count(), " parameters) on ",
             trainer.data().train->size(), " samples, validation ", trainer.data().val->size(),

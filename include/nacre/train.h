@@ -34,6 +34,8 @@ struct TrainConfig {
   std::string model = "lenet5";
   std::string options;  ///< of the model; channels, classes and in are set from the data
   std::string data;
+  std::string target;              ///< of a table: column to predict; empty: as CsvOptions says
+  std::string task = "auto";       ///< of a table: classes or values are predicted; auto: by looks
   std::string out;                 ///< run folder; empty: nothing is written
   std::string transform = "auto";  ///< see nacre/transforms.h; auto: to the model's input size,
                                    ///< normalised by the data's mean

@@ -80,6 +80,7 @@ struct Choice {
 
 const std::vector<Choice>& all_choices() {
   static const std::vector<Choice> list = {
+      {"task", &TrainConfig::task, {"auto", "classes", "values"}},
       {"loss", &TrainConfig::loss, {"auto", "cross_entropy", "mse", "perceptron"}},
       {"sampler", &TrainConfig::sampler, {"shuffle", "balanced"}},
       {"on_error", &TrainConfig::on_error, {"fail", "skip"}},
@@ -93,6 +94,8 @@ void TrainConfig::fields(FieldVisitor& v) {
   v("model", model);
   v("options", options);
   v("data", data);
+  v("target", target);
+  v("task", task);
   v("out", out);
   v("transform", transform);
   v("from", from);

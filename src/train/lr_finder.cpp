@@ -2,6 +2,7 @@
 
 #include "base/signals.h"
 #include "nacre/train.h"
+#include "train/setup.h"
 
 namespace nacre {
 
@@ -16,7 +17,7 @@ LrCurve find_lr(const TrainConfig& config, double low, double high, int64_t step
   c.check();
   // A run of its own: the caller's model is not touched.
   LrCurve curve;
-  DataSplits data = open_dataset(c.data);
+  DataSplits data = open_dataset(c.data, open_options(c));
   Trainer trainer(c, data);
   LoaderOptions o;
   o.batch = c.batch;

@@ -67,7 +67,7 @@ void RunFolder::begin(int64_t step, size_t epochs) {
   make_folders(folder_ + "/checkpoints");
   TrainConfig stored = config_;
   stored.resume = false;
-  write_file_atomic(folder_ + "/config.yaml", stored.to_yaml());
+  if (!keep_config_) write_file_atomic(folder_ + "/config.yaml", stored.to_yaml());
   const std::string path = folder_ + "/metrics.jsonl";
   if (file_exists(path)) {
     std::stringstream old(read_file(path, kMetricsCap));

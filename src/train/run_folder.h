@@ -21,6 +21,8 @@ class RunFolder {
   std::string checkpoint_path() const { return folder_ + "/checkpoints/last.safetensors"; }
   std::string model_path() const { return folder_ + "/model.safetensors"; }
 
+  /// config.yaml stays as it is: nothing will be trained with other settings.
+  void keep_config() { keep_config_ = true; }
   /// Starts, or goes on, to write, beginning with config.yaml: lines of metrics.jsonl after that
   /// step (left by a killed process) are dropped.
   void begin(int64_t step, size_t epochs);
@@ -33,6 +35,7 @@ class RunFolder {
  private:
   std::string folder_;
   TrainConfig config_;
+  bool keep_config_ = false;
   std::unique_ptr<FolderLock> lock_;
   std::unique_ptr<AppendFile> metrics_;
   std::unique_ptr<EventWriter> events_;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "nacre/weights.h"
@@ -210,12 +211,45 @@ uint64_t data_fingerprint(const DataSplits& data) {
   uint64_t h = static_cast<uint64_t>(data.train->size());
   for (const std::string& name : data.train->classes()) h = hash64(name, h);
   for (const DatasetPtr& part : {data.train, data.val, data.test})
-    for (int64_t i = 0; i < part->size(); ++i)
+    for (int64_t i = 0; part && i < part->size(); ++i)
       h = Key(h).fold_in(static_cast<uint64_t>(part->label(i) + 1)).value();
   const int64_t n = data.train->size(), step = std::max<int64_t>(1, n / 256);
   for (int64_t i = 0; i < n; i += step)
     h = Key(h ^ data.train->content_hash(i)).fold_in(static_cast<uint64_t>(i)).value();
   return h;
+}
+
+OpenOptions open_options(const TrainConfig& config) {
+  OpenOptions o;
+  o.csv.target = config.target;
+  o.csv.task = config.task == "classes"  ? Task::classification
+               : config.task == "values" ? Task::regression
+                                         : Task::automatic;
+  return o;
+}
+
+std::string split_text(const DataSplits& data, const TrainConfig& config) {
+  if (data.test || !data.train || data.train->size() == 0) return "";
+  Json j = Json::object();
+  j["data"] = std::to_string(data_fingerprint(data));
+  j["seed"] = config.seed;
+  j["test_share"] = config.test_share;
+  j["val_share"] = config.val_share;
+  j["on_error"] = config.on_error;
+  return print_json(j);
+}
+
+bool split_again(DataSplits& data, const std::string& text) {
+  if (data.test || !data.train || data.train->size() == 0) return false;
+  const Json j = parse_json(text, "the split of a model file");
+  if (j.at("data").text() != std::to_string(data_fingerprint(data))) return false;
+  TrainConfig config;
+  config.seed = j.at("seed").integer();
+  config.test_share = j.at("test_share").number();
+  config.val_share = j.at("val_share").number();
+  config.on_error = j.at("on_error").text();
+  prepare_splits(data, config);
+  return true;
 }
 
 Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const DataSplits& data) {

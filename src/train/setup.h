@@ -5,6 +5,15 @@
 
 namespace nacre {
 
+/// How the data of a configuration are opened.
+OpenOptions open_options(const TrainConfig& config);
+
+/// How parts were split off the training part, for the model file; "" if the data have a test part.
+std::string split_text(const DataSplits& data, const TrainConfig& config);
+/// Splits data again as they were for the model whose file holds `text`. False, and nothing done,
+/// if these are other data.
+bool split_again(DataSplits& data, const std::string& text);
+
 /// Fills the parts that the data lack: a test part, then a validation part, stratified by class.
 void prepare_splits(DataSplits& data, const TrainConfig& config);
 
@@ -14,7 +23,7 @@ void leave_out_unlabelled(DatasetPtr& part);
 /// Throws Error(data) for a label that is no class, with its class, sample and file.
 void check_labels(const Dataset& data);
 
-/// Changes whenever the training data do.
+/// Changes whenever the training data do. Parts may be missing, but for the training part.
 uint64_t data_fingerprint(const DataSplits& data);
 
 struct Setup {

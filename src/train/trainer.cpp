@@ -56,6 +56,7 @@ struct Trainer::Impl {
 };
 
 void Trainer::Impl::build() {
+  const std::string split = split_text(data, config);
   prepare_splits(data, config);
   fingerprint = data_fingerprint(data);
   const ModelEntry& entry = find_model(config.model);
@@ -69,6 +70,7 @@ void Trainer::Impl::build() {
   info.input = s.input;
   info.extra = s.extra;
   info.extra["loss"] = loss_name;
+  if (!split.empty()) info.extra["split"] = split;
   const Key key(static_cast<uint64_t>(config.seed));
   int64_t taken = 0;
   const Scope scope =
@@ -80,6 +82,18 @@ void Trainer::Impl::build() {
   if (!config.freeze.empty() && net->freeze(config.freeze) == 0)
     fail(Error::Kind::usage,
          {"freeze pattern '", config.freeze, "' matches no parameter of ", config.model});
+  try {  // before there is a run folder
+    NoGrad guard;
+    Shape one = s.input;
+    one.insert(0, 1);
+    Context ctx = Context::eval();
+    (*net)(zeros(one), ctx);
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::shape) throw;
+    fail(Error::Kind::usage, {config.model, s.options.empty() ? "" : " (" + s.options + ")",
+                              " does not take samples of shape ", s.input,
+                              ", which is what the data and the transform ", "give: ", e.what()});
+  }
   if (regression()) net = scaled_to_targets(scope, std::move(net), *data.train);
   trained = net->trainable();
   optimizer =
@@ -194,7 +208,8 @@ void Trainer::Impl::end_epoch(double seconds, RunFolder* run) {
 // ---- the public face
 
 Trainer::Trainer(TrainConfig config, TrainCallbacks callbacks)
-    : Trainer(config, (config.check(), open_dataset(config.data)), std::move(callbacks)) {}
+    : Trainer(config, (config.check(), open_dataset(config.data, open_options(config))),
+              std::move(callbacks)) {}
 
 Trainer::Trainer(TrainConfig config, DataSplits data, TrainCallbacks callbacks)
     : impl_(std::make_unique<Impl>()) {
@@ -222,6 +237,10 @@ const std::vector<EpochInfo>& Trainer::history() const { return impl_->history; 
 Evaluation Trainer::run() {
   Impl& t = *impl_;
   std::unique_ptr<RunFolder> run;
+  const auto finished = [&] {
+    return t.epoch >= t.config.epochs ||
+           (t.config.patience > 0 && t.bad_epochs >= t.config.patience);
+  };
   if (!t.config.out.empty()) {
     run = std::make_unique<RunFolder>(t.config);
     if (t.config.resume && file_exists(run->checkpoint_path())) {
@@ -237,6 +256,11 @@ Evaluation Trainer::run() {
     } else if (t.config.resume) {
       log_warning({t.config.out, " holds no checkpoint: the run starts from its beginning"});
     }
+    if (t.config.resume && finished() && file_exists(run->model_path())) {
+      log_info({"all ", t.config.epochs, " epochs of ", t.config.out,
+                " are done; --epochs with a larger number goes on"});
+      run->keep_config();
+    }
     run->begin(t.steps, t.history.size());
   }
   const auto interrupted = [&] { return t.stop_asked || stop_requested(); };
@@ -249,8 +273,7 @@ Evaluation Trainer::run() {
     t.was_stopped = true;
     return {};
   };
-  while (t.epoch < t.config.epochs &&
-         !(t.config.patience > 0 && t.bad_epochs >= t.config.patience)) {
+  while (!finished()) {
     const auto start = std::chrono::steady_clock::now();
     Progress bar(cat({"epoch ", t.epoch + 1, "/", t.config.epochs}), t.epoch_batches(), "batches");
     bar.advance(t.batch_in_epoch);
