@@ -94,13 +94,14 @@ float largest_of(Elem e) {
 
 /// Elements of the tensor; its bytes in raw form fit in 62 bits.
 int64_t count_of(const TensorProto& t, const DataSource& source) {
-  int64_t n = 1, nonzero = 1;
+  int64_t nonzero = 1;
+  bool empty = false;
   for (int64_t d : t.dims) {
-    n *= d;
+    empty = empty || d == 0;
     if (d && __builtin_mul_overflow(nonzero, d, &nonzero)) nonzero = INT64_MAX;
     if (nonzero > INT64_MAX / 128) wrong(t, source, "has more elements than memory can hold");
   }
-  return n;
+  return empty ? 0 : nonzero;
 }
 
 /// Widens raw little-endian elements into the storage of the type.

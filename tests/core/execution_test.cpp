@@ -151,8 +151,9 @@ TEST(Execution, AFailedStepLeavesParametersAndTrainingGoesOn) {
 /// The ops that the plan of f on x runs, each with a space after it.
 std::string ops_run(const std::function<Tensor(const Tensor&)>& f, const Tensor& x) {
   const Graph graph = Graph::trace([&](const Tensors& in) { return Tensors{f(in[0])}; }, {x});
+  const auto plan = compile(graph, {}, {false}, {});
   std::string list;
-  for (const Plan::Step& s : compile(graph, {}, {false}, {})->steps) list += cat({s.op->name, " "});
+  for (const Plan::Step& s : plan->steps) list += cat({s.op->name, " "});
   return list;
 }
 
