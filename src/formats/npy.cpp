@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/zip.h"
+#include "formats/elements.h"
 #include "formats/raw.h"
 #include "nacre/error.h"
 
@@ -113,48 +114,27 @@ class HeaderParser {
   size_t at_ = 0;
 };
 
-/// An element type of a file, and how it is brought into memory.
+/// NumPy's name of an element type, without the byte order.
 struct FileType {
-  std::string_view code;  ///< without the byte order
-  size_t size;
-  DType dtype;
-  /// Widens one element; null if memory has the same type.
-  void (*widen)(const char* from, char* to);
+  std::string_view code;
+  Element element;
 };
-
-template <typename From, typename To>
-void widen_element(const char* from, char* to) {
-  From v;
-  std::memcpy(&v, from, sizeof(v));
-  if constexpr (std::is_same_v<From, uint64_t>)
-    if (v > static_cast<uint64_t>(INT64_MAX))
-      fail(Error::Kind::unsupported, {"it holds the uint64 value ", v, ", beyond int64"});
-  const To wide = static_cast<To>(v);
-  std::memcpy(to, &wide, sizeof(wide));
-}
 
 constexpr FileType kTypes[] = {
-    {"f4", 4, DType::f32, nullptr},
-    {"f8", 8, DType::f64, nullptr},
-    {"f2", 2, DType::f16, nullptr},
-    {"i1", 1, DType::i8, nullptr},
-    {"u1", 1, DType::u8, nullptr},
-    {"i4", 4, DType::i32, nullptr},
-    {"i8", 8, DType::i64, nullptr},
-    {"b1", 1, DType::boolean, nullptr},
-    {"i2", 2, DType::i32, widen_element<int16_t, int32_t>},
-    {"u2", 2, DType::i32, widen_element<uint16_t, int32_t>},
-    {"u4", 4, DType::i64, widen_element<uint32_t, int64_t>},
-    {"u8", 8, DType::i64, widen_element<uint64_t, int64_t>},
+    {"f4", Element::f32}, {"f8", Element::f64}, {"f2", Element::f16}, {"i1", Element::i8},
+    {"u1", Element::u8},  {"i4", Element::i32}, {"i8", Element::i64}, {"b1", Element::boolean},
+    {"i2", Element::i16}, {"u2", Element::u16}, {"u4", Element::u32}, {"u8", Element::u64},
 };
 
-const FileType& type_of(const std::string& descr, bool& swapped, std::string_view what) {
+const ElementType& type_of(const std::string& descr, bool& swapped, std::string_view what) {
   const char order = descr.empty() ? '?' : descr[0];
   swapped = order == '>';
-  for (const FileType& t : kTypes)
-    if ((order == '<' || order == '>' || order == '=' || (order == '|' && t.size == 1)) &&
+  for (const FileType& t : kTypes) {
+    const ElementType& type = element_type(t.element);
+    if ((order == '<' || order == '>' || order == '=' || (order == '|' && type.size == 1)) &&
         descr.substr(1) == t.code)
-      return t;
+      return type;
+  }
   const std::string shown = clip(printable(descr), 40);
   if (descr.find('O') != descr.npos)
     fail(Error::Kind::unsupported, {what, " holds Python objects (", shown,
@@ -163,47 +143,26 @@ const FileType& type_of(const std::string& descr, bool& swapped, std::string_vie
        {what, " holds elements of type '", shown, "', which is not supported"});
 }
 
-/// Copies all elements in row-major order, swapped and widened as needed.
-void convert(const char* from, char* to, const Header& header, const FileType& type, bool swapped) {
-  const Shape& shape = header.shape;
-  const int64_t n = shape.numel();
-  // Steps, in elements of the file, of each dimension.
-  Shape steps = contiguous_strides(shape);
-  if (header.fortran_order) {
-    int64_t step = 1;
-    for (int64_t d = 0; d < shape.rank(); ++d) steps[d] = step, step *= shape[d];
-  }
-  Shape index(shape.size(), 0);
-  int64_t place = 0;
-  const size_t out_size = size_of(type.dtype);
-  for (int64_t i = 0; i < n; ++i) {
-    char element[8];
-    const char* source = from + static_cast<size_t>(place) * type.size;
-    if (swapped)
-      std::reverse_copy(source, source + type.size, element);
-    else
-      std::memcpy(element, source, type.size);
-    type.widen ? type.widen(element, to) : static_cast<void>(std::memcpy(to, element, type.size));
-    to += out_size;
-    for (int64_t d = shape.rank() - 1; d >= 0; --d) {
-      place += steps[d];
-      if (++index[d] < shape[d]) break;
-      place -= steps[d] * shape[d];
-      index[d] = 0;
-    }
-  }
+/// Steps, in elements of the file, of each dimension.
+Shape steps_of(const Header& header) {
+  Shape steps = contiguous_strides(header.shape);
+  if (!header.fortran_order) return steps;
+  int64_t step = 1;
+  for (int64_t d = 0; d < steps.rank(); ++d) steps[d] = step, step *= header.shape[d];
+  return steps;
 }
 
 /// Everything before the data of an array.
 std::string header_of(const RawTensor& array, std::string_view what) {
   const auto type = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const FileType& t) {
-    return t.dtype == array.dtype && !t.widen;
+    const ElementType& e = element_type(t.element);
+    return e.dtype == array.dtype && !e.widen;
   });
   if (type == std::end(kTypes))
     fail(Error::Kind::unsupported,
          {"cannot write ", what, ": NumPy has no ", array.dtype, "; convert the array to f32"});
   std::string dict = "{'descr': '";
-  dict += type->size == 1 ? '|' : '<';
+  dict += element_type(type->element).size == 1 ? '|' : '<';
   const std::string sizes = array.shape.list();
   dict += std::string(type->code) + "', 'fortran_order': False, 'shape': (" +
           sizes.substr(1, sizes.size() - 2) + (array.shape.rank() == 1 ? ",), }" : "), }");
@@ -239,7 +198,7 @@ RawTensor parse_npy(std::string_view bytes, std::shared_ptr<const void> owner,
     damaged({"its header claims ", length, " bytes of the ", bytes.size(), " that exist"});
   const Header header = HeaderParser(bytes.substr(start, length), what).parse();
   bool swapped = false;
-  const FileType& type = type_of(header.descr, swapped, what);
+  const ElementType& type = type_of(header.descr, swapped, what);
   const std::string_view data = bytes.substr(start + length);
   // The wider of both types bounds both sizes.
   const uint64_t wide = checked_bytes(header.shape, type.dtype, what);
@@ -255,7 +214,7 @@ RawTensor parse_npy(std::string_view bytes, std::shared_ptr<const void> owner,
   RawTensor tensor{type.dtype, header.shape, nullptr, nullptr};
   char* to = allocate_tensor(tensor);
   try {
-    convert(data.data(), to, header, type, swapped);
+    gather_elements(data.data(), to, header.shape, steps_of(header), type, swapped);
   } catch (const Error& e) {
     fail(e.kind(), {what, ": ", e.what()});
   }
