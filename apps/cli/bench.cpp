@@ -5,8 +5,8 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "cli/open_model.h"
 #include "nacre/bench.h"
+#include "nacre/predict.h"
 #include "nacre/zoo.h"
 #include "train/terminal.h"
 

@@ -7,11 +7,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "cli/open_model.h"
 #include "nacre/import.h"
+#include "nacre/predict.h"
 #include "nacre/transforms.h"
 #include "nacre/weights.h"
 #include "nacre/zoo.h"
+#include "predict/network.h"
 
 namespace nacre::cli {
 namespace {
@@ -113,10 +114,7 @@ int to_onnx(const ConvertArgs& a) {
     fail(Error::Kind::usage, {a.from, " does not say what shape its input has"});
   onnx::SaveOptions options;
   options.opset = a.opset;
-  if (!m.info.transform.empty()) options.metadata["nacre.transform"] = m.info.transform;
-  std::string& classes = options.metadata["nacre.classes"];
-  for (const std::string& name : m.info.classes) classes += name + "\n";
-  if (classes.empty()) options.metadata.erase("nacre.classes");
+  options.metadata = onnx_metadata(m.info);
   onnx::save(a.to, *m.net, m.info.input, options);
   std::printf("%s: ONNX, opset %ld, %ld parameters\n", a.to.c_str(), static_cast<long>(a.opset),
               static_cast<long>(m.net->parameter_count()));

@@ -3,9 +3,9 @@
 
 #include "base/log.h"
 #include "cli/commands.h"
-#include "cli/open_model.h"
 #include "cli/show.h"
 #include "nacre/meters.h"
+#include "nacre/predict.h"
 #include "train/setup.h"
 #include "train/terminal.h"
 
@@ -57,9 +57,7 @@ std::vector<Sparsity> sparsity_of(Module& net, const DatasetPtr& data, const Tra
   return activation_sparsity(net, Tensor::from(b->x, b->shape));
 }
 
-}  // namespace
-
-int run_eval(const EvalArgs& a) {
+int eval_on(const EvalArgs& a) {
   Model m = open_model(a.model);
   OpenOptions options;
   TableSchema schema;
@@ -130,6 +128,16 @@ int run_eval(const EvalArgs& a) {
     std::printf("\n%s", matrix.str().c_str());
   }
   return 0;
+}
+
+}  // namespace
+
+int run_eval(const EvalArgs& a) {
+  try {
+    return eval_on(a);
+  } catch (const Error& e) {
+    fail(e.kind(), {e.what(), data_hint(e, a.data)});
+  }
 }
 
 }  // namespace nacre::cli

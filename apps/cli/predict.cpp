@@ -8,9 +8,9 @@
 #include "base/progress.h"
 #include "base/signals.h"
 #include "cli/commands.h"
-#include "cli/open_model.h"
 #include "cli/show.h"
 #include "data/readers.h"
+#include "nacre/predict.h"
 #include "train/terminal.h"
 
 namespace nacre::cli {
@@ -18,51 +18,24 @@ namespace {
 
 constexpr uint64_t kStdinCap = uint64_t{256} << 20;
 
-struct Scored {
-  std::vector<std::pair<std::string, double>> classes;  // best first
-  std::vector<float> values;                            // regression
-};
+constexpr int64_t kRowsAtOnce = 64;
 
-Scored score(Model& m, const Transform& transform, Sample sample) {
-  NoGrad guard;
-  transform.apply(sample, false, Key(0));
-  const Batch b = collate({sample}, {0}, static_cast<int64_t>(m.info.classes.size()));
-  Shape want = {1};
-  for (int64_t d : m.info.input) want.push_back(d);
-  if (b.shape != want)
-    fail(Error::Kind::data,
-         {"the sample has shape ", b.shape, " after the transform, the model wants ", want});
-  Context ctx = Context::eval();
-  const Tensor y = (*m.net)(Tensor::from(b.x, b.shape), ctx);
-  Scored s;
-  if (m.info.classes.empty()) {
-    s.values = y.to_vector<float>();
-    return s;
-  }
-  const auto p = softmax(y).to_vector<float>();
-  for (size_t k = 0; k < p.size() && k < m.info.classes.size(); ++k)
-    s.classes.emplace_back(m.info.classes[k], p[k]);
-  std::stable_sort(s.classes.begin(), s.classes.end(),
-                   [](const auto& a, const auto& c) { return a.second > c.second; });
-  return s;
-}
-
-void show(const PredictArgs& a, const std::string& name, const Image& picture, Scored s) {
-  if (s.classes.size() > static_cast<size_t>(a.top)) s.classes.resize(static_cast<size_t>(a.top));
+void show(const PredictArgs& a, const std::string& name, const Image& picture,
+          const Prediction& p) {
   if (a.json) {
     Json j = Json::object();
     j["input"] = name;
-    if (s.classes.empty()) {
+    if (p.classes.empty()) {
       Json values = Json::array();
-      for (float v : s.values) values.push_back(v);
+      for (float v : p.values) values.push_back(v);
       j["values"] = values;
     } else {
-      j["label"] = s.classes[0].first;
+      j["label"] = p.label();
       Json list = Json::array();
-      for (const auto& [label, p] : s.classes) {
+      for (const auto& [label, probability] : p.classes) {
         Json one = Json::object();
         one["label"] = label;
-        one["probability"] = p;
+        one["probability"] = probability;
         list.push_back(one);
       }
       j["classes"] = list;
@@ -71,14 +44,16 @@ void show(const PredictArgs& a, const std::string& name, const Image& picture, S
     return;
   }
   if (a.draw && !picture.empty()) std::printf("%s", draw(picture, 32).c_str());
-  if (s.classes.empty()) {
+  if (p.classes.empty()) {
     std::printf("%s", name.c_str());
-    for (float v : s.values) std::printf("  %.6g", v);
+    for (float v : p.values) std::printf("  %.6g", v);
     std::printf("\n");
     return;
   }
-  std::printf("%s: %s\n%s", name.c_str(), s.classes[0].first.c_str(),
-              probability_bars(s.classes, 24, terminal_is_utf8()).c_str());
+  std::vector<std::pair<std::string, double>> bars;
+  for (const auto& [label, probability] : p.classes) bars.emplace_back(label, probability);
+  std::printf("%s: %s\n%s", name.c_str(), p.label().c_str(),
+              probability_bars(bars, 24, terminal_is_utf8()).c_str());
 }
 
 /// Files to predict, folders opened, in order of name.
@@ -104,53 +79,66 @@ bool holds_rows(const std::string& name, const std::string& bytes, const ModelIn
   return name.ends_with(".csv") || name.ends_with(".tsv") || name.ends_with(".gz");
 }
 
-void predict_rows(const PredictArgs& a, const DatasetPtr& rows, Model& m, const Transform& t) {
+void predict_rows(const PredictArgs& a, const DatasetPtr& rows, const Predictor& model) {
   if (const std::string remark = rows->remark(); !remark.empty()) log_warning({remark});
-  for (int64_t i = 0; i < rows->size(); ++i) {
+  for (int64_t from = 0; from < rows->size(); from += kRowsAtOnce) {
     check_stop();
-    Sample s = rows->get(i);
-    const Image picture = s.image;
-    show(a, rows->name(i), picture, score(m, t, std::move(s)));
+    const int64_t to = std::min(rows->size(), from + kRowsAtOnce);
+    std::vector<Sample> samples;
+    for (int64_t i = from; i < to; ++i) samples.push_back(rows->get(i));
+    const auto found = model.predict(std::move(samples), static_cast<size_t>(a.top));
+    for (int64_t i = from; i < to; ++i)
+      show(a, rows->name(i), a.draw ? rows->get(i).image : Image(),
+           found[static_cast<size_t>(i - from)]);
   }
+}
+
+/// Whether a file that lies among pictures was meant to be one.
+bool meant_as_picture(const std::string& file, const std::string& bytes) {
+  return data::is_picture_name(file) ||
+         image_format({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}) !=
+             ImageFormat::unknown;
 }
 
 }  // namespace
 
 int run_predict(const PredictArgs& a) {
-  Model m = open_model(a.model);
-  const Transform transform = Transform::parse(m.info.transform);
-  const auto table = m.info.extra.find("table");
+  const Predictor model(a.model);
   int failed = 0;
   for (const std::string& input : a.inputs) {
-    const std::string piped = input == "-" ? read_stdin(kStdinCap) : "";
-    if (table != m.info.extra.end() && holds_rows(input, piped, m.info)) {
-      const TableSchema schema = TableSchema::from_json(table->second);
+    const bool pipe = input == "-";
+    const std::string piped = pipe ? read_stdin(kStdinCap) : "";
+    if (model.schema() && holds_rows(input, piped, model.info())) {
       CsvOptions options;
-      options.schema = &schema;
+      options.schema = model.schema();
       options.needs_target = false;
-      predict_rows(a,
-                   input == "-" ? data::csv_dataset(piped, options, "standard input")
-                                : open_csv(input, options),
-                   m, transform);
+      predict_rows(
+          a, pipe ? data::csv_dataset(piped, options, "standard input") : open_csv(input, options),
+          model);
       continue;
     }
-    for (const std::string& file : input == "-" ? std::vector<std::string>{"-"} : files_of(input)) {
+    const bool folder = !pipe && folder_exists(input);
+    int pictures = 0;
+    for (const std::string& file : pipe ? std::vector<std::string>{"-"} : files_of(input)) {
       check_stop();
       try {
-        Sample s;
-        if (file == "-") {
-          s.image = decode_image({reinterpret_cast<const uint8_t*>(piped.data()), piped.size()},
-                                 "standard input");
-        } else {
-          s.image = read_image(file);
+        const std::string bytes =
+            pipe ? piped : read_file(file, static_cast<uint64_t>(DecodeLimits{}.max_bytes));
+        if (folder && !meant_as_picture(file, bytes)) {
+          log_warning({file, " is no picture and is passed over"});
+          continue;
         }
-        const Image picture = s.image;
-        show(a, file == "-" ? "standard input" : file, picture, score(m, transform, std::move(s)));
+        ++pictures;
+        const std::string name = pipe ? "standard input" : file;
+        Sample s = model.picture(bytes, name);
+        const Image picture = a.draw ? s.image : Image();
+        show(a, name, picture, model.predict(std::move(s), static_cast<size_t>(a.top)));
       } catch (const Error& e) {  // the others are predicted all the same
         log_error({e.what()});
         ++failed;
       }
     }
+    if (folder && pictures == 0) fail(Error::Kind::data, {input, " holds no pictures"});
   }
   return failed ? 1 : 0;
 }

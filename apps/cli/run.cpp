@@ -3,8 +3,9 @@
 
 #include "base/file.h"
 #include "cli/commands.h"
-#include "cli/open_model.h"
 #include "nacre/formats.h"
+#include "nacre/predict.h"
+#include "predict/network.h"
 
 namespace nacre::cli {
 namespace {

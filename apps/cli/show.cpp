@@ -66,6 +66,13 @@ std::string free_folder(const std::string& stem) {
   }
 }
 
+std::string data_hint(const Error& e, const std::string& data) {
+  const bool file = e.kind() == Error::Kind::data || e.kind() == Error::Kind::io;
+  const std::string folder = data.ends_with('/') ? data : data + "/";
+  if (!file || data.empty() || !std::string_view(e.what()).starts_with(folder)) return "";
+  return cat({"; `nacre data check ", data, "` names all such files"});
+}
+
 std::string draw(const Image& image, int columns) {
   std::vector<uint8_t> grey(static_cast<size_t>(image.width) * static_cast<size_t>(image.height));
   const int colours = image.channels >= 3 ? 3 : 1;

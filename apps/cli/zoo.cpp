@@ -3,9 +3,10 @@
 
 #include "base/json.h"
 #include "cli/commands.h"
-#include "cli/open_model.h"
 #include "graph/node.h"
+#include "nacre/predict.h"
 #include "nacre/zoo.h"
+#include "predict/network.h"
 #include "train/terminal.h"
 
 namespace nacre::cli {

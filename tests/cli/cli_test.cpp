@@ -125,6 +125,24 @@ TEST_F(Cli, PredictsPicturesAsJsonAndFromStandardInput) {
   const auto two = nacre("predict " + model() + " " + path("broken.png") + " " + path("digit.png"));
   EXPECT_EQ(two.code, 1);
   EXPECT_TRUE(holds(two.output, "digit.png: ")) << two.output;
+  // What lies among pictures by chance is named and passed over.
+  folder_->write("mixed/digit.png", folder_->read("digit.png"));
+  folder_->write("mixed/notes.txt", "no picture");
+  const auto all = nacre("predict " + model() + " " + path("mixed"));
+  EXPECT_EQ(all.code, 0) << all.output;
+  EXPECT_TRUE(holds(all.output, "notes.txt is no picture and is passed over")) << all.output;
+  std::filesystem::remove(path("mixed/digit.png"));
+  EXPECT_EQ(nacre("predict " + model() + " " + path("mixed")).code, 1);
+}
+
+TEST_F(Cli, ABrokenPictureIsNamedWithTheCommandThatFindsAll) {
+  const std::string picture = folder_->read("digit.png");
+  for (int i = 0; i < 12; ++i)
+    folder_->write(cat({"set/", i % 2 ? "odd/" : "even/", i, ".png"}), picture);
+  folder_->write("set/odd/broken.png", "no picture");
+  expect_one_line(
+      nacre("-q train lenet5 --data " + path("set") + " --epochs 1 --out " + path("broken")), 1,
+      "`nacre data check " + path("set") + "` names all such files");
 }
 
 TEST_F(Cli, ModelsBringTheirSettingsAndOptionsGoBefore) {

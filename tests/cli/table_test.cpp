@@ -58,6 +58,11 @@ TEST(CliTable, ASplitTableKeepsItsColumnsForOtherFiles) {
                   "/nacre predict --json " + model + " -");
   EXPECT_EQ(labels(r), "yes no ") << r.output;
 
+  // An ONNX file has the columns too.
+  ASSERT_EQ(nacre("convert " + model + " " + in("m.onnx")).code, 0);
+  r = nacre("predict --json " + in("m.onnx") + " " + in("c.csv"));
+  EXPECT_EQ(labels(r), "no yes ") << r.output;
+
   write_file_atomic(in("d.csv"), "town,size,class\nParis,1,no\nOslo,1,yes\n");
   for (const std::string& command : {"predict " + model + " ", "eval " + model + " --data "}) {
     r = nacre(command + in("d.csv"));

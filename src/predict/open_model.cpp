@@ -1,10 +1,18 @@
-#include "cli/open_model.h"
-
+#include <algorithm>
 #include <sstream>
 
 #include "nacre/import.h"
+#include "nacre/onnx.h"
+#include "nacre/predict.h"
+#include "predict/network.h"
 
-namespace nacre::cli {
+namespace nacre {
+namespace {
+
+constexpr std::string_view kPrefix = "nacre.";
+constexpr int64_t kMaxClasses = 1 << 20;
+
+}  // namespace
 
 bool is_onnx(const std::string& path) { return path.ends_with(".onnx") || is_network_file(path); }
 
@@ -22,20 +30,36 @@ Shape usual_shape(const onnx::Port& port) {
   return shape;
 }
 
+std::map<std::string, std::string> onnx_metadata(const ModelInfo& info) {
+  std::map<std::string, std::string> data;
+  for (const auto& [name, text] : info.extra) data[cat({kPrefix, name})] = text;
+  if (!info.model.empty()) data["nacre.model"] = info.model;
+  if (!info.transform.empty()) data["nacre.transform"] = info.transform;
+  std::string classes;
+  for (const std::string& name : info.classes) classes += name + "\n";
+  if (!classes.empty()) data["nacre.classes"] = classes;
+  return data;
+}
+
 Model open_model(const std::string& path) {
   if (!is_onnx(path)) return load_model(path);
   auto net = load_network(path);
-  if (net->inputs().size() != 1 || net->outputs().empty())
+  if (net->inputs().empty() || net->outputs().empty())
     fail(Error::Kind::usage, {path, " has ", net->inputs().size(), " inputs and ",
-                              net->outputs().size(), " outputs; use `nacre run` for it"});
+                              net->outputs().size(), " outputs, there should be one at least"});
   Model m;
   m.info.model = "onnx";
   const Shape whole = usual_shape(net->inputs()[0]);
   m.info.input = whole.slice(std::min<int64_t>(1, whole.rank()), whole.rank());
   const auto& data = net->metadata();
+  for (const auto& [name, text] : data)
+    if (name.starts_with(kPrefix)) m.info.extra[name.substr(kPrefix.size())] = text;
+  const bool ours = m.info.extra.erase("model") > 0;
+  m.info.extra.erase("transform");
+  m.info.extra.erase("classes");
   if (const auto at = data.find("nacre.transform"); at != data.end()) {
     m.info.transform = at->second;
-  } else if (m.info.input.rank() == 3) {
+  } else if (!ours && m.info.input.rank() == 3) {
     const Shape& s = m.info.input;
     m.info.transform = cat({"to_channels(", s[0], ")|resize(", s[2], ",", s[1], ")"});
   }
@@ -43,12 +67,12 @@ Model open_model(const std::string& path) {
   if (const auto at = data.find("nacre.classes"); at != data.end()) {
     std::stringstream lines(at->second);
     for (std::string line; std::getline(lines, line);) m.info.classes.push_back(line);
-  } else if (out.dims.size() == 2 && out.dims[1] > 1) {
-    for (int64_t k = 0; k < std::min<int64_t>(out.dims[1], 1 << 20); ++k)
+  } else if (!ours && out.dims.size() == 2 && out.dims[1] > 1) {
+    for (int64_t k = 0; k < std::min(out.dims[1], kMaxClasses); ++k)
       m.info.classes.push_back(std::to_string(k));
   }
   m.net = std::move(net);
   return m;
 }
 
-}  // namespace nacre::cli
+}  // namespace nacre

@@ -1,0 +1,23 @@
+// Networks in ONNX's terms, for what looks at their inputs and outputs by name.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "nacre/onnx.h"
+#include "nacre/zoo.h"
+
+namespace nacre {
+
+/// The network of a file for which is_onnx() is true.
+std::unique_ptr<onnx::Network> load_network(const std::string& path);
+
+/// Shape of an input where the file leaves sizes open: those become 1. Throws Error(usage) if the
+/// input is no tensor.
+Shape usual_shape(const onnx::Port& port);
+
+/// What an ONNX file keeps of a model file, for open_model().
+std::map<std::string, std::string> onnx_metadata(const ModelInfo& info);
+
+}  // namespace nacre
