@@ -57,9 +57,10 @@ int train(const TrainArgs& a, TrainConfig& c) {
     fail(Error::Kind::usage, {"the run folder ", c.out, " would be part of the data ", c.data,
                               "; choose another --out"});
   Trainer trainer(c);
+  const auto size = [](const DatasetPtr& part) { return part ? part->size() : int64_t{0}; };
   log_info({"training ", c.model, " (", trainer.model().parameter_count(), " parameters) on ",
-            trainer.data().train->size(), " samples, validation ", trainer.data().val->size(),
-            ", test ", trainer.data().test->size(), "; run folder ", c.out});
+            trainer.data().train->size(), " samples, validation ", size(trainer.data().val),
+            ", test ", size(trainer.data().test), "; run folder ", c.out});
   const int64_t steps = trainer.steps_per_epoch() * c.epochs;
   if (steps < kFewSteps)
     log_info({"these are ", steps, " steps in all, which is little; --epochs ",
@@ -71,7 +72,11 @@ int train(const TrainArgs& a, TrainConfig& c) {
     std::printf("%s\n", print_json(evaluation_json(test, 5)).c_str());
   else
     std::printf("%s\nmodel   %s/model.safetensors\nreport  %s/report.html\n",
-                headline(test).c_str(), c.out.c_str(), c.out.c_str());
+                headline(test, trainer.data().test  ? "test"
+                               : trainer.data().val ? "validation"
+                                                    : "training")
+                    .c_str(),
+                c.out.c_str(), c.out.c_str());
   return 0;
 }
 

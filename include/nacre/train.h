@@ -55,9 +55,13 @@ struct TrainConfig {
   int64_t accumulate = 1;  ///< batches per update
   double ema = 0;          ///< decay of averaged weights, which are then the model; 0: none
   std::string sampler = "shuffle";  ///< shuffle, balanced
-  int64_t patience = 0;     ///< epochs without a better validation loss before stopping; 0: never
-  double val_share = 0.1;   ///< taken from the training part if the data have no validation part
-  double test_share = 0.2;  ///< taken first if the data have no test part
+  int64_t patience = 0;  ///< epochs without a better validation loss before stopping; 0: never
+  /// Taken from the training part if the data have no validation part. 0: none, and the model is
+  /// that of the last epoch.
+  double val_share = 0.1;
+  /// Taken first if the data have no test part. 0: none; what is reported is of the validation
+  /// part, or else of the training part.
+  double test_share = 0.2;
   int64_t checkpoint_every = 0;  ///< steps; 0: at the end of each epoch
   int64_t seed = 0, workers = 2;
   /// Of samples that cannot be read. fail: end with an error when one is met; skip: read all
@@ -113,7 +117,7 @@ struct StepInfo {
 };
 struct EpochInfo {
   int64_t epoch, step;
-  double train_loss, val_loss, val_score, lr, seconds;
+  double train_loss, val_loss, val_score, lr, seconds;  ///< val_*: NaN without a validation part
 };
 
 /// Told what happens; also may stop a run (request_stop of base, or Trainer::stop).
@@ -131,8 +135,8 @@ class Trainer {
   ~Trainer();
 
   /// All epochs, or fewer with patience; then the weights of the epoch with the least validation
-  /// loss are put back, evaluated on the test part and reported. Ends early when stopped: see
-  /// stopped().
+  /// loss are put back, evaluated on the test part and reported (see TrainConfig::test_share). Ends
+  /// early when stopped: see stopped().
   Evaluation run();
   /// One update (or, with accumulate > 1, one part of it) on a batch; returns the loss. Throws
   /// Error(numeric) if it is not finite, with the first layer whose output is not. An Error leaves

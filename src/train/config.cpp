@@ -33,6 +33,8 @@ class Fields : public FieldVisitor {
   void operator()(const char* n, int64_t& v) override {
     if (mine(n)) {
       const Json j = scalar();
+      if (j.kind() == Json::Kind::number && std::abs(j.number()) >= 1e18)
+        wrong(n, "an integer of at most 18 digits", value);
       if (j.kind() != Json::Kind::integer) wrong(n, "an integer", value);
       v = j.integer();
     }
@@ -151,12 +153,12 @@ void TrainConfig::check() const {
     const char* want;
   };
   const Range ranges[] = {
-      {"epochs", static_cast<double>(epochs), 1, kCount, true, true, "at least 1"},
+      {"epochs", static_cast<double>(epochs), 1, kCount, true, true, "from 1 to 1e12"},
       {"batch", static_cast<double>(batch), 1, 1 << 24, true, true, "from 1 to 16777216"},
-      {"accumulate", static_cast<double>(accumulate), 1, kCount, true, true, "at least 1"},
-      {"patience", static_cast<double>(patience), 0, kCount, true, true, "at least 0"},
+      {"accumulate", static_cast<double>(accumulate), 1, kCount, true, true, "from 1 to 1e12"},
+      {"patience", static_cast<double>(patience), 0, kCount, true, true, "from 0 (never) to 1e12"},
       {"checkpoint_every", static_cast<double>(checkpoint_every), 0, kCount, true, true,
-       "at least 0"},
+       "from 0 to 1e12"},
       {"workers", static_cast<double>(workers), 0, 64, true, true, "from 0 to 64"},
       {"lr", lr, 0, kMost, false, true, "a number above 0"},
       {"weight_decay", weight_decay, 0, kMost, true, true, "a number of at least 0"},
@@ -166,8 +168,8 @@ void TrainConfig::check() const {
       {"l2", l2, 0, kMost, true, true, "a number of at least 0"},
       {"clip_norm", clip_norm, 0, kMost, true, true, "a number of at least 0"},
       {"ema", ema, 0, 1, true, false, "at least 0 and below 1"},
-      {"val_share", val_share, 0, 1, false, false, "between 0 and 1"},
-      {"test_share", test_share, 0, 1, false, false, "between 0 and 1"},
+      {"val_share", val_share, 0, 1, true, false, "at least 0 and below 1"},
+      {"test_share", test_share, 0, 1, true, false, "at least 0 and below 1"},
   };
   for (const Range& r : ranges) {
     const bool fits = (r.low_edge ? r.value >= r.low : r.value > r.low) &&

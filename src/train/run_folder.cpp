@@ -1,6 +1,7 @@
 #include "train/run_folder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 
 #include "base/json.h"
@@ -116,13 +117,15 @@ void RunFolder::epoch(const EpochInfo& i) {
   j["seconds"] = i.seconds;
   metrics_->append(print_json(j) + "\n");
   metrics_->sync();
-  events_->scalar("val/loss", i.val_loss, i.step);
-  events_->scalar("val/score", i.val_score, i.step);
+  if (std::isfinite(i.val_loss)) {
+    events_->scalar("val/loss", i.val_loss, i.step);
+    events_->scalar("val/score", i.val_score, i.step);
+  }
   events_->sync();
 }
 
-void RunFolder::finish(const Evaluation& test, Module& net, const ModelInfo& info,
-                       const DatasetPtr& data, const Transform& transform,
+void RunFolder::finish(const Evaluation& test, const std::string& part, Module& net,
+                       const ModelInfo& info, const DatasetPtr& data, const Transform& transform,
                        const std::vector<EpochInfo>& history) {
   Json line = Json::object(), result = Json::object();
   result["loss"] = test.loss;
@@ -144,13 +147,13 @@ void RunFolder::finish(const Evaluation& test, Module& net, const ModelInfo& inf
   r.model = info.model;
   if (const std::string warning = test.warning(); !warning.empty()) r.warnings.push_back(warning);
   if (test.regression) {
-    r.headline = {{"Test RMSE", Piece(test.rmse).text()}, {"R2", Piece(test.r2).text()}};
+    r.headline = {{part + " RMSE", Piece(test.rmse).text()}, {"R2", Piece(test.r2).text()}};
   } else {
-    r.headline = {{"Test accuracy", percent(test.report.accuracy)},
+    r.headline = {{part + " accuracy", percent(test.report.accuracy)},
                   {"Macro F1", Piece(test.report.macro.f1).text()}};
     if (test.classes.size() > 5) r.headline.emplace_back("Top-5", percent(test.top_k(5)));
   }
-  r.headline.emplace_back("Test samples", std::to_string(data->size()));
+  r.headline.emplace_back(part + " samples", std::to_string(data->size()));
   r.headline.emplace_back("Parameters", std::to_string(net.parameter_count()));
   Series train{"training", {}, {}}, val{"validation", {}, {}},
       score{test.regression ? "-RMSE" : "accuracy", {}, {}}, lr{"learning rate", {}, {}};

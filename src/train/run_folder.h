@@ -19,6 +19,8 @@ class RunFolder {
   explicit RunFolder(const TrainConfig& config);
 
   std::string checkpoint_path() const { return folder_ + "/checkpoints/last.safetensors"; }
+  /// The one before, for when the last is damaged.
+  std::string previous_path() const { return folder_ + "/checkpoints/previous.safetensors"; }
   std::string model_path() const { return folder_ + "/model.safetensors"; }
 
   /// config.yaml stays as it is: nothing will be trained with other settings.
@@ -29,8 +31,10 @@ class RunFolder {
   void step(const StepInfo& info);
   void epoch(const EpochInfo& info);
   /// Test results and report.html.
-  void finish(const Evaluation& test, Module& net, const ModelInfo& info, const DatasetPtr& data,
-              const Transform& transform, const std::vector<EpochInfo>& history);
+  /// `part` says what `data` are: "Test", "Validation", "Training".
+  void finish(const Evaluation& test, const std::string& part, Module& net, const ModelInfo& info,
+              const DatasetPtr& data, const Transform& transform,
+              const std::vector<EpochInfo>& history);
 
  private:
   std::string folder_;

@@ -192,8 +192,9 @@ void prepare_splits(DataSplits& data, const TrainConfig& config) {
     if (part) check_labels(*part);
   const Key key = Key(static_cast<uint64_t>(config.seed)).fold_in("split");
   const auto divide = [&](DatasetPtr& part, double share, const char* name) {
-    if (share <= 0 || share >= 1)
-      fail(Error::Kind::usage, {name, " should lie between 0 and 1, got ", share});
+    if (share == 0) return;
+    if (share < 0 || share >= 1)
+      fail(Error::Kind::usage, {name, " should be at least 0 and below 1, got ", share});
     const std::vector<double> shares = {1 - share, share};
     const auto lists = data.train->classes().empty()
                            ? split_random(data.train->size(), shares, key.fold_in(name))
@@ -291,6 +292,10 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
 }
 
 Scope scope_from(const std::string& path, const Key& key, int64_t* taken) {
+  if (path.ends_with(".onnx"))
+    fail(Error::Kind::usage,
+         {path, " is a network, training starts from weights: nacre convert ", path,
+          " weights.safetensors writes them, then --from weights.safetensors"});
   const Scope::Source source = weights_source(read_weights(path).tensors);
   return Scope::load(
       [source, path, taken](const std::string& name, const Shape& shape, DType dtype) {

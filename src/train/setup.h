@@ -14,7 +14,8 @@ std::string split_text(const DataSplits& data, const TrainConfig& config);
 /// if these are other data.
 bool split_again(DataSplits& data, const std::string& text);
 
-/// Fills the parts that the data lack: a test part, then a validation part, stratified by class.
+/// Fills the parts that the data lack: a test part, then a validation part, stratified by class. A
+/// share of 0 leaves the part out.
 void prepare_splits(DataSplits& data, const TrainConfig& config);
 
 /// Warns of rows whose value to predict is missing and leaves them out.

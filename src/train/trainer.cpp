@@ -2,6 +2,7 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include "base/file.h"
@@ -52,12 +53,21 @@ struct Trainer::Impl {
   Evaluation validate(const DatasetPtr& part);
   void write_model(const RunFolder& run, const std::string& score);
   void end_epoch(double seconds, RunFolder* run);
+  void keep_as_best();
+  /// The part that the result is measured on: test, or where there is none validation, or training.
+  const DatasetPtr& shown() const {
+    return data.test ? data.test : data.val ? data.val : data.train;
+  }
   Json position() const;
 };
 
 void Trainer::Impl::build() {
   const std::string split = split_text(data, config);
   prepare_splits(data, config);
+  if (!data.val && config.patience > 0)
+    fail(Error::Kind::usage, {"patience ", config.patience,
+                              " needs a validation part, and val_share "
+                              "is 0"});
   fingerprint = data_fingerprint(data);
   const ModelEntry& entry = find_model(config.model);
   loss_name = choose_loss(config, regression());
@@ -177,25 +187,36 @@ void Trainer::Impl::write_model(const RunFolder& run, const std::string& score) 
   if (average) average->swap();
 }
 
+void Trainer::Impl::keep_as_best() {
+  if (average) average->swap();
+  best = values(net->variables());
+  if (average) average->swap();
+}
+
 void Trainer::Impl::end_epoch(double seconds, RunFolder* run) {
-  const Evaluation e = validate(data.val);
-  schedule->metric(e.loss);
-  EpochInfo i{
-      epoch,  steps,     epoch_loss / static_cast<double>(std::max<int64_t>(1, epoch_samples)),
-      e.loss, e.score(), optimizer->lr(),
-      seconds};
+  EpochInfo i{epoch,
+              steps,
+              epoch_loss / static_cast<double>(std::max<int64_t>(1, epoch_samples)),
+              std::nan(""),
+              std::nan(""),
+              optimizer->lr(),
+              seconds};
+  if (data.val) {
+    const Evaluation e = validate(data.val);
+    i.val_loss = e.loss;
+    i.val_score = e.score();
+  }
+  schedule->metric(data.val ? i.val_loss : i.train_loss);
   history.push_back(i);
-  const bool better = e.loss < best_loss;
-  if (better) best_loss = e.loss;
+  const bool better = i.val_loss < best_loss;
+  if (better) best_loss = i.val_loss;
   bad_epochs = better ? 0 : bad_epochs + 1;
   if (run) run->epoch(i);
   if (better) {
     if (run) {
-      write_model(*run, Piece(e.score()).text());
+      write_model(*run, Piece(i.val_score).text());
     } else {
-      if (average) average->swap();
-      best = values(net->variables());
-      if (average) average->swap();
+      keep_as_best();
     }
   }
   if (callbacks.on_epoch) callbacks.on_epoch(i);
@@ -243,8 +264,19 @@ Evaluation Trainer::run() {
   };
   if (!t.config.out.empty()) {
     run = std::make_unique<RunFolder>(t.config);
-    if (t.config.resume && file_exists(run->checkpoint_path())) {
-      load_checkpoint(run->checkpoint_path());
+    const bool last = file_exists(run->checkpoint_path()),
+               previous = file_exists(run->previous_path());
+    if (t.config.resume && (last || previous)) {
+      try {
+        load_checkpoint(last ? run->checkpoint_path() : run->previous_path());
+      } catch (const Error& e) {
+        if (e.kind() != Error::Kind::data) throw;
+        if (!last || !previous)
+          fail(Error::Kind::data,
+               {e.what(), "; remove ", run->checkpoint_path(), " to begin the run anew"});
+        load_checkpoint(run->previous_path());
+        log_warning({e.what(), "; going on from the checkpoint before it"});
+      }
       log_info({"going on at epoch ", t.epoch + 1, ", step ", t.steps});
       if (t.best_loss < std::numeric_limits<double>::infinity() &&
           !file_exists(run->model_path())) {
@@ -264,9 +296,14 @@ Evaluation Trainer::run() {
     run->begin(t.steps, t.history.size());
   }
   const auto interrupted = [&] { return t.stop_asked || stop_requested(); };
+  const auto save = [&] {  // the one before stays, for when this one is damaged
+    std::error_code none_yet;
+    std::filesystem::rename(run->checkpoint_path(), run->previous_path(), none_yet);
+    save_checkpoint(run->checkpoint_path());
+  };
   const auto stop_here = [&]() -> Evaluation {
     if (run) {
-      save_checkpoint(run->checkpoint_path());
+      save();
       log_info({"stopped after step ", t.steps,
                 "; everything is saved. Go on with: nacre train --resume ", t.config.out});
     }
@@ -287,7 +324,7 @@ Evaluation Trainer::run() {
       if (run) run->step({t.epoch, t.steps, loss, t.optimizer->lr()});
       if (t.callbacks.on_step) t.callbacks.on_step({t.epoch, t.steps, loss, t.optimizer->lr()});
       const bool due = t.config.checkpoint_every > 0 && t.steps % t.config.checkpoint_every == 0;
-      if (run && due && !interrupted()) save_checkpoint(run->checkpoint_path());
+      if (run && due && !interrupted()) save();
       if (interrupted()) return stop_here();
     }
     const double seconds =
@@ -299,12 +336,13 @@ Evaluation Trainer::run() {
       return stop_here();
     }
     const EpochInfo& i = t.history.back();
-    bar.finish(cat({"loss ", i.train_loss, ", validation ", i.val_loss,
-                    t.regression() ? ", RMSE " : ", accuracy ",
-                    t.regression() ? -i.val_score : i.val_score}));
-    if (run) save_checkpoint(run->checkpoint_path());
+    bar.finish(t.data.val ? cat({"loss ", i.train_loss, ", validation ", i.val_loss,
+                                 t.regression() ? ", RMSE " : ", accuracy ",
+                                 t.regression() ? -i.val_score : i.val_score})
+                          : cat({"loss ", i.train_loss}));
+    if (run) save();
   }
-  if (run && !file_exists(run->model_path())) t.write_model(*run, "");
+  if (run && (!t.data.val || !file_exists(run->model_path()))) t.write_model(*run, "");
   // The best by validation is the result.
   if (run && file_exists(run->model_path())) {
     const Model best = load_model(run->model_path());
@@ -312,6 +350,7 @@ Evaluation Trainer::run() {
     for (const Variable& v : t.net->variables())
       t.best.push_back(best.net->state()->find(v.name()).value());
   }
+  if (t.best.empty() && !t.data.val) t.keep_as_best();
   if (!t.best.empty()) {
     const auto variables = t.net->variables();
     for (size_t i = 0; i < variables.size(); ++i) Variable(variables[i]).set(t.best[i]);
@@ -321,7 +360,7 @@ Evaluation Trainer::run() {
   }
   Evaluation test;
   try {
-    test = t.validate(t.data.test);
+    test = t.validate(t.shown());
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::cancelled) throw;
     t.was_stopped = true;
@@ -329,7 +368,12 @@ Evaluation Trainer::run() {
     return {};
   }
   if (const std::string warning = test.warning(); !warning.empty()) log_warning({warning});
-  if (run) run->finish(test, *t.net, t.info, t.data.test, t.transform, t.history);
+  if (run)
+    run->finish(test,
+                t.data.test  ? "Test"
+                : t.data.val ? "Validation"
+                             : "Training",
+                *t.net, t.info, t.shown(), t.transform, t.history);
   return test;
 }
 
@@ -398,7 +442,7 @@ void Trainer::load_checkpoint(const std::string& path) {
                               "), this run trains ", t.info.model, " (", t.info.options, ")"});
   const Json j = parse_json(meta("position"), path);
   if (j.at("fingerprint").text() != std::to_string(t.fingerprint))
-    fail(Error::Kind::data,
+    fail(Error::Kind::usage,
          {t.config.data.empty() ? "the data" : t.config.data, " does not hold the data that ", path,
           " was trained on; go on with those, or start a new run"});
   // Everything is read and checked before anything of the trainer changes.

@@ -160,7 +160,7 @@ TEST(CliTable, ARunGoesOnWhereItsDataWereMoved) {
   const std::string resume = "-q train --resume " + in("run") + " --epochs 4";
   test::expect_one_line(nacre(resume), 2, "does not exist; if it was moved, add --data");
   // The same rows, but other classes.
-  test::expect_one_line(nacre(resume + " --data " + in("other.csv")), 1, "does not hold the data");
+  test::expect_one_line(nacre(resume + " --data " + in("other.csv")), 2, "does not hold the data");
   const auto r = nacre(resume + " --data " + in("b.csv"));
   EXPECT_EQ(r.code, 0) << r.output;
   EXPECT_TRUE(holds(f.read("run/config.yaml"), "b.csv"));

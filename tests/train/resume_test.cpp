@@ -247,7 +247,54 @@ TEST(Training, RefusesAFolderInUseAndChangedData) {
   folder.write("data/digits.csv", text);
   c.resume = true;
   c.epochs = 2;
+  EXPECT_EQ(kind_of([&] { Trainer(c).run(); }), Error::Kind::usage);
+}
+
+TEST(Training, GoesOnFromTheCheckpointBeforeADamagedOne) {
+  TempFolder folder;
+  TrainConfig c = small();
+  c.model = "logistic_regression";
+  c.epochs = 3;
+  const Result want = run(c);
+  c.out = folder / "run";
+  run(c, 2 * 11 + 5);  // in the third epoch
+  const std::string last = "run/checkpoints/last.safetensors";
+  folder.write(last, folder.read(last).substr(0, 1000));
+  c.resume = true;
+  Trainer again(c);
+  EXPECT_EQ(again.run().report.accuracy, want.accuracy);
+  std::vector<std::vector<float>> parameters;
+  for (const Variable& v : again.model().variables())
+    parameters.push_back(v.value().to_vector<float>());
+  EXPECT_EQ(parameters, want.parameters);
+  std::filesystem::remove(folder / "run" / "checkpoints" / "previous.safetensors");
+  folder.write(last, "damaged");
   EXPECT_EQ(kind_of([&] { Trainer(c).run(); }), Error::Kind::data);
+}
+
+TEST(Training, NeedsNoPartsThatAreNotWanted) {
+  TempFolder folder;
+  TrainConfig c = small();
+  c.model = "logistic_regression";
+  c.val_share = c.test_share = 0;
+  c.ema = 0.9;
+  c.out = folder / "run";
+  Trainer t(c);
+  const int64_t all = t.data().train->size();
+  EXPECT_FALSE(t.data().val || t.data().test);
+  const Evaluation e = t.run();
+  EXPECT_EQ(static_cast<int64_t>(e.labels.size()),
+            all);  // what is reported is of the training part
+  EXPECT_GT(e.report.accuracy, 0.5);
+  EXPECT_TRUE(std::isnan(t.history()[0].val_loss));
+  EXPECT_NE(folder.read("run/report.html").find("Training accuracy"), std::string::npos);
+  const Model m = load_model(folder / "run" / "model.safetensors");
+  for (const Variable& v : t.model().variables())  // the averaged weights
+    EXPECT_EQ(m.net->state()->find(v.name()).value().to_vector<float>(),
+              v.value().to_vector<float>());
+  c.patience = 2;
+  c.out = folder / "other";
+  EXPECT_EQ(kind_of([&] { Trainer{c}; }), Error::Kind::usage);
 }
 
 }  // namespace
