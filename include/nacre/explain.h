@@ -1,0 +1,161 @@
+// Why a network answers as it does: heat maps of pictures, importance of columns, what units see.
+//
+//   Model m = load_model("m.safetensors");
+//   auto f = explain::scores_of(*m.net);
+//   Tensor map = explain::integrated_gradients(f, x, {3}).map;      // x: 1xCxHxW, class 3
+//   explain::Lrp r = explain::lrp(f, x, {3});                       // sum(map) + bias = score
+//   Tensor cam = explain::grad_cam(*m.net, x, {3});                 // 1x1xhxw
+//
+// A score is an output before softmax (or a predicted value); it is given by its column, the class.
+// Lists of classes hold one entry for each sample of x, or one for all. Attributions have the shape
+// of x and the unit of the score unless stated otherwise; they are pending graphs until asked for.
+// Modules are used in evaluation mode; nothing here changes a model for good. A model may be
+// explained by one thread at a time. Wrong classes, layers and shapes throw Error(usage) or
+// Error(shape).
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "nacre/nn.h"
+
+namespace nacre::explain {
+
+/// From samples [n, ...] to scores [n, classes].
+using Scores = std::function<Tensor(const Tensor& x)>;
+using Classes = std::vector<int64_t>;
+
+/// The model in evaluation mode. It has to outlive the result.
+Scores scores_of(Module& net);
+
+/// The score of its class for each sample: [n].
+Tensor class_scores(const Scores& f, const Tensor& x, const Classes& classes);
+
+// ---- gradients
+
+/// |d score / d x| (Simonyan, Vedaldi and Zisserman 2014).
+Tensor saliency(const Scores& f, const Tensor& x, const Classes& classes);
+
+/// The gradient where each ReLU also stops what is negative on its way back (Springenberg,
+/// Dosovitskiy, Brox and Riedmiller 2015).
+Tensor guided_backprop(const Scores& f, const Tensor& x, const Classes& classes);
+
+/// The mean gradient over noisy copies of the samples (Smilkov et al. 2017): `samples` draws of
+/// normal noise with a deviation of `noise` times the range of x.
+struct SmoothGradOptions {
+  int64_t samples = 32;
+  double noise = 0.1;
+  Key key = Key(0);
+};
+Tensor smooth_grad(const Scores& f, const Tensor& x, const Classes& classes,
+                   const SmoothGradOptions& options = {});
+/// The same with given noise: [draws, ...shape of x].
+Tensor smooth_grad(const Scores& f, const Tensor& x, const Classes& classes, const Tensor& noise);
+
+/// (x - baseline) times the mean gradient on the straight way from the baseline to x (Sundararajan,
+/// Taly and Yan 2017), by the midpoint rule.
+struct IntegratedGradients {
+  Tensor map;
+  /// score(x) - score(baseline) - sum(map), for each sample [n]: the error of the rule. It vanishes
+  /// as steps grow (completeness).
+  Tensor gap;
+};
+struct IntegratedGradientsOptions {
+  int64_t steps = 64;
+  int64_t batch = 16;  ///< steps computed at once
+  Tensor baseline{};   ///< of the shape of x, or one that broadcasts to it; undefined: zeros
+};
+IntegratedGradients integrated_gradients(const Scores& f, const Tensor& x, const Classes& classes,
+                                         const IntegratedGradientsOptions& options = {});
+
+// ---- class activation maps
+
+/// Layers whose output is a stack of maps, [n, channels, h, w] with h * w > 1, in order of their
+/// evaluation, for inputs of the shape of x.
+std::vector<std::string> map_layers(Module& net, const Tensor& x);
+
+/// Class activation map (Zhou et al. 2016): the layer's maps, weighted by what they add to the
+/// score, summed over channels. Needs that only linear steps (means, full layers) come after the
+/// layer; then the sum over positions is the score minus what a layer of zeros would give. layer
+/// "": the last such layer; Error(unsupported) if there is none. Returns [n, 1, h, w].
+Tensor cam(Module& net, const Tensor& x, const Classes& classes, const std::string& layer = "");
+
+/// Grad-CAM (Selvaraju et al. 2017): the positive part of the sum of the layer's maps, each
+/// weighted by the mean gradient of the score over its positions. layer "": the last with maps.
+/// Returns [n, 1, h, w].
+Tensor grad_cam(Module& net, const Tensor& x, const Classes& classes,
+                const std::string& layer = "");
+
+// ---- relevance
+
+/// How the relevance of a layer's outputs goes to its inputs; z is what an input times a weight
+/// adds to an output.
+enum class LrpRule {
+  epsilon,  ///< in proportion to z, over (sum of z + epsilon with the sign of the sum)
+  gamma,    ///< as epsilon, with z + gamma * (positive part of z)
+  zplus,    ///< in proportion to the positive parts of z (Montavon et al. 2017)
+  flat,     ///< equally to all inputs that the output sees (Lapuschkin et al. 2019)
+};
+struct LrpOptions {
+  LrpRule conv = LrpRule::gamma;     ///< of convolutions
+  LrpRule dense = LrpRule::epsilon;  ///< of matrix products
+  LrpRule first = LrpRule::gamma;    ///< of layers that see the input itself
+  double epsilon = 1e-6, gamma = 0.25;
+  /// True: biases take their share of the relevance, as an input of 1 would. False: none.
+  bool bias = true;
+  /// "composite" (the default: gamma for convolutions, epsilon for full layers), "composite_flat"
+  /// (zplus, epsilon, and flat for the first layer), or epsilon, gamma or zplus for all layers.
+  static LrpOptions named(const std::string& name);
+};
+struct Lrp {
+  Tensor map;   ///< sum(map) + bias = score, up to what epsilon takes
+  Tensor bias;  ///< the relevance of biases and other constants, of all samples together
+};
+/// Layer-wise relevance propagation (Bach et al. 2015; rules after Montavon et al. 2019). The graph
+/// of the network is walked backwards, so any architecture will do: a batch norm, scale or bias
+/// after a convolution or matrix product is part of that layer; activations and maximum pooling
+/// hand relevance on; sums, means and residual additions share it in proportion; of a product of
+/// two signals each gets half, and a gate, attention weight or norm (softmax, sigmoid, rsqrt, a
+/// divisor) nothing, as if it were a constant (Ali et al. 2022). Error(unsupported) names all
+/// operators that have no rule.
+Lrp lrp(const Scores& f, const Tensor& x, const Classes& classes, const LrpOptions& options = {});
+
+// ---- what happens when parts are taken away
+
+/// By how much the score falls when a window is filled (Zeiler and Fergus 2014), averaged over the
+/// windows that cover a value. All channels are filled together. x: [n, channels, h, w].
+struct OcclusionOptions {
+  int64_t window = 0;  ///< side; 0: a seventh of the shorter side, at least 2
+  int64_t stride = 0;  ///< 0: half the window
+  Tensor fill{};       ///< broadcasts to x; undefined: zeros
+  int64_t batch = 32;  ///< windows computed at once
+};
+Tensor occlusion(const Scores& f, const Tensor& x, const Classes& classes,
+                 const OcclusionOptions& options = {});
+
+/// Shapley values of `players` in a game: how much each adds on average to what the players before
+/// it have won, over all orders (Shapley 1953). `value` is asked for many coalitions at once: one
+/// entry for each player. With 2^players <= 2 * samples * (players + 1) all coalitions are asked
+/// and the values are exact, else `samples` random orders and their reverses are averaged (Castro
+/// et al. 2009; Mitchell et al. 2022). In both cases they sum to value(all) - value(none) up to
+/// rounding.
+using Game = std::function<std::vector<double>(const std::vector<std::vector<bool>>& coalitions)>;
+struct ShapleyOptions {
+  int64_t samples = 8;
+  int64_t batch = 32;  ///< coalitions asked at once
+  Key key = Key(0);
+};
+std::vector<double> shapley(const Game& value, int64_t players, const ShapleyOptions& options = {});
+
+/// SHAP for pictures (Lundberg and Lee 2017): Shapley values of the cells of a grid; a cell that is
+/// absent is filled. Each value is spread over its cell. x: [1, channels, h, w].
+struct ShapOptions {
+  int64_t grid = 6;  ///< cells along the longer side
+  ShapleyOptions shapley{};
+  Tensor fill{};  ///< broadcasts to x; undefined: zeros
+};
+Tensor shap(const Scores& f, const Tensor& x, const Classes& classes,
+            const ShapOptions& options = {});
+
+}  // namespace nacre::explain
