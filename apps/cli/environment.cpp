@@ -25,8 +25,9 @@ void warn_of_environment() {
   if (const std::string text = value("NACRE_BACKEND");
       !text.empty() && text != "ref" && text != "cpu")
     log_warning({"NACRE_BACKEND should be cpu or ref, got '", text, "': it is not used"});
-  if (const std::string text = value("NACRE_EAGER"); !text.empty() && text != "0" && text != "1")
-    log_warning({"NACRE_EAGER should be 0 or 1, got '", text, "': it is not used"});
+  for (const char* name : {"NACRE_EAGER", "NACRE_WINOGRAD"})
+    if (const std::string text = value(name); !text.empty() && text != "0" && text != "1")
+      log_warning({name, " should be 0 or 1, got '", text, "': it is not used"});
   (void)log_level();  // reads NACRE_LOG, and warns itself
   std::stringstream list(value("NACRE_DISABLE_PASSES"));
   for (std::string item; std::getline(list, item, ',');) {

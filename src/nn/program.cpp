@@ -1,6 +1,7 @@
 #include "nacre/program.h"
 
 #include "compile/plan.h"
+#include "graph/kernel.h"
 #include "graph/node.h"
 #include "nacre/nn.h"
 #include "nacre/ops.h"
@@ -41,7 +42,9 @@ Tensors Program::operator()(const Tensors& inputs) const {
       fail(Error::Kind::shape,
            {"[program] input ", i, " is ", inputs[i].dtype(), " ", inputs[i].shape(),
             ", it was made for ", dtype, " ", shape, where()});
-    in.push_back(contiguous(inputs[i]));
+    const Output& o = inputs[i].node()->outputs[inputs[i].index()];
+    const bool dense = inputs[i].evaluated() && Operand{o.dtype, o.shape, o.strides}.contiguous();
+    in.push_back(dense ? inputs[i] : contiguous(inputs[i]));
   }
   eval(in);
   return run_on(*plan_, in);

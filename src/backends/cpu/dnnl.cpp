@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <limits>
+#include <string_view>
 #include <vector>
 
 #include "base/parallel.h"
@@ -83,10 +85,14 @@ struct Descriptor {
   ~Descriptor() {
     if (pd) dnnl_primitive_desc_destroy(pd);
   }
-  bool create(const void* op, const_dnnl_primitive_desc_t hint) {
+  bool create(const void* op, const_dnnl_primitive_desc_t hint,
+              const_dnnl_post_ops_t after = nullptr) {
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    pd = nullptr;
     dnnl_primitive_attr_t attr = nullptr;
     check(dnnl_primitive_attr_create(&attr), "attr_create");
     dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (after) check(dnnl_primitive_attr_set_post_ops(attr, after), "attr_set_post_ops");
     const auto status = dnnl_primitive_desc_create(&pd, op, attr, engine(), hint);
     dnnl_primitive_attr_destroy(attr);
     return status == dnnl_success;
@@ -131,13 +137,14 @@ struct Program::Impl {
   // one used is kept.
   struct Args {
     std::vector<Memory> user, own;
-    std::vector<Memory> scratchpad;
+    std::vector<Memory> scratchpad, bias;
   };
 
   Side sides[3];
   dnnl_primitive_t primitive = nullptr;
   std::string name;
-  dnnl_memory_desc_t scratchpad;
+  dnnl_memory_desc_t scratchpad, bias;
+  bool has_b = true, has_bias = false;
   size_t scratch = 0;
   int threads = num_threads();
   mutable std::atomic<Args*> spare = nullptr;
@@ -158,6 +165,7 @@ struct Program::Impl {
       if (s.reorder) args->own.emplace_back(s.own);
     }
     args->scratchpad.emplace_back(scratchpad);
+    if (has_bias) args->bias.emplace_back(bias);
     return args;
   }
   void give(std::unique_ptr<Args> args) const {
@@ -187,6 +195,11 @@ struct Program::Impl {
     scratchpad = d.md(dnnl_query_scratchpad_md);
     scratch += aligned(d.scratchpad());
   }
+  /// A primitive of one input, whose b is not looked at.
+  void without_b(const dnnl_memory_desc_t& any) {
+    has_b = false;
+    sides[1].user = sides[1].own = any;
+  }
 };
 
 Program::Program(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -211,16 +224,18 @@ std::unique_ptr<Program> Program::with_b(const void* b) const {
   return made;
 }
 
-void Program::run(const void* a, const void* b, void* c, void* scratch) const {
+void Program::run(const void* a, const void* b, void* c, void* scratch, const void* bias) const {
   const Impl& p = *impl_;
   use_threads(p.threads);
   auto args = p.take();
   char* base = static_cast<char*>(scratch);
   void* const pointers[3] = {const_cast<void*>(a), const_cast<void*>(b), c};
   const dnnl_stream_t s = stream();
-  dnnl_exec_arg_t list[4];
+  dnnl_exec_arg_t list[5];
+  int count = 0;
   size_t own = 0;
   for (int i = 0; i < 3; ++i) {
+    if (i == 1 && !p.has_b) continue;
     const auto& side = p.sides[i];
     args->user[i].point(pointers[i]);
     dnnl_memory_t m = args->user[i].m;
@@ -234,12 +249,16 @@ void Program::run(const void* a, const void* b, void* c, void* scratch) const {
         check(dnnl_primitive_execute(side.reorder, s, 2, r), "execute (reorder)");
       }
     }
-    list[i] = {side.arg, m};
+    list[count++] = {side.arg, m};
   }
   const size_t pad = dnnl_memory_desc_get_size(&p.scratchpad);
   args->scratchpad[0].point(pad ? base + p.scratch - aligned(pad) : nullptr);
-  list[3] = {DNNL_ARG_SCRATCHPAD, args->scratchpad[0].m};
-  check(dnnl_primitive_execute(p.primitive, s, pad ? 4 : 3, list), "execute");
+  if (pad) list[count++] = {DNNL_ARG_SCRATCHPAD, args->scratchpad[0].m};
+  if (p.has_bias) {
+    args->bias[0].point(const_cast<void*>(bias));
+    list[count++] = {DNNL_ARG_BIAS, args->bias[0].m};
+  }
+  check(dnnl_primitive_execute(p.primitive, s, count, list), "execute");
   if (p.sides[2].reorder) {
     const dnnl_exec_arg_t r[] = {{DNNL_ARG_FROM, args->own.back().m},
                                  {DNNL_ARG_TO, args->user[2].m}};
@@ -272,6 +291,14 @@ Shape with(Shape s, int64_t pos, int64_t value) {
   return s;
 }
 
+/// What the library needs to arrive at the given output size; it takes no negative padding.
+void high_padding(const Shape& in, const Shape& out, const Ints& kernel, const Ints& stride,
+                  const Ints& dilation, const Ints& low, dnnl_dims_t high) {
+  for (int64_t i = 0; i < stride.rank(); ++i)
+    high[i] = std::max<int64_t>(
+        0, (out[2 + i] - 1) * stride[i] + (kernel[i] - 1) * dilation[i] + 1 - in[2 + i] - low[i]);
+}
+
 Convolution lift(Convolution c) {
   if (c.stride.size() > 1) return c;
   c.input = with(c.input, 2, 1);
@@ -301,11 +328,9 @@ std::unique_ptr<Program> convolution(const Convolution& original) {
     stride[i] = c.stride[i];
     dilation[i] = c.dilation[i] - 1;
     low[i] = c.pad_low[i];
-    // What the library needs to arrive at the given output size; it takes no negative padding.
-    high[i] = std::max<int64_t>(0, (c.output[2 + i] - 1) * stride[i] +
-                                       (c.weight[2 + i] - 1) * c.dilation[i] + 1 - c.input[2 + i] -
-                                       low[i]);
   }
+  high_padding(c.input, c.output, c.weight.slice(2, c.weight.rank()), c.stride, c.dilation,
+               c.pad_low, high);
   const auto xa = any(x), wa = any(w), ya = any(y);
   dnnl_convolution_desc_t op;
   Descriptor forward, backward;
@@ -351,6 +376,124 @@ std::unique_ptr<Program> convolution(const Convolution& original) {
 int64_t channel_block() {
   const int isa = dnnl_get_effective_cpu_isa();
   return (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
+}
+
+namespace {
+
+dnnl_memory_desc_t tagged(const Shape& shape, dnnl_format_tag_t tag) {
+  dnnl_memory_desc_t md;
+  dnnl_dims_t dims;
+  std::copy(shape.begin(), shape.end(), dims);
+  check(dnnl_memory_desc_init_by_tag(&md, static_cast<int>(shape.rank()), dims, dnnl_f32, tag),
+        "memory_desc_init_by_tag");
+  return md;
+}
+
+dnnl_format_tag_t blocked_tag() { return channel_block() == 16 ? dnnl_nChw16c : dnnl_nChw8c; }
+
+struct PostOps {
+  dnnl_post_ops_t list = nullptr;
+  PostOps() { check(dnnl_post_ops_create(&list), "post_ops_create"); }
+  ~PostOps() { dnnl_post_ops_destroy(list); }
+  PostOps(const PostOps&) = delete;
+  void add() { check(dnnl_post_ops_append_sum(list, 1), "append_sum"); }
+  void apply(dnnl_alg_kind_t f, float alpha = 0, float beta = 0) {
+    check(dnnl_post_ops_append_eltwise(list, 1, f, alpha, beta), "append_eltwise");
+  }
+};
+
+bool winograd_allowed() {
+  static const bool allowed = [] {
+    const char* s = std::getenv("NACRE_WINOGRAD");
+    return !s || std::string_view(s) != "0";
+  }();
+  return allowed;
+}
+
+bool suits_winograd(const BlockedConvolution& c) {
+  const auto all = [](const Ints& list, int64_t value) {
+    return std::all_of(list.begin(), list.end(), [&](int64_t v) { return v == value; });
+  };
+  // Transforms of few tiles or channels cost more than they save (measured: 7x7 of one picture).
+  const bool large =
+      c.output[0] * c.output[2] * c.output[3] >= 128 && c.weight[0] >= 32 && c.weight[1] >= 32;
+  return winograd_allowed() && large && c.groups == 1 && !c.plain_input &&
+         all(c.weight.slice(2, 4), 3) && all(c.stride, 1) && all(c.dilation, 1);
+}
+
+}  // namespace
+
+std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c) {
+  use_threads(num_threads());
+  Shape weight = c.weight;
+  if (c.groups > 1) {
+    weight[0] /= c.groups;
+    weight.insert(0, c.groups);
+  }
+  const Tensor w{weight, contiguous_strides(weight)};
+  const auto x = tagged(c.input, c.plain_input ? dnnl_nchw : blocked_tag()),
+             y = tagged(c.output, blocked_tag()), bias = tagged({c.weight[0]}, dnnl_a),
+             packed = any(w);
+  dnnl_dims_t stride, dilation, low, high;
+  for (int64_t i = 0; i < 2; ++i) {
+    stride[i] = c.stride[i];
+    dilation[i] = c.dilation[i] - 1;
+    low[i] = c.pad_low[i];
+  }
+  high_padding(c.input, c.output, c.weight.slice(2, 4), c.stride, c.dilation, c.pad_low, high);
+  PostOps after;
+  if (c.accumulate) after.add();
+  if (c.swish) after.apply(dnnl_eltwise_swish, 1);
+  const float inf = std::numeric_limits<float>::infinity();
+  if (c.low == 0 && c.high == inf)
+    after.apply(dnnl_eltwise_relu);
+  else if (c.low > -inf || c.high < inf)
+    after.apply(dnnl_eltwise_clip, c.low, c.high);
+  Descriptor d;
+  const auto create = [&](dnnl_alg_kind_t form) {
+    dnnl_convolution_desc_t op;
+    return dnnl_dilated_convolution_forward_desc_init(&op, dnnl_forward_inference, form, &x,
+                                                      &packed, c.bias ? &bias : nullptr, &y, stride,
+                                                      dilation, low, high) == dnnl_success &&
+           d.create(&op, nullptr, after.list) && !d.name().starts_with("ref");
+  };
+  if (!(suits_winograd(c) && create(dnnl_convolution_winograd)) && !create(dnnl_convolution_direct))
+    return nullptr;
+  auto impl = std::make_unique<Program::Impl>();
+  impl->set_side(0, DNNL_ARG_SRC, x, x, true);
+  impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
+  impl->set_side(2, DNNL_ARG_DST, y, y, false);
+  impl->bias = bias;
+  impl->has_bias = c.bias;
+  impl->finish(d);
+  return std::make_unique<Program>(std::move(impl));
+}
+
+std::unique_ptr<Program> blocked_pool(const BlockedPool& p) {
+  use_threads(num_threads());
+  const auto x = tagged(p.input, blocked_tag()), y = tagged(p.output, blocked_tag());
+  dnnl_dims_t kernel, stride, low, high;
+  for (int64_t i = 0; i < 2; ++i) {
+    kernel[i] = p.kernel[i];
+    stride[i] = p.stride[i];
+    low[i] = p.pad_low[i];
+  }
+  high_padding(p.input, p.output, p.kernel, p.stride, {1, 1}, p.pad_low, high);
+  const auto kind = !p.average      ? dnnl_pooling_max
+                    : p.include_pad ? dnnl_pooling_avg_include_padding
+                                    : dnnl_pooling_avg_exclude_padding;
+  dnnl_pooling_desc_t op;
+  Descriptor d;
+  if (dnnl_pooling_forward_desc_init(&op, dnnl_forward_inference, kind, &x, &y, stride, kernel, low,
+                                     high) != dnnl_success ||
+      !d.create(&op, nullptr) || d.name().starts_with("ref"))
+    return nullptr;
+  auto impl = std::make_unique<Program::Impl>();
+  impl->set_side(0, DNNL_ARG_SRC, x, x, true);
+  impl->without_b(x);
+  impl->set_side(2, DNNL_ARG_DST, y, y, false);
+  impl->finish(d);
+  return std::make_unique<Program>(std::move(impl));
 }
 
 std::string version() {

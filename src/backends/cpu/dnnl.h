@@ -18,8 +18,9 @@ class Program {
   struct Impl;
   explicit Program(std::shared_ptr<const Impl> impl);
   ~Program();
-  /// c = f(a, b). Re-entrant; `scratch` has scratch_bytes() bytes, 64-byte aligned.
-  void run(const void* a, const void* b, void* c, void* scratch) const;
+  /// c = f(a, b). Re-entrant; `scratch` has scratch_bytes() bytes, 64-byte aligned. `bias`: of
+  /// programs that were made with one.
+  void run(const void* a, const void* b, void* c, void* scratch, const void* bias = nullptr) const;
   size_t scratch_bytes() const;
   /// The program for one b, kept in the layout that the library wants; run() then takes any b. Null
   /// if it wants the plain one.
@@ -59,6 +60,32 @@ std::unique_ptr<Program> convolution(const Convolution& c);
 
 /// Channels that a blocked layout pads to here.
 int64_t channel_block();
+
+/// A convolution of rank 2 whose operands keep their channels in blocks of channel_block(), except
+/// that x may be plain: y = act(x * w + bias [+ y]), limited to [low, high]. Shapes are the logical
+/// ones, [N, C, H, W], with whole blocks.
+struct BlockedConvolution {
+  Shape input, weight, output;
+  Ints stride, dilation, pad_low;
+  int64_t groups = 1;
+  bool plain_input = false, bias = false;
+  bool accumulate = false;  ///< y holds what is added
+  bool swish = false;
+  float low = 0, high = 0;
+};
+/// (x, w) -> y for inference, f32; weights are plain and are given as b. Takes Winograd's form
+/// (Lavin and Gray 2015) where that is faster, unless NACRE_WINOGRAD=0. Null if the library has no
+/// fast implementation.
+std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c);
+
+/// A pool over [N, C, H, W] in blocks, f32; run() takes no b. Null if the library has no fast
+/// implementation.
+struct BlockedPool {
+  Shape input, output;
+  Ints kernel, stride, pad_low;
+  bool average = false, include_pad = false;
+};
+std::unique_ptr<Program> blocked_pool(const BlockedPool& p);
 
 /// True if the library computes this type natively here (bf16 depends on the processor).
 bool native(DType t);

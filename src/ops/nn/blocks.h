@@ -1,0 +1,44 @@
+// Tensors whose channels lie in blocks: NxCx*S as Nx(C/B)x*SxB, the layout in which convolutions
+// are fastest. The layout pass (compile/passes/layout.cpp) makes these ops; nobody records them.
+#pragma once
+
+#include "ops/nn/conv.h"
+#include "ops/nn/pool.h"
+
+namespace nacre {
+
+/// A convolution with what follows it: act(conv(x, w) + bias + residual), limited to [low, high].
+struct ConvBlocksAttrs : ConvAttrs {
+  int64_t block = 16;
+  bool plain = false;                   ///< x is NxCxHxW; else it is in blocks like all the rest
+  bool bias = false, residual = false;  ///< these inputs follow x and w, in this order
+  bool swish = false;                   ///< y * sigmoid(y) before the limits
+  double low = -INFINITY, high = INFINITY;
+  int64_t macs = 0;  ///< of the convolution without padded channels
+  void fields(FieldVisitor& v) {
+    ConvAttrs::fields(v);
+    v("block", block);
+    v("plain", plain);
+    v("bias", bias);
+    v("residual", residual);
+    v("swish", swish);
+    v("low", low);
+    v("high", high);
+    v("macs", macs);
+  }
+};
+
+struct PoolBlocksAttrs : AvgPoolAttrs {
+  bool average = false;  ///< else the maximum
+  void fields(FieldVisitor& v) {
+    AvgPoolAttrs::fields(v);
+    v("average", average);
+  }
+};
+
+/// NxCx*S -> Nxceil(C/block)x*Sxblock; channels that are added are zero.
+Tensor to_blocks(const Tensor& x, int64_t block);
+/// The first `channels` of NxGx*SxB as NxCx*S.
+Tensor from_blocks(const Tensor& x, int64_t channels);
+
+}  // namespace nacre
