@@ -52,6 +52,7 @@ const char* help_of(const std::string& name) {
       {"accumulate", "batches per update"},
       {"ema", "decay of averaged weights; 0: none"},
       {"sampler", "order of the samples"},
+      {"class_weights", "how much the mistakes of a class count: balanced gives small classes more"},
       {"patience", "epochs without improvement before stopping; 0: never"},
       {"val_share", "share for validation, if the data have no such part"},
       {"test_share", "share for testing, if the data have no such part"},

@@ -42,7 +42,9 @@ int train(const TrainArgs& a, TrainConfig& c) {
   for (const auto& [name, value] : a.settings) c.set(name, value);
   if (!a.resume.empty()) c.out = a.resume;
   if (c.data.empty()) fail(Error::Kind::usage, {"which data? Add --data FOLDER"});
-  find_model(c.model);
+  const bool at_once = find_model(c.model).fit != nullptr;
+  if (a.find_lr && at_once)
+    fail(Error::Kind::usage, {c.model, " is fitted at once and has no learning rate to find"});
   if (a.find_lr) {
     const LrCurve curve = find_lr(c);
     for (size_t i = 0; i < curve.lr.size(); i += std::max<size_t>(1, curve.lr.size() / 20))
@@ -58,11 +60,12 @@ int train(const TrainArgs& a, TrainConfig& c) {
                               "; choose another --out"});
   Trainer trainer(c);
   const auto size = [](const DatasetPtr& part) { return part ? part->size() : int64_t{0}; };
-  log_info({"training ", c.model, " (", trainer.model().parameter_count(), " parameters) on ",
+  log_info({at_once ? "fitting " : "training ", c.model,
+            at_once ? "" : cat({" (", trainer.model().parameter_count(), " parameters)"}), " on ",
             trainer.data().train->size(), " samples, validation ", size(trainer.data().val),
             ", test ", size(trainer.data().test), "; run folder ", c.out});
   const int64_t steps = trainer.steps_per_epoch() * c.epochs;
-  if (steps < kFewSteps)
+  if (steps < kFewSteps && !at_once)
     log_info({"these are ", steps, " steps in all, which is little; --epochs ",
               (kMoreSteps + trainer.steps_per_epoch() - 1) / trainer.steps_per_epoch(),
               " may give a better model"});

@@ -121,6 +121,8 @@ class Scope {
 
   Variable parameter(std::string_view name, const Shape& shape, const Init& init) const;
   Variable buffer(std::string_view name, const Shape& shape, const Init& init) const;
+  /// A buffer of a type of its own, such as i32 for positions in a table.
+  Variable buffer(std::string_view name, const Shape& shape, const Init& init, DType dtype) const;
 
   const std::string& path() const { return path_; }
   const std::shared_ptr<State>& state() const { return root_->state; }
@@ -133,7 +135,8 @@ class Scope {
     Key key;
     DType dtype = DType::f32;
   };
-  Variable make(std::string_view name, const Shape& shape, const Init& init, bool parameter) const;
+  Variable make(std::string_view name, const Shape& shape, const Init& init, bool parameter,
+                DType dtype) const;
   std::shared_ptr<Root> root_;
   std::string path_;
 };

@@ -42,8 +42,9 @@ struct TrainConfig {
   std::string from;    ///< model file to start from; parameters whose shapes differ start fresh
   std::string freeze;  ///< regular expression of parameter names that stay as they are
   int64_t epochs = 10, batch = 64;
-  /// cross_entropy, mse or perceptron; auto: cross_entropy for classes, mse for values. mse and
-  /// perceptron of classes compare with 1 for the class of a sample and -1 for the others;
+  /// cross_entropy, focal, mse or perceptron; auto: cross_entropy for classes, mse for values.
+  /// focal: cross-entropy times (1 - p)^2, so that what is learned already counts little (Lin et
+  /// al. 2017, arXiv:1708.02002). mse and perceptron of classes compare with 1 for the class of a sample and -1 for the others;
   /// perceptron is the sum over classes of max(0, -target * score).
   std::string loss = "auto";
   std::string optimizer = "adamw";
@@ -55,6 +56,9 @@ struct TrainConfig {
   int64_t accumulate = 1;  ///< batches per update
   double ema = 0;          ///< decay of averaged weights, which are then the model; 0: none
   std::string sampler = "shuffle";  ///< shuffle, balanced
+  /// none; balanced: a mistake counts rows / (classes * rows of its class), so that all classes
+  /// together count the same.
+  std::string class_weights = "none";
   int64_t patience = 0;  ///< epochs without a better validation loss before stopping; 0: never
   /// Taken from the training part if the data have no validation part. 0: none, and the model is
   /// that of the last epoch.

@@ -18,6 +18,9 @@
 
 namespace nacre {
 
+struct FitData;
+struct Fitted;
+
 /// What is known of a model, collected by the build from the files of src/zoo. Sizes of one model
 /// are entries of one file that differ in their options.
 struct ModelEntry {
@@ -39,6 +42,10 @@ struct ModelEntry {
   bool regression = false;  ///< gives values, not class scores
   /// Settings of training that fit it, where TrainConfig's defaults do not: "loss=mse lr=0.01".
   const char* settings = "";
+  /// Of a model that is fitted at once and not trained by steps, see nacre/tabular.h: its sizes and
+  /// values from rows, and from rows held out (null: none) to know when to stop.
+  Fitted (*fit)(const FitData& data, const FitData* held_out, const void* config) = nullptr;
+  bool missing = false;  ///< takes rows with missing values (NaN) as they are
 };
 
 /// Defines model_<name>. The build collects these into the table of models.

@@ -139,32 +139,36 @@ Scope Scope::operator/(std::string_view name) const {
 Scope Scope::operator/(int64_t index) const { return *this / std::to_string(index); }
 
 Variable Scope::make(std::string_view name, const Shape& shape, const Init& init,
-                     bool parameter) const {
+                     bool parameter, DType dtype) const {
   const std::string path = path_.empty() ? std::string(name) : path_ + "." + std::string(name);
   Tensor value;
   if (root_->source) {
-    value = root_->source(path, shape, root_->dtype);
+    value = root_->source(path, shape, dtype);
     if (!value.defined() && root_->strict)
       fail(Error::Kind::data,
-           {"the checkpoint has no value for '", path, "' (", root_->dtype, " ", shape, ")"});
+           {"the checkpoint has no value for '", path, "' (", dtype, " ", shape, ")"});
     if (value.defined() && value.shape() != shape)
       fail(Error::Kind::data, {"the checkpoint has shape ", value.shape(), " for '", path,
                                "', the model wants ", shape});
-    if (value.defined() && value.dtype() != root_->dtype) value = cast(value, root_->dtype);
+    if (value.defined() && value.dtype() != dtype) value = cast(value, dtype);
   }
   if (!value.defined()) {
     value = init(shape, root_->key.fold_in(path));
-    if (value.dtype() != root_->dtype) value = cast(value, root_->dtype);
+    if (value.dtype() != dtype) value = cast(value, dtype);
   }
   eval(value);
   return root_->state->add(path, value, parameter);
 }
 
 Variable Scope::parameter(std::string_view name, const Shape& shape, const Init& init) const {
-  return make(name, shape, init, true);
+  return make(name, shape, init, true, root_->dtype);
 }
 Variable Scope::buffer(std::string_view name, const Shape& shape, const Init& init) const {
-  return make(name, shape, init, false);
+  return make(name, shape, init, false, root_->dtype);
+}
+Variable Scope::buffer(std::string_view name, const Shape& shape, const Init& init,
+                       DType dtype) const {
+  return make(name, shape, init, false, dtype);
 }
 
 // ---- context and module

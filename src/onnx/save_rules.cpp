@@ -93,6 +93,12 @@ constexpr const char* kSoftmax = "Softmax";
 constexpr const char* kLogSoftmax = "LogSoftmax";
 constexpr const char* kConcat = "Concat";
 constexpr const char* kGather = "Gather";
+constexpr const char* kGatherElements = "GatherElements";
+
+Names top_k(Writer& w, const Recorded& r) {
+  return w.add("TopK", {r.in[0], w.ints({r.fields.i("k")})},
+               {{"axis", r.fields.i("dim")}, {"largest", int64_t{r.fields.b("largest")}}}, 2);
+}
 
 Names slice_box(Writer& w, const Recorded& r) {
   const Shape &x = r.a.inputs[0].shape(), &wide = r.b.inputs[0].shape();
@@ -179,6 +185,8 @@ Rule find_rule(std::string_view op) {
       {"log_softmax", along_dim<kLogSoftmax>},
       {"concat", along_dim<kConcat>},
       {"index_select", along_dim<kGather>},
+      {"gather", along_dim<kGatherElements>},
+      {"topk", top_k},
       {"slice", slice_box},
       {"roll", roll_parts},
       {"pad", pad_box},

@@ -83,8 +83,9 @@ struct Choice {
 const std::vector<Choice>& all_choices() {
   static const std::vector<Choice> list = {
       {"task", &TrainConfig::task, {"auto", "classes", "values"}},
-      {"loss", &TrainConfig::loss, {"auto", "cross_entropy", "mse", "perceptron"}},
+      {"loss", &TrainConfig::loss, {"auto", "cross_entropy", "focal", "mse", "perceptron"}},
       {"sampler", &TrainConfig::sampler, {"shuffle", "balanced"}},
+      {"class_weights", &TrainConfig::class_weights, {"none", "balanced"}},
       {"on_error", &TrainConfig::on_error, {"fail", "skip"}},
   };
   return list;
@@ -117,6 +118,7 @@ void TrainConfig::fields(FieldVisitor& v) {
   v("accumulate", accumulate);
   v("ema", ema);
   v("sampler", sampler);
+  v("class_weights", class_weights);
   v("patience", patience);
   v("val_share", val_share);
   v("test_share", test_share);

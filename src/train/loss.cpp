@@ -20,13 +20,16 @@ std::string choose_loss(const TrainConfig& config, bool regression) {
   const std::string chosen = name != "auto" ? name : regression ? "mse" : "cross_entropy";
   if (regression && chosen != "mse")
     fail(Error::Kind::usage, {"loss ", name, " is for classes, the data have values to predict"});
+  if (!regression && config.class_weights != "none" && chosen != "cross_entropy" && chosen != "focal")
+    fail(Error::Kind::usage,
+         {"class_weights need the loss cross_entropy or focal, this is ", chosen});
   if (config.label_smoothing != 0 && chosen != "cross_entropy")
     fail(Error::Kind::usage, {"label_smoothing needs the loss cross_entropy, this is ", chosen});
   return chosen;
 }
 
 Tensor loss_of(const std::string& name, const Tensor& y, const Batch& b, double label_smoothing,
-               const Tensor& std) {
+               const Tensor& std, const Tensor& class_weights) {
   const bool regression = b.labels.empty();
   if (name == "mse" && std.defined()) return mse_loss(y / std, targets_of(b) / std);
   if (name == "mse") return mse_loss(y, regression ? targets_of(b) : signs(b, y.size(-1)));
@@ -35,8 +38,15 @@ Tensor loss_of(const std::string& name, const Tensor& y, const Batch& b, double 
     const Tensor margin = signs(b, y.size(-1)) * y;
     return sum(where(margin <= 0.0, neg(margin), 0.0)) / static_cast<double>(b.size());
   }
-  return cross_entropy(y, b.targets.empty() ? Tensor::from(b.labels, {b.size()}) : targets_of(b),
-                       Tensor(), label_smoothing);
+  const Tensor labels = b.targets.empty() ? Tensor::from(b.labels, {b.size()}) : targets_of(b);
+  if (name == "focal") {
+    const Tensor log_p = log_softmax(y),
+                 t = b.targets.empty() ? one_hot(labels, y.size(-1)) : labels;
+    const Tensor part = t * square(1.0 - exp(log_p)) * log_p;
+    return neg(sum(class_weights.defined() ? part * class_weights : part)) /
+           static_cast<double>(b.size());
+  }
+  return cross_entropy(y, labels, class_weights, label_smoothing);
 }
 
 }  // namespace nacre

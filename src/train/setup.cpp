@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/yaml.h"
 #include "nacre/weights.h"
 #include "nacre/zoo.h"
 
@@ -253,6 +254,34 @@ bool split_again(DataSplits& data, const std::string& text) {
   return true;
 }
 
+std::string settings_without_use(const TrainConfig& config, const ModelEntry& entry,
+                                 bool regression) {
+  const Json now = parse_yaml(config.to_yaml(), "settings"),
+             usual = parse_yaml(TrainConfig::for_model(entry.name).to_yaml(), "settings");
+  std::string list;
+  const auto unused = [&](const char* name) {
+    if (print_json(now.at(name)) != print_json(usual.at(name)))
+      list += (list.empty() ? "" : ", ") + std::string(name);
+  };
+  if (entry.fit) {
+    for (const char* name : {"epochs", "batch", "loss", "optimizer", "lr", "weight_decay",
+                             "momentum", "schedule", "label_smoothing", "l1", "l2", "clip_norm",
+                             "accumulate", "ema", "sampler", "patience", "checkpoint_every"})
+      unused(name);
+    return list.empty() ? ""
+                        : cat({config.model, " is fitted at once, so these settings have no ",
+                               "effect: ", list});
+  }
+  const std::string& o = config.optimizer;
+  if (o != "momentum" && o != "nesterov" && o != "lars") unused("momentum");
+  if (regression)
+    for (const char* name : {"sampler", "class_weights"}) unused(name);
+  return list.empty() ? ""
+                      : cat({"with the optimizer ", config.optimizer, regression ? " and " : "",
+                             regression ? "values to predict" : "", " these settings have no ",
+                             "effect: ", list});
+}
+
 Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const DataSplits& data) {
   Setup s;
   s.options = config.options;
@@ -267,7 +296,7 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
     spec = image_transform(entry, config, *data.train, samples,
                            channels_for(entry, s.options, samples));
   } else if (spec == "auto") {
-    spec = row_transform(*data.train);
+    spec = entry.missing ? "" : row_transform(*data.train);
   }
   s.transform = Transform::parse(spec);
   s.transform.apply(first, false, Key(0));

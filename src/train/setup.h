@@ -27,6 +27,10 @@ void check_labels(const Dataset& data);
 /// Changes whenever the training data do. Parts may be missing, but for the training part.
 uint64_t data_fingerprint(const DataSplits& data);
 
+/// One sentence naming settings that were changed and have no effect; else empty.
+std::string settings_without_use(const TrainConfig& config, const ModelEntry& entry,
+                                 bool regression);
+
 struct Setup {
   Transform transform;
   std::string options;  ///< of the model, with channels, classes and features of the data

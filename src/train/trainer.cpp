@@ -13,6 +13,7 @@
 #include "nacre/autograd.h"
 #include "nacre/formats.h"
 #include "nacre/plan.h"
+#include "nacre/tabular.h"
 #include "train/loss.h"
 #include "train/run_folder.h"
 #include "train/setup.h"
@@ -26,9 +27,11 @@ struct Trainer::Impl {
   DataSplits data;
   Transform transform;
   ModelInfo info;
+  const ModelEntry* entry = nullptr;
   std::string loss_name;
   std::unique_ptr<Module> net;
   std::vector<Variable> trained;
+  Tensor class_weights;  // undefined: all classes count the same
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Schedule> schedule;
   std::unique_ptr<Average> average;
@@ -53,6 +56,7 @@ struct Trainer::Impl {
   Evaluation validate(const DatasetPtr& part);
   void write_model(const RunFolder& run, const std::string& score);
   void end_epoch(double seconds, RunFolder* run);
+  void fit_at_once(RunFolder* run);
   void keep_as_best();
   /// The part that the result is measured on: test, or where there is none validation, or training.
   const DatasetPtr& shown() const {
@@ -69,9 +73,14 @@ void Trainer::Impl::build() {
                               " needs a validation part, and val_share "
                               "is 0"});
   fingerprint = data_fingerprint(data);
-  const ModelEntry& entry = find_model(config.model);
+  entry = &find_model(config.model);
+  if (entry->fit && !(config.from.empty() && config.freeze.empty()))
+    fail(Error::Kind::usage, {config.model, " is fitted at once: it cannot start from a model file "
+                              "(from) or keep parameters (freeze)"});
+  if (const std::string list = settings_without_use(config, *entry, regression()); !list.empty())
+    log_warning({list});
   loss_name = choose_loss(config, regression());
-  const Setup s = fit_to_data(entry, config, data);
+  const Setup s = fit_to_data(*entry, config, data);
   transform = s.transform;
   info.model = config.model;
   info.options = s.options;
@@ -105,10 +114,18 @@ void Trainer::Impl::build() {
                               ", which is what the data and the transform ", "give: ", e.what()});
   }
   if (regression()) net = scaled_to_targets(scope, std::move(net), *data.train);
+  if (config.class_weights == "balanced" && !regression()) {
+    const Indices labels = labels_of(*data.train);
+    const auto classes = static_cast<int64_t>(data.train->classes().size());
+    const std::vector<float> weights = balanced_weights(labels, classes);
+    std::vector<float> of_class(static_cast<size_t>(classes), 0.0f);
+    for (size_t i = 0; i < labels.size(); ++i) of_class[static_cast<size_t>(labels[i])] = weights[i];
+    class_weights = Tensor::from(of_class, {classes});
+  }
   trained = net->trainable();
   optimizer =
       make_optimizer(config.optimizer, trained, config.lr, config.weight_decay, config.momentum);
-  if (config.ema > 0) average = std::make_unique<Average>(trained, config.ema);
+  if (config.ema > 0 && !entry->fit) average = std::make_unique<Average>(trained, config.ema);
   sampler = config.sampler == "shuffle"
                 ? shuffled(data.train->size())
                 : class_balanced(labels_of(*data.train), data.train->size());
@@ -125,7 +142,8 @@ double Trainer::Impl::step(const Batch& b) {
       Key(static_cast<uint64_t>(config.seed)).fold_in("step").fold_in(static_cast<uint64_t>(steps));
   Context ctx = Context::train(key);
   const Tensor x = Tensor::from(b.x, b.shape);
-  Tensor loss = loss_of(loss_name, (*net)(x, ctx), b, config.label_smoothing, output_std(*net));
+  Tensor loss = loss_of(loss_name, (*net)(x, ctx), b, config.label_smoothing, output_std(*net),
+                        class_weights);
   if (config.l1 > 0 || config.l2 > 0) loss = loss + penalty(trained, config.l1, config.l2);
   Tensors g = grad(config.accumulate > 1 ? loss / static_cast<double>(config.accumulate) : loss,
                    values(trained));
@@ -226,6 +244,37 @@ void Trainer::Impl::end_epoch(double seconds, RunFolder* run) {
   epoch_samples = 0;
 }
 
+/// One epoch of one step: the model comes out whole.
+void Trainer::Impl::fit_at_once(RunFolder* run) {
+  const auto start = std::chrono::steady_clock::now();
+  Tensor mean, std;
+  FitData rows = fit_data(*data.train, transform), held_out;
+  if (data.val) held_out = fit_data(*data.val, transform);
+  rows.seed = held_out.seed = static_cast<uint64_t>(config.seed);
+  if (config.class_weights == "balanced" && !regression())
+    rows.weights = balanced_weights(rows.labels, rows.outputs);
+  if (regression()) {
+    mean = net->state()->find("output_mean").value();
+    std = output_std(*net);
+    const auto m = mean.to_vector<float>(), d = std.to_vector<float>();
+    for (FitData* part : {&rows, &held_out})
+      for (size_t i = 0; i < part->targets.size(); ++i)
+        part->targets[i] = (part->targets[i] - m[i % m.size()]) / d[i % d.size()];
+  }
+  FittedModel fitted = fit_model(config.model, config.options, rows, data.val ? &held_out : nullptr);
+  net = std::move(fitted.net);
+  if (regression()) net = rescaled(fitted.scope, std::move(net), mean, std);
+  info.options = fitted.options;
+  steps = 1;
+  epoch_samples = std::min<int64_t>(2000, rows.rows);
+  Indices some(static_cast<size_t>(epoch_samples));
+  for (size_t i = 0; i < some.size(); ++i)
+    some[i] = static_cast<int64_t>(i) * rows.rows / epoch_samples;
+  epoch_loss = validate(subset(data.train, some)).loss * static_cast<double>(epoch_samples);
+  end_epoch(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), run);
+  epoch = config.epochs;
+}
+
 // ---- the public face
 
 Trainer::Trainer(TrainConfig config, TrainCallbacks callbacks)
@@ -243,7 +292,11 @@ Trainer::Trainer(TrainConfig config, DataSplits data, TrainCallbacks callbacks)
 
 Trainer::~Trainer() = default;
 
-double Trainer::step(const Batch& batch) { return impl_->step(batch); }
+double Trainer::step(const Batch& batch) {
+  if (impl_->entry->fit)
+    fail(Error::Kind::usage, {impl_->config.model, " is fitted at once and has no steps"});
+  return impl_->step(batch);
+}
 void Trainer::set_constant_lr(double lr) { impl_->schedule = schedule::constant(lr); }
 void Trainer::stop() { impl_->stop_asked = true; }
 bool Trainer::stopped() const { return impl_->was_stopped; }
@@ -266,7 +319,12 @@ Evaluation Trainer::run() {
     run = std::make_unique<RunFolder>(t.config);
     const bool last = file_exists(run->checkpoint_path()),
                previous = file_exists(run->previous_path());
-    if (t.config.resume && (last || previous)) {
+    if (t.config.resume && t.entry->fit && file_exists(run->model_path())) {
+      Model fitted = load_model(run->model_path());
+      t.net = std::move(fitted.net);
+      t.info.options = fitted.info.options;
+      t.epoch = t.config.epochs;
+    } else if (t.config.resume && (last || previous)) {
       try {
         load_checkpoint(last ? run->checkpoint_path() : run->previous_path());
       } catch (const Error& e) {
@@ -285,12 +343,13 @@ Evaluation Trainer::run() {
                      "of the epochs to come"});
         t.best_loss = std::numeric_limits<double>::infinity();
       }
-    } else if (t.config.resume) {
+    } else if (t.config.resume && !t.entry->fit) {
       log_warning({t.config.out, " holds no checkpoint: the run starts from its beginning"});
     }
     if (t.config.resume && finished() && file_exists(run->model_path())) {
-      log_info({"all ", t.config.epochs, " epochs of ", t.config.out,
-                " are done; --epochs with a larger number goes on"});
+      log_info(t.entry->fit ? cat({t.config.out, " is done"})
+                            : cat({"all ", t.config.epochs, " epochs of ", t.config.out,
+                                   " are done; --epochs with a larger number goes on"}));
       run->keep_config();
     }
     run->begin(t.steps, t.history.size());
@@ -310,6 +369,16 @@ Evaluation Trainer::run() {
     t.was_stopped = true;
     return {};
   };
+  if (t.entry->fit && !finished()) {
+    try {
+      t.fit_at_once(run.get());
+    } catch (const Error& e) {
+      if (e.kind() != Error::Kind::cancelled) throw;
+      if (run) log_info({"stopped; begin again with: nacre train --resume ", t.config.out});
+      t.was_stopped = true;
+      return {};
+    }
+  }
   while (!finished()) {
     const auto start = std::chrono::steady_clock::now();
     Progress bar(cat({"epoch ", t.epoch + 1, "/", t.config.epochs}), t.epoch_batches(), "batches");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <mutex>
 #include <sstream>
@@ -10,6 +11,7 @@
 #include "graph/node.h"
 #include "nacre/graph.h"
 #include "nacre/plugin.h"
+#include "nacre/tabular.h"
 #include "ops/plugin.h"
 
 namespace nacre {
@@ -164,6 +166,33 @@ struct Rescaled : Module {
   Variable mean_, std_;
 };
 
+/// Throws for rows that no fit can take.
+void check_rows(const FitData& d, const ModelEntry& entry) {
+  const auto rows = static_cast<size_t>(std::max<int64_t>(0, d.rows)),
+             columns = static_cast<size_t>(std::max<int64_t>(0, d.columns)),
+             outputs = static_cast<size_t>(std::max<int64_t>(0, d.outputs));
+  if (rows == 0 || columns == 0 || outputs == 0 || d.x.size() != rows * columns ||
+      (d.values() ? d.targets.size() != rows * outputs : d.labels.size() != rows) ||
+      (!d.weights.empty() && d.weights.size() != rows))
+    fail(Error::Kind::data,
+         {"the rows to fit ", entry.name, " to do not fit together: ", d.rows, " rows of ",
+          d.columns, " columns and ", d.outputs, " outputs, with ", d.x.size(), " numbers, ",
+          d.labels.size(), " labels, ", d.targets.size(), " targets and ", d.weights.size(),
+          " weights"});
+  for (size_t i = 0; i < d.x.size(); ++i)
+    if (std::isinf(d.x[i]) || (std::isnan(d.x[i]) && !entry.missing))
+      fail(Error::Kind::data,
+           {"row ", i / columns + 1, " has ", std::isnan(d.x[i]) ? "a missing" : "an infinite",
+            " value in column ", i % columns + 1, ", which ", entry.name, " cannot take"});
+  for (const int64_t label : d.labels)
+    if (label < 0 || label >= d.outputs)
+      fail(Error::Kind::data, {"a row has the class ", label, " of ", d.outputs});
+  for (const float v : d.targets)
+    if (!std::isfinite(v)) fail(Error::Kind::data, {"a value to predict is ", v});
+  for (const float w : d.weights)
+    if (!(w >= 0) || std::isinf(w)) fail(Error::Kind::data, {"the weight of a row is ", w});
+}
+
 struct Registered {
   std::mutex mutex;
   std::vector<const ModelEntry*> models;
@@ -227,6 +256,37 @@ std::unique_ptr<Module> make_model(std::string_view name, std::string_view optio
   entry.config->visit(config.value, visitor);
   visitor.finish();
   return entry.make(scope, config.value);
+}
+
+FittedModel fit_model(std::string_view name, std::string_view options, const FitData& data,
+                      const FitData* held_out) {
+  const ModelEntry& entry = find_model(name);
+  if (!entry.fit)
+    fail(Error::Kind::usage, {"model ", name, " is trained by steps and cannot be fitted at once"});
+  check_rows(data, entry);
+  if (held_out) check_rows(*held_out, entry);
+  std::string all(options);
+  const std::string possible = model_options(name, options);
+  const auto set = [&](const std::string& option, const std::string& value) {
+    if ((" " + possible).find(" " + option + "=") != std::string::npos)
+      all += " " + option + "=" + value;
+  };
+  set("in", std::to_string(data.columns));
+  set("classes", std::to_string(data.outputs));
+  set("values", data.values() ? "true" : "false");
+  Config config(entry.config);
+  Options visitor(entry, all);
+  entry.config->visit(config.value, visitor);
+  visitor.finish();
+  Fitted fitted = entry.fit(data, held_out, config.value);
+  FittedModel m{model_options(name, all + " " + fitted.options), nullptr,
+                Scope::load([&](const std::string& path, const Shape&, DType) {
+                  for (const auto& [variable, value] : fitted.values)
+                    if (variable == path) return value;
+                  return Tensor();
+                })};
+  m.net = make_model(name, m.options, m.scope);
+  return m;
 }
 
 std::unique_ptr<Module> rescaled(const Scope& scope, std::unique_ptr<Module> net,
