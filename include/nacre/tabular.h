@@ -23,13 +23,13 @@ namespace nacre {
 
 /// Rows to fit a model to, as they are after the transform.
 struct FitData {
-  std::vector<float> x;          ///< [rows, columns]; NaN is a missing value
+  std::vector<float> x;  ///< [rows, columns]; NaN is a missing value
   int64_t rows = 0, columns = 0;
-  std::vector<int64_t> labels;   ///< class of each row; empty for values
-  std::vector<float> targets;    ///< [rows, outputs] values to predict; empty for classes
-  int64_t outputs = 0;           ///< classes, or values of a row
-  std::vector<float> weights;    ///< of each row; empty: all are 1
-  uint64_t seed = 0;             ///< of what is random in the fit
+  std::vector<int64_t> labels;  ///< class of each row; empty for values
+  std::vector<float> targets;   ///< [rows, outputs] values to predict; empty for classes
+  int64_t outputs = 0;          ///< classes, or values of a row
+  std::vector<float> weights;   ///< of each row; empty: all are 1
+  uint64_t seed = 0;            ///< of what is random in the fit
   bool values() const { return labels.empty(); }
 };
 

@@ -44,8 +44,8 @@ struct TrainConfig {
   int64_t epochs = 10, batch = 64;
   /// cross_entropy, focal, mse or perceptron; auto: cross_entropy for classes, mse for values.
   /// focal: cross-entropy times (1 - p)^2, so that what is learned already counts little (Lin et
-  /// al. 2017, arXiv:1708.02002). mse and perceptron of classes compare with 1 for the class of a sample and -1 for the others;
-  /// perceptron is the sum over classes of max(0, -target * score).
+  /// al. 2017, arXiv:1708.02002). mse and perceptron of classes compare with 1 for the class of a
+  /// sample and -1 for the others; perceptron is the sum over classes of max(0, -target * score).
   std::string loss = "auto";
   std::string optimizer = "adamw";
   double lr = 1e-3, weight_decay = 1e-2, momentum = 0.9;

@@ -138,8 +138,8 @@ Scope Scope::operator/(std::string_view name) const {
 }
 Scope Scope::operator/(int64_t index) const { return *this / std::to_string(index); }
 
-Variable Scope::make(std::string_view name, const Shape& shape, const Init& init,
-                     bool parameter, DType dtype) const {
+Variable Scope::make(std::string_view name, const Shape& shape, const Init& init, bool parameter,
+                     DType dtype) const {
   const std::string path = path_.empty() ? std::string(name) : path_ + "." + std::string(name);
   Tensor value;
   if (root_->source) {

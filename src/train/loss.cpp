@@ -20,7 +20,8 @@ std::string choose_loss(const TrainConfig& config, bool regression) {
   const std::string chosen = name != "auto" ? name : regression ? "mse" : "cross_entropy";
   if (regression && chosen != "mse")
     fail(Error::Kind::usage, {"loss ", name, " is for classes, the data have values to predict"});
-  if (!regression && config.class_weights != "none" && chosen != "cross_entropy" && chosen != "focal")
+  if (!regression && config.class_weights != "none" && chosen != "cross_entropy" &&
+      chosen != "focal")
     fail(Error::Kind::usage,
          {"class_weights need the loss cross_entropy or focal, this is ", chosen});
   if (config.label_smoothing != 0 && chosen != "cross_entropy")

@@ -75,7 +75,8 @@ void Trainer::Impl::build() {
   fingerprint = data_fingerprint(data);
   entry = &find_model(config.model);
   if (entry->fit && !(config.from.empty() && config.freeze.empty()))
-    fail(Error::Kind::usage, {config.model, " is fitted at once: it cannot start from a model file "
+    fail(Error::Kind::usage, {config.model,
+                              " is fitted at once: it cannot start from a model file "
                               "(from) or keep parameters (freeze)"});
   if (const std::string list = settings_without_use(config, *entry, regression()); !list.empty())
     log_warning({list});
@@ -119,7 +120,8 @@ void Trainer::Impl::build() {
     const auto classes = static_cast<int64_t>(data.train->classes().size());
     const std::vector<float> weights = balanced_weights(labels, classes);
     std::vector<float> of_class(static_cast<size_t>(classes), 0.0f);
-    for (size_t i = 0; i < labels.size(); ++i) of_class[static_cast<size_t>(labels[i])] = weights[i];
+    for (size_t i = 0; i < labels.size(); ++i)
+      of_class[static_cast<size_t>(labels[i])] = weights[i];
     class_weights = Tensor::from(of_class, {classes});
   }
   trained = net->trainable();
@@ -261,7 +263,8 @@ void Trainer::Impl::fit_at_once(RunFolder* run) {
       for (size_t i = 0; i < part->targets.size(); ++i)
         part->targets[i] = (part->targets[i] - m[i % m.size()]) / d[i % d.size()];
   }
-  FittedModel fitted = fit_model(config.model, config.options, rows, data.val ? &held_out : nullptr);
+  FittedModel fitted =
+      fit_model(config.model, config.options, rows, data.val ? &held_out : nullptr);
   net = std::move(fitted.net);
   if (regression()) net = rescaled(fitted.scope, std::move(net), mean, std);
   info.options = fitted.options;
@@ -347,9 +350,9 @@ Evaluation Trainer::run() {
       log_warning({t.config.out, " holds no checkpoint: the run starts from its beginning"});
     }
     if (t.config.resume && finished() && file_exists(run->model_path())) {
-      log_info(t.entry->fit ? cat({t.config.out, " is done"})
-                            : cat({"all ", t.config.epochs, " epochs of ", t.config.out,
-                                   " are done; --epochs with a larger number goes on"}));
+      log_info({t.entry->fit ? cat({t.config.out, " is done"})
+                             : cat({"all ", t.config.epochs, " epochs of ", t.config.out,
+                                    " are done; --epochs with a larger number goes on"})});
       run->keep_config();
     }
     run->begin(t.steps, t.history.size());

@@ -32,8 +32,8 @@ FitData fit_data(const Dataset& dataset, const Transform& transform) {
       if (!classes) d.outputs = static_cast<int64_t>(s.target.size());
     }
     if (columns != d.columns)
-      fail(Error::Kind::shape, {dataset.name(i), " has ", columns, " numbers, the first row has ",
-                                d.columns});
+      fail(Error::Kind::shape,
+           {dataset.name(i), " has ", columns, " numbers, the first row has ", d.columns});
     d.x.insert(d.x.end(), row.begin(), row.end());
     if (classes)
       d.labels.push_back(s.label);
@@ -52,9 +52,9 @@ std::vector<float> balanced_weights(const std::vector<int64_t>& labels, int64_t 
   }
   std::vector<float> weights;
   for (const int64_t label : labels)
-    weights.push_back(static_cast<float>(
-        static_cast<double>(labels.size()) /
-        (static_cast<double>(classes) * count[static_cast<size_t>(label)])));
+    weights.push_back(
+        static_cast<float>(static_cast<double>(labels.size()) /
+                           (static_cast<double>(classes) * count[static_cast<size_t>(label)])));
   return weights;
 }
 

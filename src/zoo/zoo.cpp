@@ -174,11 +174,10 @@ void check_rows(const FitData& d, const ModelEntry& entry) {
   if (rows == 0 || columns == 0 || outputs == 0 || d.x.size() != rows * columns ||
       (d.values() ? d.targets.size() != rows * outputs : d.labels.size() != rows) ||
       (!d.weights.empty() && d.weights.size() != rows))
-    fail(Error::Kind::data,
-         {"the rows to fit ", entry.name, " to do not fit together: ", d.rows, " rows of ",
-          d.columns, " columns and ", d.outputs, " outputs, with ", d.x.size(), " numbers, ",
-          d.labels.size(), " labels, ", d.targets.size(), " targets and ", d.weights.size(),
-          " weights"});
+    fail(Error::Kind::data, {"the rows to fit ", entry.name, " to do not fit together: ", d.rows,
+                             " rows of ", d.columns, " columns and ", d.outputs, " outputs, with ",
+                             d.x.size(), " numbers, ", d.labels.size(), " labels, ",
+                             d.targets.size(), " targets and ", d.weights.size(), " weights"});
   for (size_t i = 0; i < d.x.size(); ++i)
     if (std::isinf(d.x[i]) || (std::isnan(d.x[i]) && !entry.missing))
       fail(Error::Kind::data,

@@ -130,8 +130,8 @@ FitData with_gaps(int64_t rows, int64_t outputs, uint64_t seed) {
     if (outputs == 1)
       d.targets.push_back(static_cast<float>(score));
     else
-      d.labels.push_back(std::clamp<int64_t>(static_cast<int64_t>(std::floor(score + 1.5)), 0,
-                                             outputs - 1));
+      d.labels.push_back(
+          std::clamp<int64_t>(static_cast<int64_t>(std::floor(score + 1.5)), 0, outputs - 1));
   }
   return d;
 }
@@ -146,8 +146,9 @@ std::vector<float> xgboost(const FitData& d, std::string& json) {
   XGDMatrixSetFloatInfo(rows, "label", y.data(), y.size());
   XGBoosterCreate(&rows, 1, &b);
   XGBoosterSetParam(b, "objective",
-                    d.values() ? "reg:squarederror"
-                    : d.outputs == 2 ? "binary:logistic" : "multi:softprob");
+                    d.values()       ? "reg:squarederror"
+                    : d.outputs == 2 ? "binary:logistic"
+                                     : "multi:softprob");
   if (d.outputs > 2) XGBoosterSetParam(b, "num_class", std::to_string(d.outputs).c_str());
   XGBoosterSetParam(b, "base_score", d.outputs == 2 ? "0.5" : "0");
   XGBoosterSetParam(b, "max_depth", "5");
@@ -171,17 +172,16 @@ TEST(BoostedTrees, GiveWhatXgboostGives) {
     const std::vector<float> want = xgboost(d, json);
     const tabular::TreeTables trees = tabular::read_xgboost(json);
     const auto tensors = trees.tensors();
-    const auto net = make_model(
-        "boosted_trees",
-        cat({"in=6 classes=", outputs, " values=", outputs == 1 ? "true " : "false ",
-             trees.sizes()}),
-        Scope::load(
-            [&](const std::string& path, const Shape&, DType) {
-              for (const auto& [name, value] : tensors)
-                if (name == path) return value;
-              return Tensor();
-            },
-            false));
+    const auto net = make_model("boosted_trees",
+                                cat({"in=6 classes=", outputs,
+                                     " values=", outputs == 1 ? "true " : "false ", trees.sizes()}),
+                                Scope::load(
+                                    [&](const std::string& path, const Shape&, DType) {
+                                      for (const auto& [name, value] : tensors)
+                                        if (name == path) return value;
+                                      return Tensor();
+                                    },
+                                    false));
     std::vector<float> got = run(*net, d, false);
     if (outputs == 2)
       for (size_t i = 0; i < want.size(); ++i) got[i] = got[2 * i + 1] - got[2 * i];
@@ -202,14 +202,15 @@ double score_of(const char* model, int64_t outputs, const char* options = "") {
 }
 
 TEST(TreeModels, LearnWithMissingValues) {
-  // Measured, in brackets scikit-learn's histogram boosting and forest on tables made so.
-  EXPECT_GT(score_of("boosted_trees", 1), 0.84);  // 0.859 (0.869)
-  EXPECT_GT(score_of("boosted_trees", 2), 0.94);  //  (0.974)
-  EXPECT_GT(score_of("boosted_trees", 4), 0.88);  //  (0.914)
-  EXPECT_GT(score_of("random_forest", 1), 0.70);  // 0.736 (0.699)
-  EXPECT_GT(score_of("random_forest", 2), 0.91);  //  (0.932)
-  EXPECT_GT(score_of("random_forest", 4), 0.86);  //  (0.882)
-  std::printf("%g %g %g %g\n",score_of("boosted_trees", 2),score_of("boosted_trees", 4),score_of("random_forest", 2),score_of("random_forest", 4));
+  // Bars are 0.02 below what is measured. On three tables made so scikit-learn's histogram boosting
+  // gets 0.88 to 0.91 for four classes, its forest 0.86 to 0.89; these two 0.87 to 0.91 and 0.84 to
+  // 0.90.
+  EXPECT_GT(score_of("boosted_trees", 1), 0.84);
+  EXPECT_GT(score_of("boosted_trees", 2), 0.93);
+  EXPECT_GT(score_of("boosted_trees", 4), 0.86);
+  EXPECT_GT(score_of("random_forest", 1), 0.71);
+  EXPECT_GT(score_of("random_forest", 2), 0.92);
+  EXPECT_GT(score_of("random_forest", 4), 0.83);
 }
 
 TEST(TreeModels, AreTheSameAgain) {
@@ -347,7 +348,8 @@ TEST(TreeModels, DamagedTablesGiveAnError) {
     return run(*copy.net, d, false);
   };
   for (const char* name : {"root", "left", "feature"})
-    for (const int32_t value : {INT32_MAX, INT32_MIN, 100000}) EXPECT_THROW(damaged(name, value), Error);
+    for (const int32_t value : {INT32_MAX, INT32_MIN, 100000})
+      EXPECT_THROW(damaged(name, value), Error);
   EXPECT_EQ(damaged("left", 0).size(), 400u);  // a circle ends all the same
   for (const char* sizes : {"nodes=0", "trees=-1", "levels=1000000000", "nodes=999999999999"})
     EXPECT_THROW(make_model("boosted_trees", sizes, Scope::init()), Error) << sizes;

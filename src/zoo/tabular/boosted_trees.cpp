@@ -113,9 +113,9 @@ void add_tree(const Json& tree, TreeTables& out) {
     const auto size = static_cast<int64_t>(n);
     if (l >= size || r < 0 || r >= size || queue.size() > n)
       fail(Error::Kind::data, {"XGBoost's model: a tree of ", n, " nodes has a child ", l});
-    const int32_t child =
-        out.split(p.ours, static_cast<int32_t>(feature[p.theirs].integer()),
-                  static_cast<float>(number_of(condition[p.theirs])), !truth(default_left[p.theirs]));
+    const int32_t child = out.split(p.ours, static_cast<int32_t>(feature[p.theirs].integer()),
+                                    static_cast<float>(number_of(condition[p.theirs])),
+                                    !truth(default_left[p.theirs]));
     queue.push_back({static_cast<size_t>(l), child, p.level + 1});
     queue.push_back({static_cast<size_t>(r), child + 1, p.level + 1});
   }
@@ -129,7 +129,7 @@ struct BoostedTrees : Module {
     double rate = 0.1;
     int64_t depth = 6;
     double min_weight = 1;
-    double rows = 0.9, columns = 0.8;
+    double rows = 0.9, columns = 1;
     double l1 = 0, l2 = 1, gamma = 0;
     int64_t patience = 30;
     int64_t trees = 1, nodes = 1, levels = 1;
@@ -177,8 +177,8 @@ struct BoostedTrees : Module {
 void check_config(const BoostedTrees::Config& c) {
   const auto within = [](const char* name, double v, double low, double high) {
     if (!(v >= low && v <= high))
-      fail(Error::Kind::usage, {"option ", name, " of boosted_trees should be from ", low, " to ",
-                                high, ", got ", v});
+      fail(Error::Kind::usage,
+           {"option ", name, " of boosted_trees should be from ", low, " to ", high, ", got ", v});
   };
   within("rounds", static_cast<double>(c.rounds), 1, 100000);
   within("rate", c.rate, 1e-6, 1);

@@ -32,8 +32,8 @@ struct KNearest : Module {
   }
   Tensor forward(const Tensor& input, Context&) override {
     const Tensor x = flatten(input, 1), p = points.value();
-    const Tensor squares = sum(square(x), {1}, true) + sum(square(p), {1}) -
-                           2.0 * matmul(x, transpose(p, 0, 1));
+    const Tensor squares =
+        sum(square(x), {1}, true) + sum(square(p), {1}) - 2.0 * matmul(x, transpose(p, 0, 1));
     const int64_t k = std::min(config.k, config.points);
     const Tensors nearest = topk(squares, k, 1, false);
     const Tensor theirs = index_select(known.value(), 0, nearest[1]);  // [n, k, classes]

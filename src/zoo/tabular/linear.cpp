@@ -34,15 +34,16 @@ Fitted fit(const FitData& data, const FitData*, const void* config) {
   if (!(c.c > 0) || c.iterations < 1)
     fail(Error::Kind::usage, {"options c and iterations of linear should be above 0, got ", c.c,
                               " and ", c.iterations});
-  LinearFit net(Scope::init(Key(data.seed)), c);
-  const Tensor x = Tensor::from(data.x, {data.rows, data.columns});
+  // Rounding of f32 ends the search early; large tables would need too much memory for more.
+  const DType type = data.rows * data.columns <= int64_t{1} << 23 ? DType::f64 : DType::f32;
+  LinearFit net(Scope::init(Key(data.seed), type), c);
+  const Tensor x = cast(Tensor::from(data.x, {data.rows, data.columns}), type);
   const Tensor labels = data.values() ? Tensor() : Tensor::from(data.labels, {data.rows}),
-               targets = data.values() ? Tensor::from(data.targets, {data.rows, data.outputs})
-                                       : Tensor();
-  const Tensor weights = Tensor::from(
-      data.weights.empty() ? std::vector<float>(static_cast<size_t>(data.rows), 1.0f)
-                           : data.weights,
-      {data.rows});
+               targets = data.values()
+                             ? cast(Tensor::from(data.targets, {data.rows, data.outputs}), type)
+                             : Tensor();
+  const Tensor weights = data.weights.empty() ? ones({data.rows}, type)
+                                              : cast(Tensor::from(data.weights, {data.rows}), type);
   const auto rows = static_cast<double>(data.rows);
   const auto loss = [&] {
     check_stop();
@@ -57,7 +58,9 @@ Fitted fit(const FitData& data, const FitData*, const void* config) {
   options.max_iterations = static_cast<int>(std::min<int64_t>(c.iterations, 100000));
   options.tolerance_gradient = 1e-6;
   LBFGS(net.parameters(), options).step(loss);
-  return {"", {{"fc.weight", net.fc.weight.value()}, {"fc.bias", net.fc.bias.value()}}};
+  return {"",
+          {{"fc.weight", cast(net.fc.weight.value(), DType::f32)},
+           {"fc.bias", cast(net.fc.bias.value(), DType::f32)}}};
 }
 
 }  // namespace

@@ -21,9 +21,9 @@ struct RandomForest : Module {
     int64_t in = 1, classes = 1;
     bool values = false;  ///< to predict, not classes
     int64_t trees = 200;
-    int64_t depth = 48;     ///< at most
-    int64_t min_leaf = 1;   ///< rows
-    double columns = 0;     ///< share looked at for each fork; 0: the root of all, or 1/3 for values
+    int64_t depth = 48;    ///< at most
+    int64_t min_leaf = 1;  ///< rows
+    double columns = 0;    ///< share looked at for each fork; 0: the root of all, or 1/3 for values
     int64_t nodes = 0, levels = 1;
     void fields(FieldVisitor& v) {
       v("in", in);
@@ -92,8 +92,8 @@ Binned bin(const FitData& d) {
         const float v = d.x[r * columns + c];
         b.codes[c * rows + r] =
             std::isnan(v) ? kMissing
-                          : static_cast<uint8_t>(
-                                std::upper_bound(edges.begin(), edges.end(), v) - edges.begin());
+                          : static_cast<uint8_t>(std::upper_bound(edges.begin(), edges.end(), v) -
+                                                 edges.begin());
       }
     }
   });
@@ -115,7 +115,8 @@ class Grower {
     const double share = c.columns > 0 ? c.columns * columns
                          : d.values()  ? columns / 3
                                        : std::sqrt(columns);
-    tries_ = std::clamp<size_t>(static_cast<size_t>(share + 0.5), 1, static_cast<size_t>(d.columns));
+    tries_ =
+        std::clamp<size_t>(static_cast<size_t>(share + 0.5), 1, static_cast<size_t>(d.columns));
     order_.resize(static_cast<size_t>(d.columns));
     std::iota(order_.begin(), order_.end(), size_t{0});
     histogram_.resize((kBins + 1) * stats_);
@@ -155,10 +156,10 @@ class Grower {
           });
       const auto cut = static_cast<size_t>(middle - members_.begin());
       const auto& edges = binned_.edges[best.column];
-      const float at = best.bin < edges.size() ? edges[best.bin]
-                                               : std::numeric_limits<float>::infinity();
-      const int32_t child = tables.split(p.node, static_cast<int32_t>(best.column), at,
-                                         best.missing_right);
+      const float at =
+          best.bin < edges.size() ? edges[best.bin] : std::numeric_limits<float>::infinity();
+      const int32_t child =
+          tables.split(p.node, static_cast<int32_t>(best.column), at, best.missing_right);
       stack.push_back({cut, p.end, child + 1, p.level + 1});
       stack.push_back({p.begin, cut, child, p.level + 1});
     }
@@ -286,8 +287,8 @@ Fitted fit(const FitData& data, const FitData*, const void* config) {
   const auto& c = *static_cast<const RandomForest::Config*>(config);
   const auto within = [](const char* name, double v, double low, double high) {
     if (!(v >= low && v <= high))
-      fail(Error::Kind::usage, {"option ", name, " of random_forest should be from ", low, " to ",
-                                high, ", got ", v});
+      fail(Error::Kind::usage,
+           {"option ", name, " of random_forest should be from ", low, " to ", high, ", got ", v});
   };
   within("trees", static_cast<double>(c.trees), 1, 100000);
   within("depth", static_cast<double>(c.depth), 1, static_cast<double>(kDeepest));

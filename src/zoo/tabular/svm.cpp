@@ -66,8 +66,8 @@ struct Svm : Module {
     Tensor k = x;
     if (config.kernel == "rbf") {
       const Tensor v = vectors.value();
-      const Tensor d = sum(square(x), {1}, true) + sum(square(v), {1}) -
-                       2.0 * matmul(x, transpose(v, 0, 1));
+      const Tensor d =
+          sum(square(x), {1}, true) + sum(square(v), {1}) - 2.0 * matmul(x, transpose(v, 0, 1));
       k = exp(clip(d, 0) * -config.gamma);
     }
     return matmul(k, transpose(weight.value(), 0, 1)) + bias.value();
@@ -183,15 +183,15 @@ Fitted fit(const FitData& data, const FitData*, const void* config) {
   const auto& c = *static_cast<const Svm::Config*>(config);
   if (!(c.c > 0) || !(c.gamma >= 0) || !(c.epsilon >= 0))
     fail(Error::Kind::usage, {"options c of svm should be above 0, gamma and epsilon at least 0, "
-                              "got ", c.c, ", ", c.gamma, " and ", c.epsilon});
+                              "got ",
+                              c.c, ", ", c.gamma, " and ", c.epsilon});
   if (data.values() && data.outputs != 1)
     fail(Error::Kind::unsupported, {"svm predicts one value, the data have ", data.outputs});
   if (data.rows > 1000000) fail(Error::Kind::unsupported, {"svm takes at most 1000000 rows"});
   const bool linear = c.kernel == "linear";
   const double spread = variance(data.x);
-  const double gamma = c.gamma > 0 ? c.gamma
-                                   : 1 / (static_cast<double>(data.columns) *
-                                          (spread > 0 ? spread : 1));
+  const double gamma =
+      c.gamma > 0 ? c.gamma : 1 / (static_cast<double>(data.columns) * (spread > 0 ? spread : 1));
   const Problem problem(data);
   const ModelPtr model = train(data, problem, c, gamma);
   const svm_model& m = *model;
@@ -201,7 +201,8 @@ Fitted fit(const FitData& data, const FitData*, const void* config) {
   std::vector<double> weight(machines * width, 0.0), bias(machines, 0.0);
   Fitted f;
   if (data.values()) {
-    for (size_t v = 0; v < support; ++v) add_vector(weight, m, linear, 0, v, m.sv_coef[0][v], width);
+    for (size_t v = 0; v < support; ++v)
+      add_vector(weight, m, linear, 0, v, m.sv_coef[0][v], width);
     bias[0] = -m.rho[0];
   } else {
     const auto k = static_cast<size_t>(m.nr_class), all = static_cast<size_t>(data.outputs);
@@ -232,8 +233,8 @@ Fitted fit(const FitData& data, const FitData*, const void* config) {
                 {"second", table(second, rows, data.outputs)},
                 {"others", list(others)}};
   }
-  f.values.emplace_back(
-      "weight", table(weight, static_cast<int64_t>(machines), static_cast<int64_t>(width)));
+  f.values.emplace_back("weight",
+                        table(weight, static_cast<int64_t>(machines), static_cast<int64_t>(width)));
   f.values.emplace_back("bias", list(bias));
   if (linear) return f;
   std::vector<double> vectors(width * static_cast<size_t>(data.columns), 0.0);

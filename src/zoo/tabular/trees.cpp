@@ -45,7 +45,9 @@ void TreeTables::append(const TreeTables& other) {
   const auto base = static_cast<int32_t>(nodes());
   for (const int32_t place : other.root) root.push_back(base + place);
   for (const int32_t place : other.left) left.push_back(base + place);
-  const auto add = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  const auto add = [](auto& to, const auto& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
   add(feature, other.feature);
   add(threshold, other.threshold);
   add(missing_right, other.missing_right);
@@ -92,9 +94,8 @@ Tensor Trees::operator()(const Tensor& x) const {
   for (int64_t level = 0; level < config_.levels; ++level) {
     const Tensor v = gather(x, 1, index_select(feature_.value(), 0, at));
     // Comparing with the NaN of a leaf is false: its walk stays where it is.
-    const Tensor right =
-        where(isnan(v), gt(index_select(missing_right_.value(), 0, at), 0),
-              ge(v, index_select(threshold_.value(), 0, at)));
+    const Tensor right = where(isnan(v), gt(index_select(missing_right_.value(), 0, at), 0),
+                               ge(v, index_select(threshold_.value(), 0, at)));
     at = index_select(left_.value(), 0, at) + cast(right, DType::i32);
   }
   return index_select(value_.value(), 0, at);

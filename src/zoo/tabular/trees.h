@@ -9,7 +9,8 @@
 
 namespace nacre::tabular {
 
-/// Many trees in one table of nodes. The children of a node follow each other, so one place is kept.
+/// Many trees in one table of nodes. The children of a node follow each other, so one place is
+/// kept.
 struct TreeTables {
   int64_t width = 1;                   ///< numbers that a leaf gives
   std::vector<int32_t> feature;        ///< that a node looks at
@@ -32,8 +33,8 @@ struct TreeTables {
   std::string sizes() const;
 };
 
-/// The trees of a model: the buffers root, feature, threshold, left, missing_right and the parameter
-/// value.
+/// The trees of a model: the buffers root, feature, threshold, left, missing_right and the
+/// parameter value.
 class Trees {
  public:
   struct Config {
