@@ -35,6 +35,17 @@ struct PredictArgs {
 };
 int run_predict(const PredictArgs& a);
 
+struct ExplainArgs {
+  std::string model;
+  std::vector<std::string> inputs;  ///< pictures
+  std::string methods;              ///< names with commas; empty: the usual ones
+  std::string class_name, layer, out;
+  std::string rule = "composite";  ///< of LRP
+  int64_t checks = 3;              ///< random networks that each map is compared with
+  bool json = false;
+};
+int run_explain(const ExplainArgs& a);
+
 struct RunArgs {
   std::string model, output;
   std::vector<std::string> inputs;  ///< "name=file.npy"

@@ -192,6 +192,34 @@ int run(int argc, char** argv) {
     code = run_predict(predict);
   });
 
+  ExplainArgs explain;
+  auto* x = app.add_subcommand("explain", "Show why a model answers as it does");
+  x->footer(
+      "Writes a page (index.html), a heat map as PNG for each method, and explanation.json.\n"
+      "Example:\n  nacre explain runs/a/model.safetensors cat.png\n  nacre explain "
+      "m.safetensors cat.png --method lrp,grad_cam --class dog --out why");
+  x->add_option("model", explain.model, "model file")->required();
+  x->add_option("pictures", explain.inputs, "pictures to explain");
+  x->add_option("--method", explain.methods,
+                "with commas: cam, grad_cam, lrp, saliency, guided_backprop, smooth_grad, "
+                "integrated_gradients, occlusion, shap (default: all but guided_backprop and "
+                "smooth_grad)");
+  x->add_option("--class", explain.class_name,
+                "class to explain, by name or number (default: the predicted one)");
+  x->add_option("--layer", explain.layer,
+                "layer of cam and grad_cam (default: the last with maps; see: nacre zoo show)");
+  x->add_option("--rule", explain.rule, "of lrp: composite, composite_flat, epsilon, gamma, zplus");
+  x->add_option("--checks", explain.checks,
+                "random networks that each map is compared with; 0: none")
+      ->check(CLI::Range(0, 100));
+  x->add_option("--out", explain.out, "folder to write (default: explanation, explanation-2, ...)");
+  x->add_flag("--json", explain.json, "print the result as JSON");
+  takes_plugins(x);
+  x->callback([&] {
+    settle();
+    code = run_explain(explain);
+  });
+
   RunArgs run;
   auto* rn = app.add_subcommand("run", "Run a model on raw tensors");
   rn->footer(

@@ -15,10 +15,13 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "nacre/image.h"
 #include "nacre/nn.h"
+#include "nacre/transforms.h"
 
 namespace nacre::explain {
 
@@ -157,5 +160,52 @@ struct ShapOptions {
 };
 Tensor shap(const Scores& f, const Tensor& x, const Classes& classes,
             const ShapOptions& options = {});
+
+// ---- all methods by name, and their pictures
+
+struct Method {
+  const char* name;     ///< "grad_cam"
+  const char* summary;  ///< one sentence
+  bool is_signed;       ///< negative values speak against the class
+};
+/// The methods above that explain pictures.
+const std::vector<Method>& methods();
+
+struct HeatOptions {
+  std::string layer;               ///< of cam and grad_cam
+  std::string rule = "composite";  ///< of lrp, see LrpOptions::named
+  Tensor fill{};                   ///< what stands for absence; undefined: zeros
+  Key key = Key(0);                ///< of what is drawn at random
+};
+/// The map of a method, summed over channels (the largest one for saliency) and enlarged to the
+/// size of the picture where the method's own is smaller: [n, 1, h, w]. Evaluated. Error(usage) if
+/// there is no such method.
+Tensor heat(Module& net, const Tensor& x, const Classes& classes, const std::string& method,
+            const HeatOptions& options = {});
+/// By grad_cam, or by integrated_gradients if no layer has maps.
+Tensor heat(Module& net, const Tensor& x, const Classes& classes);
+
+/// Spearman's rank correlation; equal values share their mean rank. 0 if one of the two is
+/// constant. Throws Error(usage) for lengths that differ.
+double rank_correlation(std::span<const float> a, std::span<const float> b);
+
+/// How much a map has to do with what the model has learned (Adebayo et al. 2018): the mean rank
+/// correlation of `map()` with the maps that the model gives with random parameters, each drawn
+/// with the mean and deviation of the trained ones. Near 0: the map shows the model; near 1: it
+/// shows the picture. The parameters are put back, also if `map` throws.
+double sanity(Module& net, const std::function<Tensor()>& map, int64_t draws = 4, Key key = Key(0));
+/// The same for heat(). Saliency is compared with the gradient's signs kept: magnitudes of
+/// gradients are alike in all networks of one architecture, whose edges see less.
+double sanity(Module& net, const Tensor& x, const Classes& classes, const std::string& method,
+              const HeatOptions& options = {}, int64_t draws = 4);
+
+/// Sample i of x [n, channels, h, w] as a picture: what the network saw, with the normalisation of
+/// the transform undone. 1 or 3 channels; of others their mean is shown in grey.
+Image picture_of(const Tensor& x, const Transform& transform, int64_t i = 0);
+
+/// Map i of [n, 1, h, w] laid over a picture in grey: red speaks for the class, blue against it,
+/// both in proportion to the 99.5th percentile of the map's magnitude. The result is enlarged so
+/// that its shorter side has at least `side` pixels.
+Image overlay(const Image& picture, const Tensor& map, int64_t i = 0, int side = 224);
 
 }  // namespace nacre::explain

@@ -41,25 +41,26 @@ Tensor occlusion(const Scores& f, const Tensor& x, const Classes& classes,
   const auto before = class_scores(f, x, each).to_vector<double>();
   const auto plane = static_cast<size_t>(h * w);
   std::vector<float> falls(static_cast<size_t>(n) * plane), covered(plane);
-  const auto per_pass = std::max<int64_t>(1, options.batch / n);
-  for (size_t from = 0; from < windows.size(); from += static_cast<size_t>(per_pass)) {
-    const auto count =
-        static_cast<int64_t>(std::min(windows.size() - from, static_cast<size_t>(per_pass)));
+  const Calls plan(windows.size(), static_cast<size_t>(std::max<int64_t>(1, options.batch / n)));
+  const auto count = static_cast<int64_t>(plan.size);
+  for (size_t call = 0; call < plan.calls; ++call) {
+    const auto window = [&](int64_t k) { return call * plan.size + static_cast<size_t>(k); };
     std::vector<float> masks(static_cast<size_t>(count) * plane);
     Classes repeated;
     for (int64_t k = 0; k < count; ++k) {
-      const Window& r = windows[from + static_cast<size_t>(k)];
+      repeated.insert(repeated.end(), each.begin(), each.end());
+      if (window(k) >= windows.size()) continue;
+      const Window& r = windows[window(k)];
       for (int64_t i = r.top; i < r.bottom; ++i)
         for (int64_t j = r.left; j < r.right; ++j)
           masks[static_cast<size_t>((k * h + i) * w + j)] = 1;
-      repeated.insert(repeated.end(), each.begin(), each.end());
     }
     const Tensor mask = cast(Tensor::from(masks, {count, 1, 1, h, w}), x.dtype());
     const Tensor hidden = x + mask * (fill - x);
     const auto after = class_scores(f, reshape(hidden, {count * n, x.size(1), h, w}), repeated)
                            .to_vector<double>();
-    for (int64_t k = 0; k < count; ++k) {
-      const Window& r = windows[from + static_cast<size_t>(k)];
+    for (int64_t k = 0; k < count && window(k) < windows.size(); ++k) {
+      const Window& r = windows[window(k)];
       for (int64_t i = r.top; i < r.bottom; ++i)
         for (int64_t j = r.left; j < r.right; ++j) {
           const auto at = static_cast<size_t>(i * w + j);

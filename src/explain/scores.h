@@ -29,4 +29,12 @@ struct Tapped {
 /// maps.
 Tapped tap(Module& net, const Tensor& x, const std::string& layer);
 
+/// Calls of one size for `count` items, as many as `most` at once: plans are made for a shape. The
+/// last call may reach behind the end; those items count for nothing.
+struct Calls {
+  Calls(size_t count, size_t most)
+      : calls((count + most - 1) / most), size(calls ? (count + calls - 1) / calls : 0) {}
+  size_t calls, size;
+};
+
 }  // namespace nacre::explain

@@ -15,16 +15,18 @@ class Asked {
   Asked(const Game& value, int64_t batch) : value_(value), batch_(static_cast<size_t>(batch)) {}
   std::vector<double> operator()(const std::vector<Coalition>& all) const {
     std::vector<double> values;
-    for (size_t from = 0; from < all.size(); from += batch_) {
-      const size_t to = std::min(all.size(), from + batch_);
-      const std::vector<Coalition> some(all.begin() + static_cast<ptrdiff_t>(from),
-                                        all.begin() + static_cast<ptrdiff_t>(to));
+    const Calls plan(all.size(), batch_);
+    for (size_t k = 0; k < plan.calls; ++k) {
+      std::vector<Coalition> some;
+      for (size_t i = 0; i < plan.size; ++i)
+        some.push_back(all[std::min(all.size() - 1, k * plan.size + i)]);
       const std::vector<double> v = value_(some);
       if (v.size() != some.size())
         fail(Error::Kind::usage,
              {"[shapley] the game gave ", v.size(), " values for ", some.size(), " coalitions"});
       values.insert(values.end(), v.begin(), v.end());
     }
+    values.resize(all.size());
     return values;
   }
 
