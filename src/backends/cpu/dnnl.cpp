@@ -299,6 +299,30 @@ void high_padding(const Shape& in, const Shape& out, const Ints& kernel, const I
         0, (out[2 + i] - 1) * stride[i] + (kernel[i] - 1) * dilation[i] + 1 - in[2 + i] - low[i]);
 }
 
+bool winograd_allowed() {
+  static const bool allowed = [] {
+    const char* s = std::getenv("NACRE_WINOGRAD");
+    return !s || std::string_view(s) != "0";
+  }();
+  return allowed;
+}
+
+/// Shapes of which Winograd's form (Lavin and Gray 2015) is the faster one: transforms of few tiles
+/// or channels cost more than they save (measured: 7x7 of one picture), and of weights that change,
+/// as much as many tiles do (512 channels of 8 pictures of 7x7 also want 126 MB of scratch).
+bool suits_winograd(const Shape& weight, const Shape& output, const Ints& stride,
+                    const Ints& dilation, int64_t groups, bool constant_weight) {
+  const auto all = [](const Ints& list, int64_t value) {
+    return std::all_of(list.begin(), list.end(), [&](int64_t v) { return v == value; });
+  };
+  if (!winograd_allowed() || groups != 1 || weight.rank() != 4 || !all(weight.slice(2, 4), 3) ||
+      !all(stride, 1) || !all(dilation, 1))
+    return false;
+  const int64_t results = output[0] * output[2] * output[3];
+  return std::min(weight[0], weight[1]) >= 32 &&
+         results >= (constant_weight ? 128 : 2 * std::max(weight[0], weight[1]));
+}
+
 Convolution lift(Convolution c) {
   if (c.stride.size() > 1) return c;
   c.input = with(c.input, 2, 1);
@@ -332,23 +356,27 @@ std::unique_ptr<Program> convolution(const Convolution& original) {
   high_padding(c.input, c.output, c.weight.slice(2, c.weight.rank()), c.stride, c.dilation,
                c.pad_low, high);
   const auto xa = any(x), wa = any(w), ya = any(y);
-  dnnl_convolution_desc_t op;
   Descriptor forward, backward;
-  if (dnnl_dilated_convolution_forward_desc_init(&op, dnnl_forward_training,
-                                                 dnnl_convolution_direct, &xa, &wa, nullptr, &ya,
-                                                 stride, dilation, low, high) != dnnl_success ||
-      !forward.create(&op, nullptr))
-    return nullptr;
   const bool to_input = c.pass == Pass::input_grad;
-  if (c.pass != Pass::forward) {
-    const auto status =
-        to_input ? dnnl_dilated_convolution_backward_data_desc_init(
-                       &op, dnnl_convolution_direct, &xa, &wa, &ya, stride, dilation, low, high)
-                 : dnnl_dilated_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct,
-                                                                       &xa, &wa, nullptr, &ya,
-                                                                       stride, dilation, low, high);
-    if (status != dnnl_success || !backward.create(&op, forward.pd)) return nullptr;
-  }
+  const auto create = [&](dnnl_alg_kind_t form) {
+    dnnl_convolution_desc_t op;
+    if (dnnl_dilated_convolution_forward_desc_init(&op, dnnl_forward_training, form, &xa, &wa,
+                                                   nullptr, &ya, stride, dilation, low,
+                                                   high) != dnnl_success ||
+        !forward.create(&op, nullptr))
+      return false;
+    if (c.pass == Pass::forward) return true;
+    const auto status = to_input
+                            ? dnnl_dilated_convolution_backward_data_desc_init(
+                                  &op, form, &xa, &wa, &ya, stride, dilation, low, high)
+                            : dnnl_dilated_convolution_backward_weights_desc_init(
+                                  &op, form, &xa, &wa, nullptr, &ya, stride, dilation, low, high);
+    return status == dnnl_success && backward.create(&op, forward.pd);
+  };
+  const bool winograd = c.dtype == DType::f32 &&
+                        suits_winograd(c.weight, c.output, c.stride, c.dilation, c.groups, false);
+  if (!(winograd && create(dnnl_convolution_winograd)) && !create(dnnl_convolution_direct))
+    return nullptr;
   const Descriptor& d = c.pass == Pass::forward ? forward : backward;
   if (d.name().starts_with("ref")) return nullptr;
   auto impl = std::make_unique<Program::Impl>();
@@ -402,25 +430,6 @@ struct PostOps {
   }
 };
 
-bool winograd_allowed() {
-  static const bool allowed = [] {
-    const char* s = std::getenv("NACRE_WINOGRAD");
-    return !s || std::string_view(s) != "0";
-  }();
-  return allowed;
-}
-
-bool suits_winograd(const BlockedConvolution& c) {
-  const auto all = [](const Ints& list, int64_t value) {
-    return std::all_of(list.begin(), list.end(), [&](int64_t v) { return v == value; });
-  };
-  // Transforms of few tiles or channels cost more than they save (measured: 7x7 of one picture).
-  const bool large =
-      c.output[0] * c.output[2] * c.output[3] >= 128 && c.weight[0] >= 32 && c.weight[1] >= 32;
-  return winograd_allowed() && large && c.groups == 1 && !c.plain_input &&
-         all(c.weight.slice(2, 4), 3) && all(c.stride, 1) && all(c.dilation, 1);
-}
-
 }  // namespace
 
 std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c) {
@@ -457,7 +466,9 @@ std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c) {
                                                       dilation, low, high) == dnnl_success &&
            d.create(&op, nullptr, after.list) && !d.name().starts_with("ref");
   };
-  if (!(suits_winograd(c) && create(dnnl_convolution_winograd)) && !create(dnnl_convolution_direct))
+  const bool winograd =
+      !c.plain_input && suits_winograd(c.weight, c.output, c.stride, c.dilation, c.groups, true);
+  if (!(winograd && create(dnnl_convolution_winograd)) && !create(dnnl_convolution_direct))
     return nullptr;
   auto impl = std::make_unique<Program::Impl>();
   impl->set_side(0, DNNL_ARG_SRC, x, x, true);
