@@ -11,6 +11,12 @@ OP(relu6) = {
     .kind = OpKind::composite,
     .infer = infer_same_float,
     .decompose = [](const void*, const Tensors& in) -> Tensors { return {clip(in[0], 0, 6)}; },
+    // By the result, which the next layer keeps anyway, so that x need not be kept.
+    .vjp =
+        [](Vjp& v) {
+          const Tensor y = v.y();
+          v.dx(0) = where(logical_and(y > 0.0, y < 6.0), v.dy(), 0.0);
+        },
     .samples =
         [](Samples& s) {
           s.add(
