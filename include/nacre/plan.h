@@ -14,7 +14,7 @@ struct PlanStats {
   uint64_t hits = 0;          ///< evaluations that found their plan
   uint64_t nodes = 0;         ///< nodes evaluated
   size_t cached_plans = 0;
-  size_t arena_bytes = 0;  ///< work space of the cached plans
+  size_t arena_bytes = 0;  ///< work space, which plans that run at different times share
 };
 PlanStats plan_stats();
 void clear_plans();

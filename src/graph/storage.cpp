@@ -16,6 +16,7 @@ struct Cache {
   std::vector<void*> blocks[128];
   MemoryStats stats;
   size_t cached = 0;
+  std::vector<Arena> arenas;  // not in use
 };
 
 Cache& cache() {
@@ -123,6 +124,50 @@ void trim_memory() {
     list.clear();
   }
   k.cached = 0;
+  for (const Arena& a : k.arenas) {
+    k.stats.arenas -= a.bytes;
+    std::free(a.data);
+  }
+  k.arenas.clear();
+}
+
+Arena take_arena(size_t bytes, const Arena& last) {
+  Cache& k = cache();
+  bytes = (bytes + 63) / 64 * 64;
+  std::lock_guard lock(k.mutex);
+  const auto remove = [&](std::vector<Arena>::iterator at) {
+    const Arena a = *at;
+    *at = k.arenas.back();
+    k.arenas.pop_back();
+    return a;
+  };
+  // The smallest that is large enough, but not one that is far larger: its own plan may come.
+  auto best = k.arenas.end(), smaller = best;
+  for (auto a = k.arenas.begin(); a != k.arenas.end(); ++a) {
+    if (a->data == last.data && a->bytes >= bytes) return remove(a);
+    if (a->bytes < bytes && a->bytes >= bytes / 4) smaller = a;
+    if (a->bytes >= bytes && a->bytes / 4 <= bytes + (1 << 20) &&
+        (best == k.arenas.end() || a->bytes < best->bytes))
+      best = a;
+  }
+  if (best != k.arenas.end()) return remove(best);
+  if (smaller != k.arenas.end()) {  // its plan will find room in the larger one
+    const Arena gone = remove(smaller);
+    k.stats.arenas -= gone.bytes;
+    std::free(gone.data);
+  }
+  Arena made{static_cast<char*>(std::aligned_alloc(64, bytes)), bytes};
+  if (!made.data)
+    fail(Error::Kind::memory, {"out of memory: ", bytes, " bytes for the values of a plan"});
+  k.stats.arenas += bytes;
+  k.arenas.reserve(k.arenas.size() + 8);  // so that giving one back rarely allocates
+  return made;
+}
+
+void give_arena(const Arena& arena) {
+  Cache& k = cache();
+  std::lock_guard lock(k.mutex);
+  k.arenas.push_back(arena);
 }
 
 }  // namespace nacre

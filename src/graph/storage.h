@@ -83,10 +83,20 @@ class RefPtr {
 /// taken from the heap since the start.
 struct MemoryStats {
   size_t live = 0, peak = 0, heap_blocks = 0;
+  size_t arenas = 0;  ///< bytes of work space, in use or kept
 };
 MemoryStats memory_stats();
 void reset_peak_memory();
-/// Gives cached blocks back to the system.
+/// Gives cached blocks and work space that is not in use back to the system.
 void trim_memory();
+
+/// Work space of a running plan, 64-byte aligned. Plans that do not run at the same time share it.
+struct Arena {
+  char* data = nullptr;
+  size_t bytes = 0;
+};
+/// One of at least so many bytes; `last` if that is free. Throws Error(memory).
+Arena take_arena(size_t bytes, const Arena& last);
+void give_arena(const Arena& arena);
 
 }  // namespace nacre

@@ -20,11 +20,10 @@ namespace {
 // A structure whose shapes keep changing is compiled for this many of them, then runs on kept
 // per-op kernels.
 constexpr int kShapesPerStructure = 8;
-constexpr size_t kPlanCap = 4096;              // plans
-constexpr size_t kArenaCap = size_t{2} << 30;  // bytes of arenas of cached plans
-constexpr size_t kSeenCap = 16384;             // hashes of graphs seen
-constexpr size_t kWorthFusing = 32;            // pending nodes; fewer run as well unfused
-constexpr size_t kLongGraph = 200000;          // pending nodes
+constexpr size_t kPlanCap = 4096;      // plans
+constexpr size_t kSeenCap = 16384;     // hashes of graphs seen
+constexpr size_t kWorthFusing = 32;    // pending nodes; fewer run as well unfused
+constexpr size_t kLongGraph = 200000;  // pending nodes
 
 struct Settings {
   bool eager = std::getenv("NACRE_EAGER") && std::string_view(std::getenv("NACRE_EAGER")) == "1";
@@ -49,13 +48,12 @@ struct Structure {
   bool warned = false;
 };
 
-/// Plans, at most so many and so large; the least recently used go first.
+/// Plans, at most so many; the least recently used go first.
 struct Cache {
   std::unordered_map<uint64_t, CachedPlan> plans;
   std::unordered_map<uint64_t, Structure> structures;
   std::unordered_set<uint64_t> seen;
   std::deque<uint64_t> seen_order;
-  size_t arena = 0;
   uint64_t time = 0;
   PlanStats stats;
 
@@ -67,19 +65,16 @@ struct Cache {
     seen_order.pop_front();
   }
   void erase(std::unordered_map<uint64_t, CachedPlan>::iterator at) {
-    arena -= at->second.plan->arena_bytes;
     const auto s = structures.find(at->second.structure);
     if (s != structures.end() && --s->second.compiled == 0) structures.erase(s);
     plans.erase(at);
   }
   void insert(uint64_t hash, CachedPlan plan) {
     if (const auto at = plans.find(hash); at != plans.end()) erase(at);
-    const size_t bytes = plan.plan->arena_bytes;
-    while (!plans.empty() && (plans.size() >= kPlanCap || arena + bytes > kArenaCap))
+    while (plans.size() >= kPlanCap)
       erase(std::min_element(plans.begin(), plans.end(), [](const auto& a, const auto& b) {
         return a.second.used < b.second.used;
       }));
-    arena += bytes;
     if (plan.structure) ++structures[plan.structure].compiled;
     plans.emplace(hash, std::move(plan));
   }
@@ -198,10 +193,11 @@ void make_key(Work& w) {
   for (const auto& [n, k] : w.outputs) key.push_back(uint64_t{n->position} << 32 | k);
 }
 
+/// Four chains side by side: each step of one waits for the last.
 uint64_t hash_key(const std::vector<uint64_t>& key) {
-  uint64_t h = key.size();
-  for (uint64_t v : key) h = mix(h, v);
-  return h;
+  uint64_t h[4] = {key.size(), 1, 2, 3};
+  for (size_t i = 0; i < key.size(); ++i) h[i % 4] = mix(h[i % 4], key[i]);
+  return mix(mix(h[0], h[1]), mix(h[2], h[3]));
 }
 
 /// Of ops and connections, without sizes.
@@ -424,7 +420,7 @@ PlanStats plan_stats() {
   std::lock_guard lock(graph_mutex());
   PlanStats s = cache().stats;
   s.cached_plans = cache().plans.size();
-  s.arena_bytes = cache().arena;
+  s.arena_bytes = memory_stats().arenas;
   return s;
 }
 

@@ -10,9 +10,9 @@
 
 namespace nacre {
 
-/// The memory of one running instance of a plan.
+/// The pointers of one running instance of a plan.
 struct Plan::Instance {
-  char* arena = nullptr;
+  Arena arena;                  // of the last run; another plan may have it by now
   std::vector<void*> pointers;  // of all operands of all steps, inputs before outputs
   struct Patch {
     size_t pointer;
@@ -20,8 +20,8 @@ struct Plan::Instance {
     uint32_t index;
     int64_t offset;
   };
-  std::vector<Patch> patches;
-  ~Instance() { std::free(arena); }
+  std::vector<Patch> patches;  // of inputs and outputs
+  std::vector<Patch> values;   // of the arena
 };
 
 Plan::~Plan() {
@@ -38,18 +38,12 @@ Plan::Instance* Plan::acquire() const {
     }
   }
   auto instance = std::make_unique<Instance>();
-  if (arena_bytes) {
-    instance->arena = static_cast<char*>(std::aligned_alloc(64, (arena_bytes + 63) / 64 * 64));
-    if (!instance->arena)
-      fail(Error::Kind::memory,
-           {"out of memory: ", arena_bytes, " bytes for the values of a plan"});
-  }
   for (const Step& s : steps)
     for (auto list : {&s.in, &s.out})
       for (const Address& a : *list) {
         void* p = nullptr;
         if (a.place == Place::arena) {
-          p = instance->arena + a.offset;
+          instance->values.push_back({instance->pointers.size(), a.place, a.index, a.offset});
         } else if (a.place == Place::constant) {
           p = static_cast<char*>(const_cast<void*>(
                   constants[a.index].node()->outputs[constants[a.index].index()].data())) +
@@ -66,16 +60,33 @@ Plan::Instance* Plan::acquire() const {
 
 void Plan::run(std::span<void* const> in, std::span<void* const> out, int* failed_step) const {
   Instance* instance = acquire();
+  const auto idle = [&] {
+    std::lock_guard lock(mutex_);
+    idle_.push_back(instance);
+  };
+  if (arena_bytes) {
+    Arena arena;
+    try {
+      arena = take_arena(arena_bytes, instance->arena);
+    } catch (...) {
+      idle();
+      throw;
+    }
+    if (arena.data != instance->arena.data)
+      for (const Instance::Patch& p : instance->values)
+        instance->pointers[p.pointer] = arena.data + p.offset;
+    instance->arena = arena;
+  }
   for (const Instance::Patch& p : instance->patches)
     instance->pointers[p.pointer] =
         static_cast<char*>(p.place == Place::input ? in[p.index] : out[p.index]) + p.offset;
-  void* scratch = instance->arena ? instance->arena + scratch_offset : nullptr;
+  void* scratch = arena_bytes ? instance->arena.data + scratch_offset : nullptr;
   void** pointer = instance->pointers.data();
   const bool profile = profiling();
   int number = 0;
   const auto give_back = [&] {
-    std::lock_guard lock(mutex_);
-    idle_.push_back(instance);
+    if (arena_bytes) give_arena(instance->arena);
+    idle();
   };
   try {
     for (const Step& s : steps) {

@@ -94,6 +94,7 @@ BenchResult bench(Module& net, const Shape& input, const BenchOptions& options) 
   r.peak_gflops = peak.gflops;
   r.peak_gbytes = peak.gbytes;
 
+  trim_memory();
   const size_t arenas = plan_stats().arena_bytes;
   reset_peak_memory();
   const size_t before = memory_stats().live;
