@@ -267,17 +267,18 @@ void Program::run(const void* a, const void* b, void* c, void* scratch, const vo
   p.give(std::move(args));
 }
 
-std::unique_ptr<Program> matmul(const Tensor& a, const Tensor& b, const Tensor& c) {
+std::unique_ptr<Program> matmul(const Tensor& a, const Tensor& b, const Tensor& c, bool choose_b) {
   use_threads(num_threads());
   dnnl_memory_desc_t ma, mb, mc;
   if (!describe(a, ma) || !describe(b, mb) || !describe(c, mc)) return nullptr;
+  const dnnl_memory_desc_t wanted = choose_b ? any(b) : mb;
   dnnl_matmul_desc_t op;
-  if (dnnl_matmul_desc_init(&op, &ma, &mb, nullptr, &mc) != dnnl_success) return nullptr;
+  if (dnnl_matmul_desc_init(&op, &ma, &wanted, nullptr, &mc) != dnnl_success) return nullptr;
   Descriptor d;
   if (!d.create(&op, nullptr) || d.name().starts_with("ref")) return nullptr;
   auto impl = std::make_unique<Program::Impl>();
   impl->set_side(0, DNNL_ARG_SRC, ma, ma, true);
-  impl->set_side(1, DNNL_ARG_WEIGHTS, mb, mb, true);
+  impl->set_side(1, DNNL_ARG_WEIGHTS, mb, choose_b ? d.md(dnnl_query_weights_md) : mb, true);
   impl->set_side(2, DNNL_ARG_DST, mc, mc, false);
   impl->finish(d);
   return std::make_unique<Program>(std::move(impl));

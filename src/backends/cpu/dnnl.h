@@ -41,7 +41,10 @@ struct Tensor {
 
 /// c = a b over the last two dimensions; leading dimensions are equal or 1. All ranks are equal, no
 /// dimension is 0. Null if the library has no fast implementation.
-std::unique_ptr<Program> matmul(const Tensor& a, const Tensor& b, const Tensor& c);
+/// choose_b: b comes in the layout that the library likes best; for a b that is packed once
+/// (Program::with_b).
+std::unique_ptr<Program> matmul(const Tensor& a, const Tensor& b, const Tensor& c,
+                                bool choose_b = false);
 
 enum class Pass { forward, input_grad, weight_grad };
 

@@ -131,8 +131,19 @@ class Product : public Kernel {
 
 class LibraryProduct final : public Product {
  public:
-  LibraryProduct(Operands in, Problem p, std::unique_ptr<dnnl::Program> program)
-      : Product(in, std::move(p)), program_(std::move(program)) {}
+  LibraryProduct(Operands in, Operands out, Problem p, std::unique_ptr<dnnl::Program> program)
+      : Product(in, std::move(p)),
+        in_(in.begin(), in.end()),
+        out_(out.begin(), out.end()),
+        program_(std::move(program)) {}
+  std::unique_ptr<Kernel> with_constant(int input, const void* values) const override {
+    if (input != 1 || p_.pack_b || p_.c.rows < 2) return nullptr;
+    const DType t = out_[0].dtype;
+    const auto program = dnnl::matmul(tensor(p_.a, p_.batch, t), tensor(p_.b, p_.batch, t),
+                                      tensor(p_.c, p_.batch, t), true);
+    auto packed = program ? program->with_b(values) : nullptr;
+    return packed ? std::make_unique<LibraryProduct>(in_, out_, p_, std::move(packed)) : nullptr;
+  }
   size_t scratch_bytes() const override {
     return Product::scratch_bytes() + program_->scratch_bytes();
   }
@@ -142,6 +153,7 @@ class LibraryProduct final : public Product {
   void multiply(const void* a, const void* b, void* c, void* scratch) const override {
     program_->run(a, b, c, scratch);
   }
+  std::vector<Operand> in_, out_;
   std::unique_ptr<dnnl::Program> program_;
 };
 
@@ -252,7 +264,7 @@ std::unique_ptr<Kernel> make_matmul(Operands in, Operands out) {
   if (!empty && dnnl::native(t)) {
     if (auto program =
             dnnl::matmul(tensor(p.a, p.batch, t), tensor(p.b, p.batch, t), tensor(p.c, p.batch, t)))
-      return std::make_unique<LibraryProduct>(in, std::move(p), std::move(program));
+      return std::make_unique<LibraryProduct>(in, out, std::move(p), std::move(program));
   }
   switch (t) {
     case DType::f32:
