@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -56,9 +57,9 @@ Json to_json(const std::string& name, const BenchResult& r) {
 }
 
 /// Sentences on what has become slower by more than `bound` (a share) than in an earlier file.
-std::vector<std::string> slower(const Json& results, const std::string& path, double bound) {
+std::vector<std::string> slower(const Json& results, const Json& earlier, const std::string& path,
+                                double bound) {
   std::vector<std::string> list;
-  const Json earlier = parse_json(read_file(path, uint64_t{16} << 20), path);
   size_t compared = 0;
   for (const Json& now : results.list())
     for (const Json& then : earlier.list()) {
@@ -89,6 +90,15 @@ int run_bench(const BenchArgs& a) {
     for (const ModelEntry* m : all_models())
       for (const char* usual : kUsual)
         if (std::string_view(m->name) == usual) names.push_back(usual);
+  // What would fail at the end fails now.
+  for (const std::string& file : {a.save, a.html}) {
+    const auto folder = std::filesystem::path(file).parent_path();
+    if (!folder.empty() && !std::filesystem::is_directory(folder))
+      fail(Error::Kind::io,
+           {"cannot write '", file, "': there is no folder '", folder.string(), "'"});
+  }
+  std::optional<Json> earlier;
+  if (!a.against.empty()) earlier = parse_json(read_file(a.against, uint64_t{16} << 20), a.against);
   BenchOptions options;
   options.train = a.train;
   options.seconds = a.seconds;
@@ -132,8 +142,8 @@ int run_bench(const BenchArgs& a) {
   }
   if (!a.save.empty()) write_file_atomic(a.save, print_json(list, 2) + "\n");
   if (!a.html.empty()) write_file_atomic(a.html, bench_page(results));
-  if (a.against.empty()) return 0;
-  const auto complaints = slower(list, a.against, a.bound / 100);
+  if (!earlier) return 0;
+  const auto complaints = slower(list, *earlier, a.against, a.bound / 100);
   for (const std::string& c : complaints) std::fprintf(stderr, "nacre: %s\n", c.c_str());
   return complaints.empty() ? 0 : 1;
 }

@@ -163,7 +163,7 @@ int run(int argc, char** argv) {
                 "they have no such part), else all")
       ->check(CLI::IsMember({"auto", "train", "val", "test", "all"}));
   e->add_option("--top-k", eval.top_k, "also the share of labels among the k best")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1000000));
   e->add_option("--workers", eval.workers, "loader threads")->check(CLI::Range(0, 64));
   e->add_flag("--sparsity", eval.sparsity,
               "also the share of zero activations after each ReLU, on a batch");
@@ -183,7 +183,7 @@ int run(int argc, char** argv) {
   p->add_option("inputs", predict.inputs,
                 "pictures, folders of pictures, a .csv file of rows, or - for standard input")
       ->required();
-  p->add_option("--top", predict.top, "classes to show")->check(CLI::PositiveNumber);
+  p->add_option("--top", predict.top, "classes to show")->check(CLI::Range(1, 1000000));
   p->add_flag("--draw", predict.draw, "draw each picture in the terminal");
   p->add_flag("--json", predict.json, "one JSON object a line");
   takes_plugins(p);
@@ -247,7 +247,7 @@ int run(int argc, char** argv) {
     code = run_zoo_list(zoo);
   });
   auto* zs = z->add_subcommand("show", "One model: options, layers, parameters, arithmetic");
-  zs->add_option("name", zoo.name, "model, or an ONNX file")->required();
+  zs->add_option("name", zoo.name, "model, or the file of one")->required();
   zs->add_option("--options", zoo.options, "\"classes=100\"");
   zs->add_flag("--json", zoo.json, "as JSON");
   takes_plugins(zs);
@@ -355,7 +355,7 @@ int run(int argc, char** argv) {
   dm->add_option("--data", demo.data, "data set");
   dm->add_option("--out", demo.out, "run folder (default: the next free runs/digits-N)");
   dm->add_option("--epochs", demo.epochs, "passes over the training part")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1000000));
   dm->callback([&] {
     settle();
     code = run_demo(demo);

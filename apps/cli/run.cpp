@@ -56,8 +56,9 @@ int run_run(const RunArgs& a) {
       outputs.emplace_back(net->outputs()[k].name, values[k]);
   } else {
     const Model m = load_model(a.model);
-    if (inputs.size() != 1)
-      fail(Error::Kind::usage, {"this model has one input, ", inputs.size(), " are given"});
+    if (inputs.size() != 1 || !inputs.count("input"))
+      fail(Error::Kind::usage, {"this model has one input, which is named 'input': --input "
+                                "input=FILE.npy"});
     outputs.emplace_back("output", (*m.net)(inputs.begin()->second.tensor(), ctx));
   }
   Tensors all;

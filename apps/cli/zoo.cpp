@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <unordered_set>
 
 #include "base/json.h"
@@ -111,12 +113,17 @@ int run_zoo_list(const ZooArgs& a) {
 
 int run_zoo_show(const ZooArgs& a) {
   if (is_onnx(a.name)) return show_onnx(a);
-  const ModelEntry& m = find_model(a.name);
-  const std::string options = model_options(a.name, a.options);
-  auto net = make_model(a.name, a.options, Scope::init(Key(0)));
+  const bool file = std::filesystem::is_regular_file(a.name);
+  if (file && !a.options.empty())
+    fail(Error::Kind::usage, {"--options are for models of the zoo; '", a.name, "' is a file"});
+  Model held;
+  if (file) held = load_model(a.name);
+  const ModelEntry& m = find_model(file ? held.info.model : a.name);
+  const std::string options = file ? held.info.options : model_options(a.name, a.options);
+  const auto net = file ? std::move(held.net) : make_model(a.name, a.options, Scope::init(Key(0)));
   Shape input = {1};
-  for (int64_t d : m.input) input.push_back(d);
-  const bool usual = a.options.empty();
+  for (int64_t d : file ? held.info.input : m.input) input.push_back(d);
+  const bool usual = a.options.empty() && input.size() > 1;
   const int64_t macs = usual ? count_macs(*net, input) : 0;
   if (a.json) {
     Json j = Json::object();
@@ -124,19 +131,35 @@ int run_zoo_show(const ZooArgs& a) {
     j["summary"] = m.summary;
     j["paper"] = m.paper;
     j["options"] = options;
-    j["settings"] = m.settings;
+    if (file) {
+      j["transform"] = held.info.transform;
+      j["classes"] = Json::array();
+      for (const std::string& c : held.info.classes) j["classes"].push_back(c);
+    } else {
+      j["settings"] = m.settings;
+    }
     j["parameters"] = net->parameter_count();
     if (usual) j["macs"] = macs;
     std::printf("%s\n", print_json(j).c_str());
     return 0;
   }
-  std::printf("%s\n%s\n%s\n\noptions     %s\nparameters  %ld%s\n", m.name, m.summary, m.paper,
-              options.c_str(), static_cast<long>(net->parameter_count()),
-              usual && m.parameters ? cat({" (published ", m.parameters, ")"}).c_str() : "");
-  if (*m.settings) std::printf("settings    %s\n", m.settings);
+  std::printf(
+      "%s\n%s\n%s\n\noptions     %s\nparameters  %ld%s\n", m.name, m.summary, m.paper,
+      options.c_str(), static_cast<long>(net->parameter_count()),
+      usual && !file && m.parameters ? cat({" (published ", m.parameters, ")"}).c_str() : "");
+  if (file) {
+    std::string classes;
+    for (size_t i = 0; i < std::min<size_t>(10, held.info.classes.size()); ++i)
+      classes += (i ? ", " : "") + held.info.classes[i];
+    if (held.info.classes.size() > 10) classes += cat({", ... (", held.info.classes.size(), ")"});
+    std::printf("transform   %s\nclasses     %s\n", held.info.transform.c_str(), classes.c_str());
+  } else if (*m.settings) {
+    std::printf("settings    %s\n", m.settings);
+  }
   if (!usual) return 0;
   std::printf("MACs        %ld for an input of %s%s\n\n", static_cast<long>(macs),
-              input.str().c_str(), m.macs ? cat({" (published ", m.macs, ")"}).c_str() : "");
+              input.str().c_str(),
+              m.macs && !file ? cat({" (published ", m.macs, ")"}).c_str() : "");
   TextTable table({"layer", "output", "parameters"});
   for (const LayerInfo& l : list_layers(*net, input))
     table.add({l.path, l.output.str(), count(l.parameters)});

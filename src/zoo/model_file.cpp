@@ -1,6 +1,8 @@
 // The file of a trained model: parameters by name, everything else as text in the metadata.
 #include <algorithm>
 
+#include <filesystem>
+
 #include "base/json.h"
 #include "nacre/formats.h"
 #include "nacre/zoo.h"
@@ -36,6 +38,12 @@ void save_model(const std::string& path, const Module& net, const ModelInfo& inf
 }
 
 Model load_model(const std::string& path) {
+  const std::string ending = std::filesystem::path(path).extension().string();
+  for (const char* weights : {".npz", ".npy", ".pth", ".pt", ".gguf", ".params", ".bin"})
+    if (ending == weights)
+      fail(Error::Kind::usage,
+           {"'", path, "' holds weights and no network; `nacre convert ", path,
+            " model.safetensors --model NAME` puts them into a model of the zoo"});
   const auto file = std::make_shared<const SafeTensors>(SafeTensors::open(path));
   const auto& meta = file->metadata();
   const auto text = [&](const char* name) {

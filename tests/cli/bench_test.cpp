@@ -44,5 +44,27 @@ TEST(CommandBench, RefusesWhatIsNoModel) {
   EXPECT_TRUE(holds(r.output, "lenet5")) << r.output;
 }
 
+TEST(CommandBench, FindsAtOnceWhatWouldFailAtTheEnd) {
+  expect_one_line(nacre("bench lenet5 --save /nonexistent/a.json"), 1,
+                  "there is no folder '/nonexistent'");
+  expect_one_line(nacre("bench lenet5 --against /nonexistent.json"), 1, "/nonexistent.json");
+}
+
+TEST(CommandModels, SaysWhereWeightsBelong) {
+  const TempFolder folder;
+  const std::string weights = folder / "w.npz", run = folder / "run";
+  ASSERT_EQ(nacre("train lenet5 --data " + kDigits + " --epochs 1 --out " + run).code, 0);
+  ASSERT_EQ(nacre("convert " + run + "/model.safetensors " + weights).code, 0);
+  expect_one_line(nacre("bench " + weights), 2, "--model NAME` puts them into a model");
+  const CommandResult shown = nacre("zoo show " + run + "/model.safetensors");
+  EXPECT_EQ(shown.code, 0);
+  EXPECT_TRUE(holds(shown.output, "classes     0, 1, 2")) << shown.output;
+  EXPECT_TRUE(holds(shown.output, "parameters  61706")) << shown.output;
+  // An array under any other name than the model's.
+  const CommandResult other =
+      nacre("run " + run + "/model.safetensors --input x=" + weights + " --output " + run);
+  EXPECT_NE(other.code, 0) << other.output;
+}
+
 }  // namespace
 }  // namespace nacre::test
