@@ -226,6 +226,8 @@ class Layout {
         blocks.push_back(x);
       else if (channels.defined())
         blocks.push_back(to_blocks(reshape(channels, {1, out[1], 1, 1}), block));
+      else if (t.rank() == 4 && t.size(1) == out[1] && 8 * t.numel() <= out.numel())
+        blocks.push_back(to_blocks(t, block));  // the gate of a squeeze-and-excite block, say
       else
         return {};
       full = full || t.shape() == out;
