@@ -18,6 +18,14 @@ struct TrainArgs {
 };
 int run_train(const TrainArgs& a);
 
+struct FitArgs {
+  std::string data, target, task = "auto", out, from, slice, study;
+  std::string budget = "10m", size_limit, latency_limit, memory_limit;  ///< with units
+  int64_t trials = 0, seed = 0;
+  bool resume = false, join = false, json = false;
+};
+int run_fit(const FitArgs& a);
+
 struct EvalArgs {
   std::string model, data, part = "auto";
   int64_t top_k = 5;

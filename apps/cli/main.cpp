@@ -122,6 +122,44 @@ int run(int argc, char** argv) {
     for (const std::string& file : plugins) load_plugin(file);
   };
 
+  FitArgs fit;
+  auto* ft = app.add_subcommand("fit", "Labelled data in, a good model out, within a time budget");
+  ft->footer(
+      "Example:\n  nacre fit photos.zip --budget 10m --out runs/photos\n  nacre fit table.csv "
+      "--target price\n  nacre fit photos.zip --out runs/photos --resume");
+  ft->add_option("data", fit.data,
+                 "a folder for each class, an archive of those, a table, or what `nacre data info` "
+                 "knows");
+  ft->add_option("--target", fit.target, "of a table: the column to predict");
+  ft->add_option("--task", fit.task, "of a table: what the target holds (auto: by its looks)")
+      ->check(CLI::IsMember({"auto", "classes", "values"}));
+  ft->add_option("--budget", fit.budget, "time for all: 30s, 10m, 2h");
+  ft->add_option("--trials", fit.trials,
+                 "trials in all; then the same seed gives the same model (default: what the budget "
+                 "allows)")
+      ->check(CLI::Range(1, 1000000));
+  ft->add_option("--size-limit", fit.size_limit, "largest model file: 500KB, 5MB");
+  ft->add_option("--latency-limit", fit.latency_limit, "longest time for one sample: 5ms");
+  ft->add_option("--memory-limit", fit.memory_limit,
+                 "most memory for a step of training: 2GB (default: most of what is free)");
+  ft->add_option("--from", fit.from, "model file whose weights are tried as a start");
+  ft->add_option("--slice", fit.slice, "of a table: also show the result by this column's values");
+  ft->add_option("--seed", fit.seed, "of all random choices");
+  ft->add_option("--out", fit.out,
+                 "model file to write, or a folder for it; report.html, study.db and trials/ go "
+                 "beside it");
+  ft->add_option("--study", fit.study,
+                 "where trials are kept: a file of SQLite or postgresql://... (default: study.db "
+                 "beside the model)");
+  ft->add_flag("--resume", fit.resume, "go on with the fit that --out holds");
+  ft->add_flag("--join", fit.join, "run trials of the fit that another process began in --study");
+  ft->add_flag("--json", fit.json, "print the result as JSON");
+  takes_plugins(ft);
+  ft->callback([&] {
+    settle();
+    code = run_fit(fit);
+  });
+
   TrainArgs train;
   auto* t = app.add_subcommand("train", "Train a model of the zoo on a data set");
   t->footer(

@@ -150,6 +150,8 @@ class Trainer {
   void set_constant_lr(double lr);
   /// Asks run() to end after this step, saved.
   void stop();
+  /// Makes this epoch the last one.
+  void finish();
   bool stopped() const;
 
   Module& model();

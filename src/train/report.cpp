@@ -175,6 +175,20 @@ std::string kernels(const RunReport& r) {
               out, "</div>"});
 }
 
+std::string table(const RunReport::Table& t) {
+  std::string head, rows;
+  for (const std::string& c : t.columns) head += "<th>" + html_escape(c) + "</th>";
+  for (const auto& row : t.rows) {
+    rows += "<tr>";
+    for (const std::string& cell : row) rows += "<td>" + html_escape(cell) + "</td>";
+    rows += "</tr>";
+  }
+  if (rows.empty()) return "";
+  return cat({t.note.empty() ? "" : "<p class=\"muted\">" + html_escape(t.note) + "</p>",
+              "<div class=\"scroll\"><table class=\"list\"><thead><tr>", head,
+              "</tr></thead><tbody>", rows, "</tbody></table></div>"});
+}
+
 std::string usage(const RunReport& r) {
   std::string out;
   for (const auto& [what, command] : r.usage)
@@ -209,6 +223,7 @@ std::string render_report(const RunReport& r) {
   if (!r.subtitle.empty()) out += "<div class=\"sub\">" + html_escape(r.subtitle) + "</div>";
   out += "</header>\n" + warnings + tiles(r);
   if (!charts.empty()) out += section("Training", "<div class=\"charts\">" + charts + "</div>");
+  for (const RunReport::Table& t : r.tables) out += section(html_escape(t.title).c_str(), table(t));
   if (r.confusion.classes > 0) {
     if (r.confusion.classes <= kLargestMatrix)
       out += section("Confusion matrix", matrix_table(r));

@@ -27,6 +27,12 @@ struct RunReport {
     std::string note{};      ///< the file's name, or the text that was misread
   };
 
+  struct Table {
+    std::string title{}, note{};
+    std::vector<std::string> columns{};
+    std::vector<std::vector<std::string>> rows{};
+  };
+
   std::string title{}, subtitle{}, model{};
   std::vector<Fact> headline{};  ///< the few numbers that matter: {"Test accuracy", "98.4 %"}
   std::vector<std::string> warnings{};
@@ -34,6 +40,7 @@ struct RunReport {
   std::vector<std::string> classes{};
   ConfusionMatrix confusion{};
   std::optional<Calibration> calibration{};
+  std::vector<Table> tables{};  ///< sections of their own, before the confusion matrix
   std::vector<Mistake> mistakes{};
   std::vector<Layer> layers{};
   std::string kernels_of{};            ///< the name of the first convolution's weight

@@ -7,48 +7,18 @@
 #include "base/json.h"
 #include "base/parallel.h"
 #include "train/kernel_pictures.h"
+#include "train/mistakes.h"
 #include "train/report.h"
 
 namespace nacre {
 namespace {
 
 constexpr uint64_t kMetricsCap = uint64_t{1} << 30;
-constexpr size_t kMistakes = 24;
 
 std::string percent(double v) {
   char text[16];
   std::snprintf(text, sizeof(text), "%.2f %%", 100 * v);
   return text;
-}
-
-std::string png(const Image& picture) {
-  const auto bytes = encode_png(picture);
-  return {bytes.begin(), bytes.end()};
-}
-
-std::vector<RunReport::Mistake> worst_mistakes(const Evaluation& e, const Dataset& data) {
-  const auto classes = e.classes.size();
-  std::vector<size_t> wrong;
-  for (size_t i = 0; i < e.labels.size(); ++i)
-    if (e.labels[i] != e.predicted[i]) wrong.push_back(i);
-  const auto sureness = [&](size_t i) {
-    return e.scores[i * classes + static_cast<size_t>(e.predicted[i])];
-  };
-  std::stable_sort(wrong.begin(), wrong.end(),
-                   [&](size_t a, size_t b) { return sureness(a) > sureness(b); });
-  if (wrong.size() > kMistakes) wrong.resize(kMistakes);
-  std::vector<RunReport::Mistake> list;
-  for (size_t i : wrong) {
-    RunReport::Mistake m;
-    const Sample s = data.get(static_cast<int64_t>(i));
-    if (!s.image.empty()) m.png = png(s.image);
-    m.label = e.classes[static_cast<size_t>(e.labels[i])];
-    m.predicted = e.classes[static_cast<size_t>(e.predicted[i])];
-    m.probability = sureness(i);
-    m.note = data.name(static_cast<int64_t>(i));
-    list.push_back(std::move(m));
-  }
-  return list;
 }
 
 }  // namespace
@@ -184,7 +154,8 @@ void RunFolder::finish(const Evaluation& test, const std::string& part, Module& 
     r.layers.push_back({l.path, "", l.output.str(), l.parameters});
   if (const Variable first = first_kernels(net); first.defined()) {
     r.kernels_of = first.name();
-    for (const Image& picture : kernel_pictures(first.value())) r.kernels.push_back(png(picture));
+    for (const Image& picture : kernel_pictures(first.value()))
+      r.kernels.push_back(png_of(picture));
   }
   r.config = config_.to_yaml();
   r.environment = {{"Threads", std::to_string(num_threads())},

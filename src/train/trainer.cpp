@@ -47,7 +47,7 @@ struct Trainer::Impl {
   Tensors pending;  // gradients of parts of an update
   int64_t parts = 0;
   std::vector<EpochInfo> history;
-  bool stop_asked = false, was_stopped = false;
+  bool stop_asked = false, was_stopped = false, last_epoch = false;
 
   bool regression() const { return data.train->classes().empty(); }
   int64_t epoch_batches() const { return (data.train->size() + config.batch - 1) / config.batch; }
@@ -301,6 +301,7 @@ double Trainer::step(const Batch& batch) {
   return impl_->step(batch);
 }
 void Trainer::set_constant_lr(double lr) { impl_->schedule = schedule::constant(lr); }
+void Trainer::finish() { impl_->last_epoch = true; }
 void Trainer::stop() { impl_->stop_asked = true; }
 bool Trainer::stopped() const { return impl_->was_stopped; }
 Module& Trainer::model() { return *impl_->net; }
@@ -315,7 +316,7 @@ Evaluation Trainer::run() {
   Impl& t = *impl_;
   std::unique_ptr<RunFolder> run;
   const auto finished = [&] {
-    return t.epoch >= t.config.epochs ||
+    return t.epoch >= t.config.epochs || t.last_epoch ||
            (t.config.patience > 0 && t.bad_epochs >= t.config.patience);
   };
   if (!t.config.out.empty()) {

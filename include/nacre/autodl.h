@@ -1,0 +1,105 @@
+// From labelled data to a good model within a time budget: what `nacre fit` does.
+//
+//   FitOptions o;
+//   o.data = "photos.zip"; o.out = "runs/photos/model.safetensors"; o.budget = 600;
+//   const FitResult r = fit(o);
+//   std::cout << r.test.report.accuracy << "\n";    // on samples that the search never saw
+//
+// Beside the model: report.html, study.db (every trial, see nacre/study.h) and trials/ (models and
+// predictions of trials). The model is there from the first trial on and gets better; a killed fit
+// goes on with `resume` and loses no trial that was finished.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "nacre/data.h"
+#include "nacre/study.h"
+#include "nacre/train.h"
+
+namespace nacre {
+
+struct FitOptions {
+  std::string data;           ///< whatever open_dataset recognises
+  std::string target;         ///< of a table: column to predict; empty: as CsvOptions says
+  std::string task = "auto";  ///< of a table: classes or values
+  std::string out = "model.safetensors";  ///< the model; other files go beside it
+  double budget = 600;                    ///< seconds of wall clock for all
+  /// Trials to run in all. 0: as many as the budget allows. Otherwise no choice depends on the
+  /// clock, so that the same seed gives the same model, and the budget only ends the search early.
+  int64_t trials = 0;
+  uint64_t size_limit = 0;    ///< bytes of the model file; 0: none
+  double latency_limit = 0;   ///< seconds for one sample; 0: none
+  uint64_t memory_limit = 0;  ///< bytes; 0: four fifths of what is free
+  std::string from;           ///< model file whose weights are tried as a start (pictures)
+  std::string slice;          ///< of a table: column by whose values the result is shown too
+  int64_t seed = 0;
+  std::string study;    ///< as the place of a Study; empty: study.db beside the model
+  bool resume = false;  ///< go on with what `out` and `study` hold
+  /// Throws Error(usage) for a value outside its range.
+  void check() const;
+};
+
+/// What is known before the search starts.
+struct FitPlan {
+  std::string task;  ///< "pictures of 10 classes", "rows with a value to predict"
+  int64_t train = 0, held_out = 0, test = 0;  ///< samples; held_out is 0 with folds
+  int64_t folds = 1;                          ///< of cross-validation; 1: held-out samples
+  std::vector<Finding> findings;
+  std::string first;         ///< the model that was measured
+  double trial_seconds = 0;  ///< that a trial of it will take
+  int64_t trials = 0;        ///< about so many in the budget
+  double seconds = 0;        ///< at most
+  size_t bytes = 0;          ///< of memory, predicted for the largest network of the search
+  size_t limit = 0;          ///< of memory
+};
+
+/// A trial as the leaderboard shows it.
+struct FitTrial {
+  int64_t number = 0;
+  Trial::State state = Trial::State::done;
+  std::string label;     ///< "boosted trees", or "search" for points that were drawn
+  std::string model;     ///< zoo name
+  std::string settings;  ///< the point
+  double value = 0;      ///< what is minimised
+  double score = 0;      ///< accuracy, or minus the RMSE, on held-out samples
+  double loss = 0;
+  double seconds = 0, latency = 0;
+  int64_t epochs = 0;
+  uint64_t bytes = 0;  ///< of the model
+  double weight = 0;   ///< in the result; 0: not part of it
+  std::string note;    ///< why it failed or ended early
+};
+
+struct FitResult {
+  bool stopped = false;  ///< by request; nothing below but leaderboard and seconds is set then
+  FitPlan plan;
+  std::vector<FitTrial> leaderboard;  ///< best first, then those without a result
+  Evaluation test;
+  std::string part = "test";          ///< what `test` was measured on
+  std::string model, report;          ///< files
+  std::vector<std::string> commands;  ///< that train the winner again
+  double seconds = 0;
+};
+
+struct FitCallbacks {
+  std::function<void(const FitPlan&)> on_plan;
+  /// After each trial; `best` says whether it leads now.
+  std::function<void(const FitTrial&, bool best)> on_trial;
+  /// Something is begun that takes a while: "trains the best longer".
+  std::function<void(const std::string&)> on_stage;
+};
+
+/// Throws Error(data) for data that nothing can be learned from, Error(usage) for settings that
+/// cannot be meant, Error(memory) if not one trial fits.
+FitResult fit(const FitOptions& options, const FitCallbacks& callbacks = {});
+
+/// Works for a fit that another process began, until that has all its trials.
+/// Returns the number of trials that were run here.
+int64_t join_fit(const std::string& study, const FitCallbacks& callbacks = {});
+
+/// Bytes that a training step of a model takes, from a compiled plan of it; nothing is run.
+size_t predicted_bytes(Module& net, const Shape& batch, bool regression);
+
+}  // namespace nacre

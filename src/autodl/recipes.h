@@ -1,0 +1,19 @@
+// Which settings are tried for what kind of data, and in which order.
+#pragma once
+
+#include "autodl/task.h"
+
+namespace nacre {
+
+SearchSpace space_of(const FitTask& task);
+
+/// Points that are tried first: simple models, then usual settings of good ones.
+std::vector<std::pair<std::string, Point>> first_points(const FitTask& task);
+
+/// All settings of a trial but for epochs, where those follow from the time (see by_time).
+TrainConfig config_of(const FitTask& task, const Point& point);
+
+/// Whether the trial's epochs are chosen by the time it may take.
+bool by_time(const FitTask& task, const TrainConfig& config);
+
+}  // namespace nacre

@@ -1,0 +1,54 @@
+// What is to be learned: the data of a fit, divided and looked at.
+#pragma once
+
+#include "nacre/autodl.h"
+
+namespace nacre {
+
+struct FitTask {
+  enum class Kind { pictures, rows };
+  FitOptions options;
+  Kind kind = Kind::rows;
+  bool regression = false;
+  DatasetPtr pool;                         ///< all that may be learned from
+  DatasetPtr train;                        ///< the pool without `val`
+  DatasetPtr val;                          ///< held out for choices; null with folds
+  DatasetPtr test;                         ///< never looked at before the end
+  bool own_test = false, own_val = false;  ///< the data came with these parts
+  std::vector<Indices> folds;              ///< of the pool; empty: val is held out
+  double val_share = 0;
+  bool unreadable = false;  ///< some samples are left out
+  std::vector<Finding> findings;
+  // of pictures
+  int64_t side_width = 0, side_height = 0, channels = 0;
+  std::string head;  ///< steps of the transform up to the size of the pictures
+  double mean = 0, std = 1;
+  bool has_from = false;
+
+  bool pictures() const { return kind == Kind::pictures; }
+  int64_t classes() const { return static_cast<int64_t>(pool->classes().size()); }
+  /// Samples that choices are measured on, in the order of their predictions.
+  const DatasetPtr& judged() const { return folds.empty() ? val : pool; }
+  /// Settings that every trial shares: data, seed, parts.
+  TrainConfig base() const;
+};
+
+FitTask make_task(const FitOptions& options);
+
+/// Findings that need the parts: columns that give the target away, samples of the test part that
+/// are in the pool too.
+void look_for_leaks(const FitTask& task, std::vector<Finding>& findings);
+
+/// What is minimised: the share of mistakes, with a tenth of the log loss in units of what guessing
+/// has; or the RMSE in units of the target's deviation.
+double objective(const FitTask& task, const std::vector<float>& scores);
+/// The same for classes, from accuracy and log loss.
+double blame(const FitTask& task, double accuracy, double log_loss);
+/// Accuracy, or minus the RMSE.
+double score_of(const FitTask& task, const std::vector<float>& scores);
+double loss_of_scores(const FitTask& task, const std::vector<float>& scores);
+
+/// What the machine has left for this process, in bytes.
+size_t free_memory();
+
+}  // namespace nacre

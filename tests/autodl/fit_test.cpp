@@ -1,0 +1,227 @@
+// From data to a model: within the budget, the same again from a seed, and after a kill.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <sstream>
+#include <thread>
+
+#include "nacre/autodl.h"
+#include "nacre/error.h"
+#include "nacre/zoo.h"
+#include "tools/shell.h"
+
+namespace nacre {
+namespace {
+
+using test::run_command;
+using test::TempFolder;
+
+const std::string kProgram = std::string(NACRE_BUILD_DIR) + "/nacre";
+
+/// Two classes, divided by a circle: lines reach 65 % or so.
+std::string circle_csv(int rows, const std::string& more = "") {
+  std::ostringstream out;
+  out << "x,y,colour" << (more.empty() ? "" : ",") << more << ",kind\n";
+  Rng rng(Key(3));
+  for (int i = 0; i < rows; ++i) {
+    const double x = rng.uniform(-1, 1), y = rng.uniform(-1, 1);
+    const bool in = x * x + y * y < 0.6;
+    out << x << "," << y << "," << (rng.bernoulli(0.5) ? "red" : "blue");
+    if (!more.empty()) out << "," << (in ? 1 : 0) + rng.uniform() / 2;
+    out << "," << (in ? "in" : "out") << "\n";
+  }
+  return out.str();
+}
+
+FitOptions circle(const TempFolder& folder, int rows = 400) {
+  folder.write("circle.csv", circle_csv(rows));
+  FitOptions o;
+  o.data = folder / "circle.csv";
+  o.out = folder / "run" / "model.safetensors";
+  o.trials = 4;
+  return o;
+}
+
+TEST(Fit, FindsAModelThatPredictsWhatItWasNotShown) {
+  TempFolder folder;
+  FitOptions o = circle(folder);
+  o.slice = "colour";
+  int plans = 0, trials = 0;
+  FitCallbacks callbacks;
+  callbacks.on_plan = [&](const FitPlan& p) {
+    ++plans;
+    EXPECT_EQ(trials, 0);
+    EXPECT_EQ(p.train + p.test, 400);
+    EXPECT_EQ(p.folds, 5);
+    EXPECT_GT(p.bytes, 0u);
+    EXPECT_GT(p.trial_seconds, 0);
+    EXPECT_TRUE(p.findings.empty());
+  };
+  callbacks.on_trial = [&](const FitTrial&, bool) { ++trials; };
+  const FitResult r = fit(o, callbacks);
+  EXPECT_EQ(plans, 1);
+  EXPECT_EQ(trials, 4);
+  EXPECT_FALSE(r.stopped);
+  EXPECT_GT(r.test.report.accuracy, 0.9);  // 0.96 with this seed
+  EXPECT_EQ(r.test.labels.size(), 80u);
+  ASSERT_EQ(r.leaderboard.size(), 4u);
+  EXPECT_EQ(r.leaderboard[0].weight, 1);
+  const std::string page = folder.read("run/report.html");
+  for (const char* part : {"What was tried", "small network", "Confusion matrix", "By colour",
+                           "curl", "nacre/predict.h", "nacre train"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  const Model m = load_model(o.out);
+  EXPECT_EQ(m.info.classes, (std::vector<std::string>{"in", "out"}));
+  EXPECT_THROW(fit(o), Error);  // there is one already
+}
+
+TEST(Fit, GivesTheSameAgain) {
+  TempFolder folder;
+  FitOptions o = circle(folder, 200);
+  const FitResult a = fit(o);
+  o.out = folder / "again" / "model.safetensors";
+  const FitResult b = fit(o);
+  EXPECT_EQ(folder.read("run/model.safetensors"), folder.read("again/model.safetensors"));
+  ASSERT_EQ(a.leaderboard.size(), b.leaderboard.size());
+  for (size_t i = 0; i < a.leaderboard.size(); ++i)
+    EXPECT_EQ(a.leaderboard[i].value, b.leaderboard[i].value);
+  // and so does the command that it gives
+  const std::string command = a.commands.at(0);
+  ASSERT_EQ(command.rfind("nacre train", 0), 0u) << command;
+  const auto result = run_command(kProgram + " -q" + command.substr(5));
+  ASSERT_EQ(result.code, 0) << result.output;
+  const Model mine = load_model(folder / "run" / "model.safetensors"),
+              theirs = load_model(folder / "run" / "again" / "model.safetensors");
+  for (const Variable& v : mine.net->variables())
+    EXPECT_EQ(v.value().to_vector<float>(),
+              theirs.net->state()->find(v.name()).value().to_vector<float>());
+}
+
+TEST(Fit, GoesOnAfterAKillAndLosesNothing) {
+  TempFolder folder;
+  FitOptions o = circle(folder, 200);
+  const FitResult whole = fit(o);
+  const std::string want = folder.read("run/model.safetensors");
+  for (const int finished : {1, 3}) {
+    const std::string name = "killed" + std::to_string(finished);
+    const std::string command = kProgram + " fit " + (folder / "circle.csv").string() +
+                                " --trials 4 --out " + (folder / name).string();
+    const pid_t child = fork();
+    if (child == 0) {
+      freopen("/dev/null", "w", stderr);
+      execl("/bin/sh", "sh", "-c", ("exec " + command).c_str(), nullptr);
+      _exit(1);
+    }
+    const std::string place = folder / name / "study.db";
+    const auto done = [&] {
+      if (!std::filesystem::exists(place)) return 0;
+      try {
+        int n = 0;
+        for (const Trial& t : Study::join(place).trials()) n += t.state == Trial::State::done;
+        return n;
+      } catch (const Error&) {
+        return 0;  // not begun yet
+      }
+    };
+    while (done() < finished && waitpid(child, nullptr, WNOHANG) == 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    const auto before = Study::join(place).trials();
+    const auto result = run_command(command + " --resume");
+    ASSERT_EQ(result.code, 0) << result.output;
+    EXPECT_EQ(folder.read(name + "/model.safetensors"), want);
+    const auto after = Study::join(place).trials();
+    for (const Trial& t : before)
+      if (t.state == Trial::State::done) {
+        EXPECT_EQ(after[static_cast<size_t>(t.number)].seconds, t.seconds);  // not run again
+      }
+  }
+}
+
+TEST(Fit, KeepsItsBudget) {
+  TempFolder folder;
+  FitOptions o = circle(folder, 600);
+  o.trials = 0;
+  o.budget = 6;
+  const auto start = std::chrono::steady_clock::now();
+  const FitResult r = fit(o);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  EXPECT_LT(seconds, 1.25 * o.budget);
+  EXPECT_GT(r.test.report.accuracy, 0.8);
+}
+
+TEST(Fit, SaysWhatIsWrongWithTheData) {
+  TempFolder folder;
+  folder.write("leak.csv", circle_csv(200, "outcome"));
+  FitOptions o;
+  o.data = folder / "leak.csv";
+  o.out = folder / "leak" / "model.safetensors";
+  o.trials = 1;
+  FitResult r = fit(o);
+  const auto has = [&](const std::string& code, const std::string& example) {
+    for (const Finding& f : r.plan.findings)
+      if (f.code == code)
+        for (const std::string& e : f.examples)
+          if (e.find(example) != std::string::npos) return true;
+    return false;
+  };
+  EXPECT_TRUE(has("leak", "outcome"));
+  EXPECT_FALSE(has("leak", "x"));
+  std::string twice = circle_csv(100);
+  twice += twice.substr(twice.find('\n') + 1);
+  folder.write("twice.csv", twice);
+  o.data = folder / "twice.csv";
+  o.out = folder / "twice" / "model.safetensors";
+  r = fit(o);
+  EXPECT_TRUE(has("duplicate", "twice"));
+  folder.write("one.csv", "x,kind\n1,a\n2,a\n3,a\n4,a\n5,a\n6,a\n7,a\n8,a\n9,a\n10,a\n11,a\n");
+  o.data = folder / "one.csv";
+  o.target = "kind";
+  o.out = folder / "one" / "model.safetensors";
+  EXPECT_THROW(fit(o), Error);
+}
+
+TEST(Fit, RecordsTrialsThatDoNotFitAndGoesOn) {
+  TempFolder folder;
+  FitOptions o = circle(folder, 200);
+  o.trials = 3;
+  o.size_limit = 1200;  // a linear model has 5 inputs and 2 outputs
+  const FitResult r = fit(o);
+  EXPECT_EQ(r.leaderboard[0].model, "logistic_regression");
+  int refused = 0;
+  for (const FitTrial& t : r.leaderboard)
+    refused += t.state == Trial::State::failed && t.note.find("limit") != std::string::npos;
+  EXPECT_EQ(refused, 2);
+  o.out = folder / "other" / "model.safetensors";
+  o.size_limit = 0;
+  o.memory_limit = 1000;
+  try {
+    fit(o);
+    FAIL() << "nothing fits into 1000 bytes";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("memory"), std::string::npos) << e.what();
+  }
+}
+
+TEST(Fit, PredictsMemoryOfAStepCloseToWhatItTakes) {
+  const auto net = make_model("mlp", "in=100 hidden=256 classes=10", Scope::init(Key(0)));
+  const size_t small = predicted_bytes(*net, {16, 100}, false),
+               large = predicted_bytes(*net, {1024, 100}, false);
+  const size_t parameters = 4 * (100 * 256 + 256 + 256 * 10 + 10);
+  EXPECT_GT(small, 4 * parameters);
+  // at least input and hidden layer more for each sample
+  EXPECT_GT(large - small, (1024 - 16) * 4 * (100 + 256u));
+  EXPECT_LT(large - small, (1024 - 16) * 4 * (100 + 8 * 256u));
+  for (const Variable& v : net->variables()) EXPECT_TRUE(v.value().defined());
+  Context ctx = Context::eval();
+  EXPECT_EQ((*net)(zeros({2, 100}), ctx).to_vector<float>().size(), 20u);  // as it was before
+}
+
+}  // namespace
+}  // namespace nacre
