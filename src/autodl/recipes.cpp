@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nacre/zoo.h"
+
 namespace nacre {
 namespace {
 
@@ -22,12 +24,23 @@ std::string number(double v) {
 
 bool has_small(const FitTask& t) { return std::max(t.side_width, t.side_height) >= 48; }
 
+bool has_svm_of_pixels(const FitTask& t) {
+  return t.channels * t.side_width * t.side_height * t.pool->size() <= 4000000;
+}
+
 SearchSpace picture_space(const FitTask& t) {
   SearchSpace s;
   std::vector<std::string> models = {"logistic_regression", "cnn", "resnet20"};
-  if (t.has_from) models.push_back("from");
-  s.choice("model", models);
+  if (!t.from_model.empty()) models.push_back("from");
   const std::vector<std::string> networks(models.begin() + 1, models.end());
+  if (has_svm_of_pixels(t)) models.push_back("svm");
+  s.choice("model", models);
+  std::vector<std::string> trained = networks;
+  trained.push_back("logistic_regression");
+  if (has_svm_of_pixels(t)) {
+    s.real("c", 0.5, 100, true).when("model", {"svm"});
+    s.real("spread", 0.1, 10, true).when("model", {"svm"});
+  }
   s.choice("widths", {"16-32-64", "32-64-128", "32-64-128-128"}).when("model", {"cnn"});
   s.real("dropout", 0, 0.5).when("model", {"cnn"});
   s.integer("blocks", 1, 2).when("model", {"resnet20"});
@@ -37,9 +50,9 @@ SearchSpace picture_space(const FitTask& t) {
   s.choice("move", {"none", "shift", "affine"}).when("model", networks);
   s.choice("cover", {"none", "cutout", "mixup"}).when("model", networks);
   s.choice("light", {"none", "jitter"}).when("model", networks);
-  s.choice("batch", {"32", "64"});
-  s.real("lr", 5e-4, 2e-2, true);
-  s.real("weight_decay", 1e-4, 0.2, true);
+  s.choice("batch", {"32", "64"}).when("model", trained);
+  s.real("lr", 5e-4, 2e-2, true).when("model", trained);
+  s.real("weight_decay", 1e-4, 0.2, true).when("model", trained);
   s.choice("label_smoothing", {"0", "0.1"}).when("model", networks);
   s.choice("average", {"none", "ema"}).when("model", networks);
   return s;
@@ -50,7 +63,7 @@ std::vector<std::pair<std::string, Point>> picture_points(const FitTask& t) {
   const std::string batch = t.train->size() < 1500 ? "32" : "64";
   const auto add = [&](const std::string& label, Point p) {
     if (has_small(t)) p.values.emplace("size", "full");
-    p.values.emplace("batch", batch);
+    if (p.word("model") != "svm") p.values.emplace("batch", batch);
     list.emplace_back(label, std::move(p));
   };
   const auto network = [&](const char* flip, const char* move, const char* cover, double lr) {
@@ -69,6 +82,8 @@ std::vector<std::pair<std::string, Point>> picture_points(const FitTask& t) {
   Point line = point_of({{"model", "logistic_regression"}, {"lr", 2e-3}, {"weight_decay", 0.01}});
   if (has_small(t)) line.values["size"] = "half";
   add("linear in the pixels", line);
+  if (has_svm_of_pixels(t))
+    add("support vectors on pixels", point_of({{"model", "svm"}, {"c", 5.0}, {"spread", 1.0}}));
   Point small = network("none", "none", "none", 4e-3);
   small.values["widths"] = "16-32-64";
   if (has_small(t)) small.values["size"] = "half";
@@ -83,7 +98,7 @@ std::vector<std::pair<std::string, Point>> picture_points(const FitTask& t) {
   residual.values["blocks"] = int64_t{1};
   residual.values["width"] = "32";
   add("residual network", residual);
-  if (t.has_from) {
+  if (!t.from_model.empty()) {
     Point from = network("none", "shift", "none", 2e-3);
     from.values.erase("widths");
     from.values.erase("dropout");
@@ -99,6 +114,10 @@ void set_picture(const FitTask& t, const Point& p, TrainConfig& c) {
     c.options = "widths=" + p.word("widths") + " dropout=" + number(p.number("dropout"));
   if (model == "resnet20")
     c.options = cat({"blocks=", p.integer("blocks"), " width=", p.word("width")});
+  if (model == "svm")
+    c.options =
+        "c=" + number(p.number("c")) + " gamma=" +
+        number(p.number("spread") / static_cast<double>(t.channels * t.side_width * t.side_height));
   const bool half = p.has("size") && p.word("size") == "half";
   const int64_t w = half ? (t.side_width + 1) / 2 : t.side_width,
                 h = half ? (t.side_height + 1) / 2 : t.side_height, side = std::min(w, h);
@@ -119,6 +138,7 @@ void set_picture(const FitTask& t, const Point& p, TrainConfig& c) {
   if (is("cover", "cutout")) steps += cat({"|cutout(", std::max<int64_t>(1, side / 3), ")"});
   if (is("cover", "mixup")) steps += "|mixup(alpha=0.2)";
   c.transform = steps;
+  if (!p.has("batch")) return;
   c.schedule = "one_cycle";
   if (p.has("label_smoothing")) c.set("label_smoothing", p.word("label_smoothing"));
   c.batch = std::atoll(p.word("batch").c_str());
@@ -129,31 +149,57 @@ void set_picture(const FitTask& t, const Point& p, TrainConfig& c) {
 
 // ---- rows
 
+/// The cost of support vector machines grows with the square of the rows.
+bool has_svm(const FitTask& t) { return t.pool->size() <= 20000; }
+
+bool is_imbalanced(const FitTask& t) {
+  if (t.regression) return false;
+  std::vector<int64_t> counts(static_cast<size_t>(t.classes()));
+  for (int64_t label : labels_of(*t.pool)) ++counts[static_cast<size_t>(label)];
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+  return *most >= 3 * std::max<int64_t>(1, *least);
+}
+
 SearchSpace row_space(const FitTask& t) {
   SearchSpace s;
-  std::vector<std::string> models = {t.regression ? "linear_regression" : "logistic_regression",
+  std::vector<std::string> models = {"linear", "k_nearest", "random_forest", "boosted_trees",
                                      "mlp"};
+  if (has_svm(t)) models.push_back("svm");
   s.choice("model", models);
-  const std::vector<std::string> trained(models.begin(), models.begin() + 2);
+  s.real("linear_c", 1e-3, 100, true).when("model", {"linear"});
+  s.integer("k", 1, 50, true).when("model", {"k_nearest"});
+  s.choice("weighted", {"false", "true"}).when("model", {"k_nearest"});
+  s.integer("trees", 100, 400, true).when("model", {"random_forest"});
+  s.integer("min_leaf", 1, 20, true).when("model", {"random_forest"});
+  s.real("columns", 0.1, 1).when("model", {"random_forest", "boosted_trees"});
+  s.integer("rounds", 30, 500, true).when("model", {"boosted_trees"});
+  s.real("rate", 0.02, 0.3, true).when("model", {"boosted_trees"});
+  s.integer("depth", 2, 8).when("model", {"boosted_trees"});
+  s.real("rows", 0.5, 1).when("model", {"boosted_trees"});
+  s.real("min_weight", 0.5, 20, true).when("model", {"boosted_trees"});
   s.choice("hidden", {"32", "64", "128", "256", "64-32", "128-64", "256-128", "128-128-128"})
       .when("model", {"mlp"});
   s.real("dropout", 0, 0.5).when("model", {"mlp"});
-  s.integer("epochs", 10, 100, true).when("model", trained);
-  s.choice("batch", {"16", "32", "64", "128"}).when("model", trained);
-  s.real("lr", 3e-4, 3e-2, true).when("model", trained);
-  s.real("weight_decay", 1e-4, 1, true).when("model", trained);
+  s.integer("epochs", 10, 100, true).when("model", {"mlp"});
+  s.choice("batch", {"16", "32", "64", "128"}).when("model", {"mlp"});
+  s.real("lr", 3e-4, 3e-2, true).when("model", {"mlp"});
+  s.real("weight_decay", 1e-4, 1, true).when("model", {"mlp"});
+  if (has_svm(t)) {
+    s.real("c", 0.05, 500, true).when("model", {"svm"});
+    s.real("spread", 0.05, 5, true).when("model", {"svm"});  // of gamma, in units of 1 / columns
+  }
+  if (is_imbalanced(t)) s.choice("class_weights", {"none", "balanced"});
   return s;
 }
 
 std::vector<std::pair<std::string, Point>> row_points(const FitTask& t) {
   std::vector<std::pair<std::string, Point>> list;
-  const std::string batch = t.pool->size() < 500 ? "16" : t.pool->size() < 3000 ? "32" : "64";
-  list.emplace_back("linear",
-                    point_of({{"model", t.regression ? "linear_regression" : "logistic_regression"},
-                              {"epochs", int64_t{40}},
-                              {"batch", batch},
-                              {"lr", 1e-2},
-                              {"weight_decay", 0.01}}));
+  const auto add = [&](const char* label, Point p) {
+    if (is_imbalanced(t)) p.values.emplace("class_weights", "none");
+    list.emplace_back(label, std::move(p));
+  };
+  const int64_t n = t.pool->size();
+  const std::string batch = n < 500 ? "16" : n < 3000 ? "32" : n < 10000 ? "64" : "128";
   const auto mlp = [&](const char* hidden, double dropout, double lr, double decay) {
     return point_of({{"model", "mlp"},
                      {"hidden", hidden},
@@ -163,9 +209,56 @@ std::vector<std::pair<std::string, Point>> row_points(const FitTask& t) {
                      {"lr", lr},
                      {"weight_decay", decay}});
   };
-  list.emplace_back("small network", mlp("64", 0, 5e-3, 0.01));
-  list.emplace_back("network", mlp("256-128", 0.2, 3e-3, 0.05));
+  const auto trees = [&](int64_t rounds, double rate, int64_t depth) {
+    return point_of({{"model", "boosted_trees"},
+                     {"rounds", rounds},
+                     {"rate", rate},
+                     {"depth", depth},
+                     {"rows", 0.9},
+                     {"columns", 1.0},
+                     {"min_weight", 1.0}});
+  };
+  add("linear", point_of({{"model", "linear"}, {"linear_c", 1.0}}));
+  add("boosted trees", trees(150, 0.1, 5));
+  add("nearest neighbours",
+      point_of({{"model", "k_nearest"}, {"k", int64_t{5}}, {"weighted", "true"}}));
+  add("small network", mlp("64", 0, 5e-3, 0.01));
+  const double root = std::sqrt(static_cast<double>(t.features)) /
+                      static_cast<double>(std::max<int64_t>(1, t.features));
+  add("random forest",
+      point_of({{"model", "random_forest"},
+                {"trees", int64_t{200}},
+                {"min_leaf", int64_t{1}},
+                {"columns", std::clamp(t.regression ? 1.0 / 3 : root, 0.1, 1.0)}}));
+  if (has_svm(t))
+    for (const double c : {1.0, 10.0})
+      add(c == 1 ? "support vectors" : "support vectors, stricter",
+          point_of({{"model", "svm"}, {"c", c}, {"spread", 1.0}}));
+  add("network", mlp("256-128", 0.2, 3e-3, 0.05));
+  add("shallow trees, many", trees(400, 0.05, 3));
   return list;
+}
+
+void set_row(const FitTask& t, const Point& p, TrainConfig& c) {
+  const std::string& model = p.word("model");
+  const auto option = [&](const char* name, const std::string& value) {
+    c.options += (c.options.empty() ? "" : " ") + std::string(name) + "=" + value;
+  };
+  if (model == "linear") option("c", number(p.number("linear_c")));
+  for (const char* name : {"k", "trees", "min_leaf", "rounds", "depth"})
+    if (p.has(name)) option(name, std::to_string(p.integer(name)));
+  for (const char* name : {"columns", "rate", "rows", "min_weight", "c", "dropout"})
+    if (p.has(name)) option(name, number(p.number(name)));
+  for (const char* name : {"weighted", "hidden"})
+    if (p.has(name)) option(name, p.word(name));
+  if (p.has("spread"))
+    option("gamma",
+           number(p.number("spread") / static_cast<double>(std::max<int64_t>(1, t.features))));
+  if (p.has("class_weights")) c.class_weights = p.word("class_weights");
+  if (model != "mlp") return;
+  c.epochs = p.integer("epochs");
+  c.batch = std::atoll(p.word("batch").c_str());
+  c.schedule = "one_cycle";
 }
 
 }  // namespace
@@ -177,7 +270,8 @@ std::vector<std::pair<std::string, Point>> first_points(const FitTask& t) {
 }
 
 TrainConfig config_of(const FitTask& t, const Point& p) {
-  const std::string& model = p.word("model");
+  const bool from = p.word("model") == "from";
+  const std::string& model = from ? t.from_model : p.word("model");
   const TrainConfig base = t.base();
   TrainConfig c = TrainConfig::for_model(model);
   c.data = base.data;
@@ -188,22 +282,22 @@ TrainConfig config_of(const FitTask& t, const Point& p) {
   c.val_share = base.val_share;
   c.on_error = base.on_error;
   c.workers = base.workers;
+  if (from) {
+    c.from = t.options.from;
+    c.options = t.from_options;
+  }
   if (p.has("lr")) c.set("lr", number(p.number("lr")));
   if (p.has("weight_decay")) c.set("weight_decay", number(p.number("weight_decay")));
   if (t.pictures()) {
     set_picture(t, p, c);
     return c;
   }
-  if (model == "mlp")
-    c.options = "hidden=" + p.word("hidden") + " dropout=" + number(p.number("dropout"));
-  if (p.has("epochs")) {
-    c.epochs = p.integer("epochs");
-    c.batch = std::atoll(p.word("batch").c_str());
-    c.schedule = "one_cycle";
-  }
+  set_row(t, p, c);
   return c;
 }
 
-bool by_time(const FitTask& t, const TrainConfig&) { return t.pictures(); }
+bool by_time(const FitTask& t, const TrainConfig& c) {
+  return t.pictures() && !find_model(c.model).fit;
+}
 
 }  // namespace nacre

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
+#include <sstream>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "nacre/metrics.h"
+#include "nacre/zoo.h"
 #include "train/setup.h"
 
 namespace nacre {
@@ -185,8 +186,22 @@ FitTask make_task(const FitOptions& options) {
   if (t.pool->size() < 10)
     fail(Error::Kind::data, {options.data, " leaves ", t.pool->size(),
                              " samples to learn from; at least 10 are needed"});
+  t.features = static_cast<int64_t>(first.features.size());
   if (t.pictures()) look_at_pictures(t);
   const Key key = Key(static_cast<uint64_t>(options.seed)).fold_in("folds");
+  if (!options.from.empty()) {
+    if (!t.pictures())
+      fail(Error::Kind::usage, {"--from is for pictures, ", options.data, " holds rows"});
+    const ModelInfo info = load_model(options.from).info;
+    if (find_model(info.model).fit || info.input.rank() != 3)
+      fail(Error::Kind::usage, {options.from, " holds ", info.model,
+                                ", which is no network for pictures to start from"});
+    t.from_model = info.model;
+    std::stringstream all(info.options);
+    for (std::string item; all >> item;)  // those of the data are set anew
+      if (item.rfind("classes=", 0) != 0 && item.rfind("channels=", 0) != 0)
+        t.from_options += (t.from_options.empty() ? "" : " ") + item;
+  }
   const int folds = t.own_val ? 1 : folds_for(t);
   if (folds > 1) {
     t.folds = k_folds(t.pool->size(), folds, key, t.regression ? Indices() : labels_of(*t.pool));

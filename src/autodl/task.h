@@ -19,11 +19,12 @@ struct FitTask {
   double val_share = 0;
   bool unreadable = false;  ///< some samples are left out
   std::vector<Finding> findings;
+  int64_t features = 0;  ///< numbers in a row
   // of pictures
   int64_t side_width = 0, side_height = 0, channels = 0;
   std::string head;  ///< steps of the transform up to the size of the pictures
   double mean = 0, std = 1;
-  bool has_from = false;
+  std::string from_model, from_options;  ///< of options.from
 
   bool pictures() const { return kind == Kind::pictures; }
   int64_t classes() const { return static_cast<int64_t>(pool->classes().size()); }

@@ -49,13 +49,17 @@ void check_limits(Trainer& trainer, const TrainConfig& config, const FitTask& ta
   if (limits.size && model_bytes(net) > limits.size)
     throw Refused{cat({"the model would take ", format_bytes(model_bytes(net)), ", the limit is ",
                        format_bytes(limits.size)})};
-  if (net.trainable().empty()) return;
+  // What is fitted at once holds its rows, and as much again for sorting or products.
+  const bool at_once = find_model(config.model).fit != nullptr;
   const size_t bytes =
-      predicted_bytes(net, with_batch(trainer.info().input, config.batch), task.regression);
+      at_once
+          ? 4 * sizeof(float) * static_cast<size_t>(task.train->size()) *
+                static_cast<size_t>(trainer.info().input.numel())
+          : predicted_bytes(net, with_batch(trainer.info().input, config.batch), task.regression);
   if (limits.memory && bytes > limits.memory)
-    throw Refused{cat({"a step would take ", format_bytes(bytes), " of memory, ",
+    throw Refused{cat({"training would take ", format_bytes(bytes), " of memory, ",
                        format_bytes(limits.memory), " are free"})};
-  if (limits.latency > 0) {
+  if (limits.latency > 0 && !at_once) {
     const double seconds = latency_of(net, trainer.info().input);
     if (seconds > limits.latency)
       throw Refused{cat({"one sample takes ", format_number(1000 * seconds, 3),
