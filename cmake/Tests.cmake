@@ -67,6 +67,12 @@ foreach(folder ${entries})
   endif()
 endforeach()
 
+foreach(name serve serve_concurrency cli fuzz)
+  if(TARGET test_${name})
+    target_link_libraries(test_${name} PRIVATE nacre_serve)
+  endif()
+endforeach()
+
 # tests/plugins/*.cpp -> build/plugins/<name>.so, loaded by test_ops
 file(GLOB plugins CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/plugins/*.cpp)
 foreach(file ${plugins} ${PROJECT_SOURCE_DIR}/examples/plugin/bell.cpp)

@@ -101,6 +101,20 @@ int run_doctor(bool json);
 /// Names variables of the environment whose values mean nothing.
 void warn_of_environment();
 
+struct ServeArgs {
+  std::vector<std::string> models;
+  std::string host = "127.0.0.1", token_file, tls_cert, tls_key, not_finite = "null";
+  std::vector<std::string> allow_hosts;
+  int port = 8080, canary = 0, readers = 0;
+  int64_t max_batch = 32, queue = 256, connections = 1000, connections_per_address = 500;
+  int64_t max_pixels = int64_t{1} << 24;
+  double batch_wait_ms = 0, queue_seconds = 30, poll_seconds = 2, drain_seconds = 30;
+  double idle_seconds = 75, body_seconds = 60;
+  uint64_t memory_limit = 0, body_limit = uint64_t{64} << 20;
+  bool log_requests = false;
+};
+int run_serve(const ServeArgs& a);
+
 struct DemoArgs {
   std::string data = "data/digits", out;
   int64_t epochs = 40;

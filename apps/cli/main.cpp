@@ -258,6 +258,70 @@ int run(int argc, char** argv) {
     code = run_explain(explain);
   });
 
+  ServeArgs serve;
+  auto* sv = app.add_subcommand("serve", "Answer requests over HTTP with models");
+  sv->footer(
+      "Example:\n  nacre serve runs/a/model.safetensors\n  curl --data-binary @cat.png -H "
+      "'content-type: image/png' localhost:8080/v1/models/model:predict\nSee docs/serve.md.");
+  sv->add_option("models", serve.models,
+                 "model files, NAME=FILE, run folders, or folders of these or of "
+                 "NAME/VERSION/model.safetensors")
+      ->required();
+  sv->add_option("--host", serve.host, "address to listen on; 0.0.0.0: all");
+  sv->add_option("--port", serve.port, "0: any that is free")->check(CLI::Range(0, 65535));
+  sv->add_option("--max-batch", serve.max_batch, "rows that run together at most")
+      ->check(CLI::Range(1, 65536));
+  sv->add_option("--batch-wait", serve.batch_wait_ms,
+                 "milliseconds that a request waits for others to run with (0: it runs with those "
+                 "that came meanwhile)")
+      ->check(CLI::Range(0.0, 60000.0));
+  sv->add_option("--queue", serve.queue, "requests that may wait for a model; more are refused")
+      ->check(CLI::Range(1, 1000000));
+  sv->add_option("--queue-time", serve.queue_seconds, "seconds that they may wait")
+      ->check(CLI::Range(0.001, 86400.0));
+  sv->add_option("--memory-limit", serve.memory_limit,
+                 "of models and requests, as 2GB (default: 3/4 of the machine)")
+      ->transform(CLI::AsSizeValue(false));
+  sv->add_option("--body-limit", serve.body_limit, "of a request, unpacked, as 64MB")
+      ->transform(CLI::AsSizeValue(false));
+  sv->add_option("--max-pixels", serve.max_pixels, "of a picture")->check(CLI::PositiveNumber);
+  sv->add_option("--connections", serve.connections, "open at once")->check(CLI::Range(1, 100000));
+  sv->add_option("--connections-per-address", serve.connections_per_address, "of one client")
+      ->check(CLI::Range(1, 100000));
+  sv->add_option("--idle-time", serve.idle_seconds, "seconds between requests of a connection")
+      ->check(CLI::Range(0.1, 86400.0));
+  sv->add_option("--body-time", serve.body_seconds,
+                 "seconds for a body to arrive, or an answer "
+                 "to be taken")
+      ->check(CLI::Range(0.1, 86400.0));
+  sv->add_option("--readers", serve.readers,
+                 "threads that decode pictures (default: half of the cores)")
+      ->check(CLI::Range(1, 256));
+  sv->add_option("--poll", serve.poll_seconds,
+                 "seconds between looks for new and changed models; 0: never")
+      ->check(CLI::Range(0.0, 86400.0));
+  sv->add_option("--canary", serve.canary,
+                 "per cent of the requests that a new version gets until it is promoted; 0: it "
+                 "takes over")
+      ->check(CLI::Range(0, 100));
+  sv->add_option("--token-file", serve.token_file, "requests need this token; health does not");
+  sv->add_option("--tls-cert", serve.tls_cert, "certificates (PEM): HTTPS");
+  sv->add_option("--tls-key", serve.tls_key, "the key of --tls-cert (PEM)");
+  sv->add_option("--allow-host", serve.allow_hosts,
+                 "a further name of this server in requests that change models")
+      ->allow_extra_args(false);
+  sv->add_option("--not-finite", serve.not_finite, "how NaN and infinity are answered")
+      ->check(CLI::IsMember({"null", "text", "error"}));
+  sv->add_option("--drain-time", serve.drain_seconds,
+                 "seconds for requests to be finished after SIGTERM")
+      ->check(CLI::Range(0.0, 86400.0));
+  sv->add_flag("--log-requests", serve.log_requests, "a line of JSON for each, on standard error");
+  takes_plugins(sv);
+  sv->callback([&] {
+    settle();
+    code = run_serve(serve);
+  });
+
   RunArgs run;
   auto* rn = app.add_subcommand("run", "Run a model on raw tensors");
   rn->footer(

@@ -100,6 +100,8 @@ class Predictor {
   /// The outputs for tensors in the order of inputs(), any number of rows. The last bits of a row
   /// depend on how many run together. Throws Error(shape) if number, types or shapes do not fit.
   Tensors run(const Tensors& inputs) const;
+  /// The check that run() begins with.
+  void check(const Tensors& inputs) const;
   /// Compiles for all batches of up to that many rows, so that no later call has to.
   void warm_up(int64_t rows) const;
 

@@ -432,9 +432,15 @@ std::vector<Prediction> Predictor::predict(std::vector<Sample> samples, size_t t
   return all;
 }
 
+void Predictor::check(const Tensors& inputs) const {
+  impl_->check(inputs);
+  if (impl_->batches && inputs[0].shape()[0] < 1)
+    fail(Error::Kind::shape, {"there are no rows to run"});
+}
+
 Tensors Predictor::run(const Tensors& inputs) const {
   Impl& m = *impl_;
-  m.check(inputs);
+  check(inputs);
   eval(inputs);
   const auto as_module = [&] {
     std::lock_guard lock(m.forward);
@@ -444,7 +450,6 @@ Tensors Predictor::run(const Tensors& inputs) const {
   };
   if (!m.compiles || eager() || !m.usual(inputs)) return as_module();
   const int64_t rows = m.batches ? inputs[0].shape()[0] : 1;
-  if (rows < 1) fail(Error::Kind::shape, {"there are no rows to run"});
   std::vector<Tensors> parts;  // for each output
   for (int64_t from = 0; from < rows;) {
     const int64_t size = m.batches ? next_size(m.sizes, rows - from) : 1;

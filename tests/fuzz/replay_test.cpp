@@ -22,6 +22,7 @@
 #include "onnx_fuzz.cpp"
 #include "safetensors_fuzz.cpp"
 #include "schema_fuzz.cpp"
+#include "serve_fuzz.cpp"
 #include "tar_fuzz.cpp"
 #include "torch_fuzz.cpp"
 #include "transform_fuzz.cpp"
@@ -150,7 +151,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Target{"model", fuzz_model, ""}, Target{"torch", fuzz_torch, ".pth"},
                     Target{"gguf", fuzz_gguf, ".gguf"}, Target{"onnx", fuzz_onnx, ""},
                     Target{"caffe", fuzz_caffe, ""}, Target{"ncnn", fuzz_ncnn, ""},
-                    Target{"mxnet", fuzz_mxnet, ""}),
+                    Target{"mxnet", fuzz_mxnet, ""}, Target{"serve", fuzz_serve, ""}),
     [](const auto& target) { return target.param.name; });
 
 }  // namespace

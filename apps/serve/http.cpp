@@ -1,0 +1,505 @@
+// The only file that sees Boost.Asio and Boost.Beast.
+#include "serve/http.h"
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+#include <condition_variable>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "base/log.h"
+#include "nacre/error.h"
+
+namespace nacre::serve {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::ip::tcp;
+using boost::system::error_code;
+using Clock = std::chrono::steady_clock;
+
+std::string_view HttpRequest::header(std::string_view name) const {
+  for (const auto& [n, value] : headers)
+    if (n == name) return value;
+  return {};
+}
+
+namespace {
+
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+
+std::string lower(beast::string_view text) {
+  std::string s(text);
+  for (char& c : s)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return s;
+}
+
+HttpRequest head_of(const http::request_header<>& head, const std::string& address) {
+  HttpRequest r;
+  r.method = std::string(head.method_string());
+  const std::string target(head.target());
+  const size_t mark = target.find('?');
+  r.path = target.substr(0, mark);
+  if (mark != target.npos) r.query = target.substr(mark + 1);
+  for (const auto& field : head)
+    r.headers.emplace_back(lower(field.name_string()), std::string(field.value()));
+  r.address = address;
+  return r;
+}
+
+class Connection;
+
+}  // namespace
+
+struct HttpServer::Impl {
+  Impl(const HttpOptions& o, HttpHandler& h) : options(o), handler(h), acceptor(loop) {}
+
+  const HttpOptions options;
+  HttpHandler& handler;
+  asio::io_context loop{1};
+  tcp::acceptor acceptor;
+  std::optional<asio::ssl::context> tls;
+  std::set<std::shared_ptr<Connection>> open;  ///< used on the loop only, as what follows
+  std::map<std::string, size_t> by_address;
+  bool stopping = false;
+  std::mutex mutex;
+  std::condition_variable empty;
+  bool all_closed = false;
+  std::atomic<uint64_t> connections{0}, accepted{0}, refused{0}, timeouts{0};
+  std::atomic<bool> ended{false};  ///< the loop does not run any more
+  int port = 0;
+  std::thread thread;
+
+  void listen();
+  void accept();
+  void take(tcp::socket socket);
+  void closed(const std::shared_ptr<Connection>& c, const std::string& address);
+  void close_idle();
+};
+
+namespace {
+
+/// One connection: reads a request, waits for its answer, writes it, reads the next. All functions
+/// run on the loop.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(HttpServer::Impl& server, std::string address)
+      : server_(server), address_(std::move(address)) {}
+  virtual ~Connection() = default;
+  virtual void start() = 0;
+  virtual void close_if_idle() = 0;
+  virtual void close() = 0;
+  virtual void respond(HttpResponse response) = 0;
+  const std::string& address() const { return address_; }
+  HttpServer::Impl& server() { return server_; }
+
+ protected:
+  HttpServer::Impl& server_;
+  const std::string address_;
+};
+
+class Request final : public Exchange {
+ public:
+  explicit Request(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
+  ~Request() override {
+    // Nobody answered: the client is not left waiting.
+    if (!answered_)
+      answer({500, "application/json", R"({"error":"no answer was made"})", {}, true});
+  }
+  void answer(HttpResponse response) override {
+    if (answered_.exchange(true) || connection_->server().ended) return;
+    if (!id.empty()) response.headers.emplace_back("x-request-id", id);
+    asio::post(connection_->server().loop,
+               [c = connection_, r = std::move(response)]() mutable { c->respond(std::move(r)); });
+  }
+  void mark_gone() { gone_ = true; }
+
+ private:
+  std::shared_ptr<Connection> connection_;
+  std::atomic<bool> answered_{false};
+};
+
+template <typename Stream>
+class Session final : public Connection {
+ public:
+  template <typename... Args>
+  Session(HttpServer::Impl& server, std::string address, Args&&... args)
+      : Connection(server, std::move(address)), stream_(std::forward<Args>(args)...) {}
+
+  void start() override {
+    if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
+      read_head();
+    } else {
+      tcp_stream().expires_after(server_.options.header_time);
+      stream_.async_handshake(asio::ssl::stream_base::server, [self = self()](error_code e) {
+        e ? self->close() : self->read_head();
+      });
+    }
+  }
+  void close_if_idle() override {
+    if (idle_) close();
+  }
+  void close() override {
+    if (closed_) return;
+    closed_ = true;
+    if (const auto r = current_.lock()) r->mark_gone();
+    error_code ignored;
+    tcp_stream().socket().shutdown(tcp::socket::shutdown_both, ignored);
+    tcp_stream().close();
+    server_.closed(shared_from_this(), address_);
+  }
+
+  void respond(HttpResponse response) override {
+    ++turn_;  // a watch that still waits is for the request before
+    if (closed_) return;
+    keep_ = keep_ && !response.close && !server_.stopping;
+    message_.emplace();
+    auto& m = *message_;
+    m.version(version_);
+    m.result(static_cast<unsigned>(response.status));
+    m.set(http::field::content_type, response.type);
+    m.set("x-content-type-options", "nosniff");
+    for (const auto& [name, value] : response.headers) m.set(name, value);
+    m.keep_alive(keep_);
+    m.body() = std::move(response.body);
+    m.prepare_payload();
+    if (head_only_) {  // the length of what GET would give
+      m.body().clear();
+    }
+    tcp_stream().expires_after(server_.options.write_time);
+    writer_.emplace(m);
+    writer_->split(head_only_);
+    const auto done = [self = self()](error_code e, size_t) { self->written(e); };
+    if (head_only_)
+      http::async_write_header(stream_, *writer_, done);
+    else
+      http::async_write(stream_, *writer_, done);
+  }
+
+ private:
+  using Parser = http::request_parser<http::string_body>;
+
+  std::shared_ptr<Session> self() {
+    return std::static_pointer_cast<Session>(this->shared_from_this());
+  }
+  beast::tcp_stream& tcp_stream() { return beast::get_lowest_layer(stream_); }
+
+  void read_head() {
+    if (closed_ || server_.stopping) return close();
+    parser_.emplace();
+    parser_->header_limit(static_cast<uint32_t>(server_.options.header_bytes));
+    parser_->body_limit(std::numeric_limits<uint64_t>::max());  // admit() says what it is
+    idle_ = true;
+    // Waiting for a request is one thing, a head that arrives byte by byte another.
+    if (buffer_.size() == 0) {
+      tcp_stream().expires_after(server_.options.idle_time);
+      stream_.async_read_some(buffer_.prepare(4096), [self = self()](error_code e, size_t n) {
+        if (e) return self->close();
+        self->buffer_.commit(n);
+        self->read_rest_of_head();
+      });
+    } else {
+      read_rest_of_head();
+    }
+  }
+
+  void read_rest_of_head() {
+    if (closed_) return;
+    idle_ = false;
+    tcp_stream().expires_after(server_.options.header_time);
+    http::async_read_header(stream_, buffer_, *parser_,
+                            [self = self()](error_code e, size_t) { self->got_head(e); });
+  }
+
+  void got_head(error_code e) {
+    if (e == http::error::end_of_stream || closed_) return close();
+    if (e == beast::error::timeout) return too_slow();
+    if (e == http::error::header_limit) return refuse(431, "the head of the request is too long");
+    if (e)
+      return e.category() == http::make_error_code(http::error::bad_method).category()
+                 ? refuse(400, "this is no HTTP request")
+                 : close();
+    const auto& head = parser_->get();
+    version_ = head.version();
+    keep_ = head.keep_alive();
+    head_only_ = head.method() == http::verb::head;
+    auto request = std::make_shared<Request>(self());
+    request->request = head_of(head.base(), address_);
+    request->began = Clock::now();
+    if (!request->request.path.starts_with('/') && request->request.path != "*")
+      return refuse(400, "the target of the request is no path");
+    std::optional<uint64_t> length;
+    if (const auto given = parser_->content_length()) length = *given;
+    request->request.has_body = parser_->chunked() || length.value_or(0) > 0;
+    if (request->request.has_body || parser_->is_done()) {
+      auto admission = server_.handler.admit(request->request, length);
+      if (admission.refusal) {
+        keep_ = false;
+        closing_with_body_ = request->request.has_body;
+        request->answer(std::move(*admission.refusal));
+        return;
+      }
+      request->memory = std::move(admission.memory);
+      parser_->body_limit(admission.body_limit);
+      if (length && *length > admission.body_limit) return refuse(413, "the body is too large");
+    }
+    if (parser_->is_done()) return hand_over(std::move(request));
+    if (lower(head[http::field::expect]) == "100-continue") {
+      continue_.emplace(http::status::continue_, version_);
+      tcp_stream().expires_after(server_.options.write_time);
+      http::async_write(stream_, *continue_,
+                        [self = self(), request](error_code e, size_t) mutable {
+                          e ? self->close() : self->read_body(std::move(request));
+                        });
+      return;
+    }
+    read_body(std::move(request));
+  }
+
+  void read_body(std::shared_ptr<Request> request) {
+    current_ = request;
+    tcp_stream().expires_after(server_.options.body_time);
+    http::async_read(stream_, buffer_, *parser_,
+                     [self = self(), request](error_code e, size_t) mutable {
+                       if (self->closed_) return;
+                       if (e == http::error::body_limit)
+                         return self->refuse(413, "the body is too large");
+                       if (e == beast::error::timeout) return self->too_slow();
+                       if (e) {
+                         self->server_.handler.gone();
+                         request->mark_gone();
+                         return self->close();
+                       }
+                       self->hand_over(std::move(request));
+                     });
+  }
+
+  void hand_over(std::shared_ptr<Request> request) {
+    request->request.body = std::move(parser_->get().body());
+    current_ = request;
+    tcp_stream().expires_never();
+    watch();
+    server_.handler.handle(std::move(request));
+  }
+
+  /// Notices a client that goes away while its request is worked on.
+  void watch() {
+    if (buffer_.size() > 0) return;  // the next request is here already
+    tcp_stream().socket().async_wait(
+        tcp::socket::wait_read, [self = self(), turn = turn_](error_code e) {
+          if (e || self->closed_ || turn != self->turn_) return;
+          error_code failed;
+          if (self->tcp_stream().socket().available(failed) > 0 && !failed) return;
+          self->server_.handler.gone();
+          self->close();
+        });
+  }
+
+  void written(error_code e) {
+    if (closed_) return;
+    message_.reset();
+    writer_.reset();
+    if (e || !keep_) {
+      if (!e && closing_with_body_) return linger();
+      return close();
+    }
+    read_head();
+  }
+
+  /// A client that still sends its body would lose the answer to a reset; what comes is read for a
+  /// moment.
+  void linger() {
+    error_code ignored;
+    tcp_stream().socket().shutdown(tcp::socket::shutdown_send, ignored);
+    tcp_stream().expires_after(std::chrono::seconds(1));
+    drain();
+  }
+  void drain() {
+    buffer_.clear();
+    tcp_stream().async_read_some(buffer_.prepare(65536), [self = self()](error_code e, size_t n) {
+      self->drained_ += n;
+      if (e || self->drained_ > (16u << 20)) return self->close();
+      self->drain();
+    });
+  }
+
+  void too_slow() {  // the stream has closed the socket already
+    ++server_.timeouts;
+    if (const auto r = current_.lock()) r->mark_gone();
+    close();
+  }
+
+  void refuse(int status, std::string_view reason) {
+    keep_ = false;
+    closing_with_body_ = true;
+    current_.reset();
+    if (tcp_stream().socket().is_open()) {
+      respond(server_.handler.failure(status, reason));
+    } else {
+      close();
+    }
+  }
+
+  Stream stream_;
+  beast::flat_buffer buffer_;
+  std::optional<Parser> parser_;
+  std::optional<http::response<http::string_body>> message_;
+  std::optional<http::response_serializer<http::string_body>> writer_;
+  std::optional<http::response<http::empty_body>> continue_;
+  std::weak_ptr<Request> current_;
+  unsigned version_ = 11;
+  uint64_t turn_ = 0, drained_ = 0;
+  bool keep_ = true, head_only_ = false, idle_ = true, closed_ = false, closing_with_body_ = false;
+};
+
+}  // namespace
+
+void HttpServer::Impl::listen() {
+  error_code e;
+  const auto address =
+      asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, e);
+  if (e)
+    fail(Error::Kind::usage, {"'", options.host, "' is no address; --host takes one as 0.0.0.0"});
+  if (!options.tls_cert.empty()) {
+    tls.emplace(asio::ssl::context::tls_server);
+    tls->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
+                     asio::ssl::context::no_tlsv1_1);
+    tls->use_certificate_chain_file(options.tls_cert, e);
+    if (e) fail(Error::Kind::usage, {options.tls_cert, " is no certificate (PEM): ", e.message()});
+    tls->use_private_key_file(options.tls_key, asio::ssl::context::pem, e);
+    if (e)
+      fail(Error::Kind::usage,
+           {options.tls_key, " is not the key (PEM) of ", options.tls_cert, ": ", e.message()});
+  }
+  const tcp::endpoint endpoint(address, static_cast<uint16_t>(options.port));
+  acceptor.open(endpoint.protocol(), e);
+  if (!e) acceptor.set_option(asio::socket_base::reuse_address(true), e);
+  if (!e) acceptor.bind(endpoint, e);
+  if (!e) acceptor.listen(asio::socket_base::max_listen_connections, e);
+  if (e)
+    fail(Error::Kind::io,
+         {"cannot listen on ", options.host, " port ", options.port, ": ", e.message()});
+  port = acceptor.local_endpoint().port();
+  accept();
+}
+
+void HttpServer::Impl::accept() {
+  acceptor.async_accept([this](error_code e, tcp::socket socket) {
+    if (stopping || e == asio::error::operation_aborted) return;
+    if (e) {  // no descriptors left, say: those that wait are taken when some are free
+      auto pause = std::make_shared<asio::steady_timer>(loop, kAcceptPause);
+      pause->async_wait([this, pause](error_code) {
+        if (!stopping) accept();
+      });
+      return;
+    }
+    accept();
+    take(std::move(socket));
+  });
+}
+
+void HttpServer::Impl::take(tcp::socket socket) {
+  error_code e;
+  const auto peer = socket.remote_endpoint(e);
+  if (e) return;
+  const std::string address = peer.address().to_string();
+  size_t& here = by_address[address];
+  if (open.size() >= options.connections || here >= options.connections_per_address) {
+    if (here == 0) by_address.erase(address);
+    ++refused;
+    return;  // closes the socket
+  }
+  ++here;
+  ++accepted;
+  socket.set_option(tcp::no_delay(true), e);
+  std::shared_ptr<Connection> c;
+  if (tls)
+    c = std::make_shared<Session<beast::ssl_stream<beast::tcp_stream>>>(
+        *this, address, beast::tcp_stream(std::move(socket)), *tls);
+  else
+    c = std::make_shared<Session<beast::tcp_stream>>(*this, address, std::move(socket));
+  open.insert(c);
+  connections = open.size();
+  c->start();
+}
+
+void HttpServer::Impl::closed(const std::shared_ptr<Connection>& c, const std::string& address) {
+  if (open.erase(c) == 0) return;
+  connections = open.size();
+  const auto at = by_address.find(address);
+  if (at != by_address.end() && --at->second == 0) by_address.erase(at);
+  if (stopping && open.empty()) {
+    std::lock_guard lock(mutex);
+    all_closed = true;
+    empty.notify_all();
+  }
+}
+
+void HttpServer::Impl::close_idle() {
+  error_code ignored;
+  acceptor.close(ignored);
+  const std::vector<std::shared_ptr<Connection>> all(open.begin(), open.end());
+  for (const auto& c : all) c->close_if_idle();
+  if (open.empty()) {
+    std::lock_guard lock(mutex);
+    all_closed = true;
+    empty.notify_all();
+  }
+}
+
+HttpServer::HttpServer(const HttpOptions& options, HttpHandler& handler)
+    : impl_(std::make_unique<Impl>(options, handler)) {
+  impl_->listen();
+  impl_->thread = std::thread([this] {
+    for (;;) try {
+        impl_->loop.run();
+        return;
+      } catch (const std::exception& e) {  // out of memory, say: the others are served on
+        log_error({"a connection failed: ", e.what()});
+      }
+  });
+}
+
+HttpServer::~HttpServer() { stop(std::chrono::milliseconds(0)); }
+
+int HttpServer::port() const { return impl_->port; }
+
+HttpCounts HttpServer::counts() const {
+  return {impl_->connections, impl_->accepted, impl_->refused, impl_->timeouts};
+}
+
+bool HttpServer::stop(std::chrono::milliseconds patience) {
+  Impl& m = *impl_;
+  if (!m.thread.joinable()) return true;
+  asio::post(m.loop, [&m] {
+    m.stopping = true;
+    m.close_idle();
+  });
+  bool done = false;
+  {
+    std::unique_lock lock(m.mutex);
+    done = m.empty.wait_for(lock, patience, [&] { return m.all_closed; });
+  }
+  asio::post(m.loop, [&m] {
+    const std::vector<std::shared_ptr<Connection>> all(m.open.begin(), m.open.end());
+    for (const auto& c : all) c->close();
+    m.loop.stop();
+  });
+  m.thread.join();
+  m.ended = true;
+  return done;
+}
+
+}  // namespace nacre::serve
