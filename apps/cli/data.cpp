@@ -26,7 +26,8 @@ std::string shape_of(const Sample& s) {
   if (!s.image.empty())
     return cat({s.image.width, "x", s.image.height, " pictures, ", s.image.channels,
                 s.image.channels == 1 ? " channel" : " channels"});
-  if (!s.features.empty()) return cat({s.features.size(), " numbers a row"});
+  if (!s.features.empty())
+    return cat({s.features.size(), " numbers a row", s.text.empty() ? "" : " and text"});
   if (!s.text.empty()) return "texts";
   return "other";
 }

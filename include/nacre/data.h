@@ -8,7 +8,8 @@
 //
 // Recognised: a folder per class (in train/, val/, test/ or not), IDX (MNIST and its kin), CIFAR-10
 // and CIFAR-100 binaries, archives (.tar, .tar.gz, .zip) of class folders, tars of class tars
-// (ImageNet), tables (CSV, TSV, also .gz), and text lines "label TAB text".
+// (ImageNet), tables (CSV, TSV, also .gz), rows "label index:value ...", text lines "label TAB
+// text", and a folder of text files per class.
 #pragma once
 
 #include <cstdint>
@@ -67,7 +68,7 @@ DatasetPtr from_samples(std::vector<Sample> samples, std::vector<std::string> cl
 // ---- tables
 
 struct TableColumn {
-  enum class Kind { number, category };
+  enum class Kind { number, category, text };
   std::string name;
   Kind kind = Kind::number;
   std::vector<std::string> categories;  ///< sorted
@@ -75,7 +76,8 @@ struct TableColumn {
 };
 
 /// How rows of text become numbers: a number is itself (NaN if missing), a category is a 1 among
-/// zeros (all zeros if missing or unknown). A model of a table stores this as text.
+/// zeros (all zeros if missing or unknown). Free text is no number yet: it becomes Sample::text,
+/// which the step text_features turns into numbers. A model of a table stores this as text.
 struct TableSchema {
   std::vector<TableColumn> columns;
   int target = -1;          ///< column to predict; -1 is none
@@ -88,6 +90,9 @@ struct TableSchema {
   /// Features of one row, given as text in the order of the columns without the target. Throws
   /// Error (data) for a wrong number of cells or a cell that is not a number.
   std::vector<float> encode(const std::vector<std::string>& cells) const;
+  /// The free text of such a row: its columns of text, one a line.
+  std::string text(const std::vector<std::string>& cells) const;
+  bool has_text() const;
   std::string to_json() const;
   static TableSchema from_json(std::string_view text);
   friend bool operator==(const TableSchema&, const TableSchema&) = default;
@@ -96,8 +101,8 @@ struct TableSchema {
 enum class Task { automatic, classification, regression };
 
 struct CsvOptions {
-  /// Column to predict. Default: "label", "class" or "target", else the only column of text (of at
-  /// most 40 different ones), else the last.
+  /// Column to predict. Default: "label", "class" or "target", else the only column of text (no
+  /// free text, of at most 40 different ones), else the last.
   std::string target;
   Task task = Task::automatic;  ///< automatic: whole numbers of at most 20 values are classes
   /// Of the training part, for the other parts: columns are found by name; of tables without names
@@ -107,7 +112,9 @@ struct CsvOptions {
   uint64_t max_bytes = uint64_t{1} << 32;
   size_t max_line = size_t{1} << 22;  ///< bytes
   size_t max_columns = 20000;
-  size_t max_categories = 100;  ///< a text column with more is left out; not the target
+  /// A column of more different texts is free text if they are of several words, else it is left
+  /// out; not the target.
+  size_t max_categories = 100;
 };
 
 /// A table as a data set. Cells are separated by comma, semicolon or TAB (told by the first line),
@@ -123,6 +130,21 @@ const TableSchema* table_schema(const Dataset& dataset);
 /// Fits a scaler to Sample::features, row after row.
 Scaler fit_scaler(Scaler::Kind kind, const Dataset& dataset);
 
+/// What counts in texts: words, sequences of words, and pieces of words. Letters are compared
+/// without case; of scripts that write no blanks (Chinese, Japanese, Thai) a character is a word.
+struct TextOptions {
+  int64_t terms = 4096;  ///< the most frequent ones are kept
+  int64_t least = 2;     ///< texts that a term is found in
+  int words = 1;         ///< longest sequence of words, up to 3
+  int chars = 0;         ///< longest piece of a word, 3 to 6 characters; 0: none
+};
+
+/// Finds the terms of the texts of a data set and how rare they are; returns the step text_features
+/// of a Transform, which appends (1 + log count) * (1 + log((1 + n) / (1 + texts with it))) of each
+/// term to the features, divided by their Euclidean length (TF-IDF; Salton and Buckley 1988).
+/// Throws Error(data) if no term is found often enough.
+std::string fit_text(const Dataset& dataset, const TextOptions& options = {});
+
 // ---- opening
 
 struct OpenOptions {
@@ -132,7 +154,8 @@ struct OpenOptions {
 
 /// The parts that were found; val and test may be null.
 struct DataSplits {
-  std::string kind;  ///< "folder", "idx", "cifar10", "cifar100", "tar", "zip", "table", "text"
+  std::string
+      kind;  ///< "folder", "idx", "cifar10", "cifar100", "tar", "zip", "table", "sparse", "text"
   DatasetPtr train, val, test;
   /// Files and folders that were left aside.
   std::vector<std::string> ignored;

@@ -180,14 +180,17 @@ bool try_cifar(const std::string& folder, const std::vector<FolderEntry>& entrie
 
 // ---- folders of pictures
 
-void collect(const std::string& folder, int64_t label, size_t depth, std::vector<PictureEntry>& out,
+bool is_text_name(std::string_view name) { return name.ends_with(".txt"); }
+
+void collect(const std::string& folder, int64_t label, size_t depth,
+             bool (*wanted)(std::string_view), std::vector<PictureEntry>& out,
              std::vector<std::string>& ignored) {
   for (const auto& e : list_folder(folder)) {
     if (e.name.starts_with(".")) continue;
     const std::string path = folder + "/" + e.name;
     if (e.is_folder && depth < kMaxDepth)
-      collect(path, label, depth + 1, out, ignored);
-    else if (!e.is_folder && is_picture_name(e.name))
+      collect(path, label, depth + 1, wanted, out, ignored);
+    else if (!e.is_folder && wanted(e.name))
       out.push_back({path, label});
     else
       ignored.push_back(path);
@@ -229,11 +232,21 @@ DatasetPtr class_folders(const std::string& folder, std::vector<std::string> cla
   if (names.empty() && !classes.empty() && file_exists(folder + ".txt"))
     return listed_pictures(folder, folder + ".txt", classes, limits);
   if (classes.empty()) classes = names;
-  std::vector<PictureEntry> pictures;
+  std::vector<PictureEntry> pictures, texts;
+  std::vector<std::string> others;
   for (const auto& name : names)
-    collect(folder + "/" + name, class_index(classes, name, folder), 0, pictures, ignored);
+    collect(folder + "/" + name, class_index(classes, name, folder), 0, is_picture_name, pictures,
+            others);
+  if (pictures.empty()) {
+    others.clear();
+    for (const auto& name : names)
+      collect(folder + "/" + name, class_index(classes, name, folder), 0, is_text_name, texts,
+              others);
+  }
+  ignored.insert(ignored.end(), others.begin(), others.end());
   for (const auto& e : entries)
     if (!e.is_folder && !e.name.starts_with(".")) ignored.push_back(folder + "/" + e.name);
+  if (!texts.empty()) return text_files(std::move(texts), std::move(classes));
   auto remark = imagenet_remark(classes, static_cast<int64_t>(pictures.size()));
   return picture_dataset(std::move(pictures), std::move(classes), limits, remark);
 }
@@ -283,23 +296,49 @@ bool is_labelled_text(const std::string& text) {
   return lines > 0;
 }
 
+/// One name a line in vocabulary.txt beside a file of sparse rows.
+std::vector<std::string> column_names(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string list = (slash == path.npos ? "" : path.substr(0, slash + 1)) + "vocabulary.txt";
+  std::vector<std::string> names;
+  if (!file_exists(list)) return names;
+  const std::string text = read_file(list, 16 << 20);
+  check_utf8(text, list);
+  for (size_t from = 0; from < text.size() && names.size() < 20000;) {
+    const size_t end = std::min(text.find('\n', from), text.size());
+    names.push_back(text.substr(from, end - from));
+    if (!names.back().empty() && names.back().back() == '\r') names.back().pop_back();
+    from = end + 1;
+  }
+  return names;
+}
+
 bool is_table_name(const std::string& name) { return has_ending(name, {".csv", ".tsv", ".txt"}); }
 
 /// Opens a table or labelled text into a part; the training part comes first.
 void open_table(const std::string& path, Part part, const OpenOptions& options, DataSplits& out) {
   const std::string text = read_gzip_file(path, options.csv.max_bytes);
   if (text.empty()) fail(Error::Kind::data, {path, ": the file has 0 bytes"});
-  const bool labelled = has_ending(path, {".tsv", ".txt"}) && is_labelled_text(text);
-  if (!labelled && has_ending(path, {".txt"}))
-    fail(Error::Kind::data, {path, ": is text without labels; lines 'label TAB text' are read"});
-  out.kind = labelled ? "text" : "table";
-  if (labelled) {
-    slot(out, part) =
-        text_dataset(text, out.train ? out.train->classes() : std::vector<std::string>(), path);
-    return;
-  }
   CsvOptions csv = options.csv;
   if (out.train) csv.schema = table_schema(*out.train);
+  if (is_sparse_rows(text)) {
+    out.kind = "sparse";
+    slot(out, part) = sparse_dataset(text, csv, path, column_names(path));
+    return;
+  }
+  const bool labelled = has_ending(path, {".tsv", ".txt"}) && is_labelled_text(text);
+  if (!labelled && has_ending(path, {".txt"}))
+    fail(Error::Kind::data, {path,
+                             ": is text without labels; lines 'label TAB text' and rows "
+                             "'label index:value ...' are read"});
+  out.kind = labelled ? "text" : "table";
+  if (labelled) {
+    std::vector<std::string> classes;
+    if (csv.schema && csv.schema->has_text() && csv.schema->target >= 0)
+      classes = csv.schema->columns[static_cast<size_t>(csv.schema->target)].categories;
+    slot(out, part) = text_dataset(text, classes, path);
+    return;
+  }
   slot(out, part) = csv_dataset(text, csv, path);
 }
 

@@ -24,8 +24,15 @@ DatasetPtr cifar_dataset(std::vector<std::string> files, int label_bytes,
 DatasetPtr csv_dataset(const std::string& text, const CsvOptions& options, const std::string& name);
 
 /// Lines "label TAB text". Unless classes are given, they are the sorted labels.
+/// Not labelled: the label and the TAB may be missing, and are passed over.
 DatasetPtr text_dataset(const std::string& text, std::vector<std::string> classes,
-                        const std::string& name);
+                        const std::string& name, bool labelled = true);
+
+/// Rows "label index:value ..." of numbers, most of which are 0.
+bool is_sparse_rows(const std::string& text);
+/// Columns are called as given, or by their number.
+DatasetPtr sparse_dataset(const std::string& text, const CsvOptions& options,
+                          const std::string& name, const std::vector<std::string>& columns = {});
 
 /// Throws Error (data) with the line where a file is not UTF-8: names of classes and columns become
 /// JSON in model files.
@@ -57,6 +64,9 @@ DatasetPtr picture_dataset(std::vector<PictureEntry> entries, std::vector<std::s
                            const DecodeLimits& limits, std::string remark,
                            const std::string& archive = "",
                            std::shared_ptr<const void> owner = nullptr);
+
+/// A text in each file.
+DatasetPtr text_files(std::vector<PictureEntry> files, std::vector<std::string> classes);
 
 struct TarEntry {
   std::string path;

@@ -58,6 +58,9 @@ const std::vector<StepDef>& pixel_steps();
 const std::vector<StepDef>& other_steps();
 const std::vector<StepDef>& batch_steps();
 
+/// The step that appends to the features what fit_text() found in texts.
+void text_features_step(Sample& s, const Args& a, bool training, Rng& rng);
+
 Border border_from_name(std::string_view name);
 
 }  // namespace nacre::data

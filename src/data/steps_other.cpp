@@ -155,6 +155,14 @@ const std::vector<StepDef>& other_steps() {
        {needed("values", -1e300, 1e300, Param::list)},
        false,
        impute_step},
+      {"text_features",
+       "appends TF-IDF numbers of a text, one for each term",
+       {needed("terms", 0, 1e15, Param::list),
+        needed("idf", 0, 1e6, Param::list),
+        {"words", Param::integer, 1, 1, 3},
+        {"chars", Param::integer, 0, 0, 6}},
+       false,
+       text_features_step},
       {"unit_norm", "a row is divided by its Euclidean length", {}, false, unit_norm_step},
   };
   return steps;

@@ -41,14 +41,31 @@ bool parse_number(std::string_view s, double& value) {
   return end.ec == std::errc() && end.ptr == s.data() + s.size() && std::isfinite(value);
 }
 
+/// Words, where blanks part them; a text without blanks counts its letters beyond ASCII, as Chinese
+/// writes.
+int64_t words_in(std::string_view cell) {
+  int64_t words = 0, wide = 0;
+  bool inside = false;
+  for (const char c : cell) {
+    const bool blank = c == ' ' || c == '\t' || c == '\n';
+    words += !blank && !inside;
+    inside = !blank;
+    wide += (static_cast<unsigned char>(c) & 0xf0) == 0xe0;  // a character of three bytes
+  }
+  return words + wide / 2;
+}
+
 /// What the cells of a column have in common.
 struct Profile {
   bool numbers = true, whole = true, any = false;
   double low = 0, high = 0;
+  int64_t cells = 0, words = 0;  ///< that are not missing
   std::set<std::string> values;  ///< at most `cap` + 1
   std::set<double> few;          ///< at most kFewValues + 1 numbers
   void add(const std::string& cell, size_t cap) {
     if (is_missing(cell)) return;
+    ++cells;
+    words += words_in(cell);
     double v = 0;
     if (numbers && parse_number(cell, v)) {
       low = any ? std::min(low, v) : v;
@@ -60,6 +77,12 @@ struct Profile {
     }
     any = true;
     if (values.size() <= cap) values.emplace(trimmed(cell));
+  }
+  /// Texts of several words that seldom repeat, to be read and not to be counted.
+  bool free_text(size_t max_categories) const {
+    if (numbers || values.size() * 2 <= static_cast<size_t>(cells)) return false;
+    return values.size() > max_categories ? words > cells * 2
+                                          : values.size() > kFewValues && words > cells * 3;
   }
 };
 
@@ -79,11 +102,11 @@ std::vector<std::string> sorted_classes(const std::set<std::string>& values) {
   return out;
 }
 
-/// The one column that is not numbers, if its texts repeat; else -1.
-int64_t only_text(const std::vector<Profile>& profiles) {
+/// The one column that is not numbers nor free text, if its texts repeat; else -1.
+int64_t only_text(const std::vector<Profile>& profiles, size_t max_categories) {
   int64_t found = -1;
   for (size_t c = 0; c < profiles.size(); ++c) {
-    if (profiles[c].numbers) continue;
+    if (profiles[c].numbers || profiles[c].free_text(max_categories)) continue;
     if (found >= 0) return -1;
     found = static_cast<int64_t>(c);
   }
@@ -113,6 +136,7 @@ std::string listed(const std::vector<std::string>& names) {
 
 /// Adds the features of one cell. False for a text that is none of the column's categories.
 bool encode_cell(const TableColumn& column, const std::string& cell, std::vector<float>& out) {
+  if (column.kind == TableColumn::Kind::text) return true;
   if (column.kind == TableColumn::Kind::category) {
     const size_t from = out.size();
     out.resize(from + column.categories.size(), 0.0f);
@@ -131,6 +155,13 @@ bool encode_cell(const TableColumn& column, const std::string& cell, std::vector
   return true;
 }
 
+/// Columns of text follow each other, one a line.
+void add_text(std::string& text, std::string_view cell) {
+  if (is_missing(cell)) return;
+  if (!text.empty()) text += '\n';
+  text += trimmed(cell);
+}
+
 class Table final : public Dataset {
  public:
   Table(const std::string& text, const CsvOptions& options, const std::string& name) : name_(name) {
@@ -141,6 +172,7 @@ class Table final : public Dataset {
     if (!schema_.regression && schema_.target >= 0)
       classes_ = schema_.columns[static_cast<size_t>(schema_.target)].categories;
     width_ = static_cast<size_t>(schema_.features());
+    has_text_ = schema_.has_text();
     read_csv(text, separator, options, name_, [&](int64_t line, const auto& cells) {
       if (line == header_line) return;
       add(line, cells);
@@ -166,6 +198,7 @@ class Table final : public Dataset {
     }
     s.label = label(i);
     if (!values_.empty()) s.target = {values_[static_cast<size_t>(i)]};
+    if (!texts_.empty()) s.text = texts_[static_cast<size_t>(i)];
     return s;
   }
   int64_t label(int64_t i) const override {
@@ -179,7 +212,12 @@ class Table final : public Dataset {
   uint64_t content_hash(int64_t i) const override {
     check(i);
     const auto row = features_of(i);
-    return hash64({reinterpret_cast<const char*>(row.data()), row.size_bytes()});
+    const uint64_t numbers = hash64({reinterpret_cast<const char*>(row.data()), row.size_bytes()});
+    return texts_.empty() ? numbers : hash64(texts_[static_cast<size_t>(i)], numbers);
+  }
+  int64_t length(int64_t i) const override {
+    check(i);
+    return texts_.empty() ? 0 : static_cast<int64_t>(texts_[static_cast<size_t>(i)].size());
   }
   std::string remark() const override { return remark_; }
   const TableSchema* schema() const override { return &schema_; }
@@ -282,7 +320,7 @@ class Table final : public Dataset {
       for (size_t c = 0; c < names.size() && target < 0; ++c)
         for (const std::string_view usual : {"label", "class", "target"})
           if (lower(names[c]) == usual) target = static_cast<int64_t>(c);
-      if (target < 0) target = only_text(profiles);
+      if (target < 0) target = only_text(profiles, options.max_categories);
       if (target < 0 && names.size() > 1) target = static_cast<int64_t>(names.size()) - 1;
     }
     schema_.target = static_cast<int>(target);
@@ -303,6 +341,8 @@ class Table final : public Dataset {
                {name_, ": the column '", names[c], "' has more than ", kMaxClasses, " classes"});
         if (is_target)
           column.categories = sorted_classes(p.values);
+        else if (p.free_text(options.max_categories))
+          column.kind = TableColumn::Kind::text;
         else if (p.values.size() <= options.max_categories)
           column.categories.assign(p.values.begin(), p.values.end());
         else
@@ -319,6 +359,7 @@ class Table final : public Dataset {
   }
 
   void add(int64_t line, const std::vector<std::string>& cells) {
+    std::string text;
     if (cells.size() != cells_)
       fail(Error::Kind::data,
            {name_, ": line ", line, " has ", cells.size(), " cells, the first has ", cells_});
@@ -327,7 +368,9 @@ class Table final : public Dataset {
       const TableColumn& column = schema_.columns[c];
       const std::string& cell = cells[static_cast<size_t>(place_[c])];
       try {
-        if (static_cast<int>(c) != schema_.target) {
+        if (column.kind == TableColumn::Kind::text) {
+          add_text(text, cell);
+        } else if (static_cast<int>(c) != schema_.target) {
           if (!encode_cell(column, cell, features_)) {
             auto& texts = unknown_[column.name];
             if (texts.second++ == 0) texts.first = cell.substr(0, 40);
@@ -342,6 +385,7 @@ class Table final : public Dataset {
       }
     }
     lines_.push_back(line);
+    if (has_text_) texts_.push_back(std::move(text));
     if (features_.size() > kMaxFloats)
       fail(Error::Kind::memory, {name_, ": more than ", kMaxFloats, " numbers up to line ", line});
   }
@@ -389,6 +433,8 @@ class Table final : public Dataset {
   TableSchema schema_;
   size_t width_ = 0;
   std::vector<float> features_, values_;
+  bool has_text_ = false;
+  std::vector<std::string> texts_;  ///< free text of the rows
   std::vector<int64_t> labels_, lines_;
   std::map<std::string, int64_t, std::less<>> index_;
   std::vector<int64_t> place_;  ///< cell of each column of the schema; -1: left out
@@ -401,6 +447,18 @@ class Table final : public Dataset {
 
 DatasetPtr csv_dataset(const std::string& text, const CsvOptions& options,
                        const std::string& name) {
+  if (is_sparse_rows(text)) return sparse_dataset(text, options, name);
+  // A model of texts alone is given lines; a table says what its columns are.
+  if (options.schema && !options.needs_target && options.schema->columns.size() == 2 &&
+      options.schema->has_text()) {
+    const std::string first = text.substr(0, text.find_first_of("\r\n"));
+    const bool table = std::any_of(
+        options.schema->columns.begin(), options.schema->columns.end(), [&](const auto& c) {
+          return c.kind == TableColumn::Kind::text &&
+                 ("," + first + ",").find("," + c.name + ",") != std::string::npos;
+        });
+    if (!table) return text_dataset(text, {"-"}, name, false);
+  }
   return std::make_shared<Table>(text, options, name);
 }
 
@@ -420,6 +478,23 @@ int64_t TableSchema::features() const {
                ? 1
                : static_cast<int64_t>(columns[c].categories.size());
   return n;
+}
+
+bool TableSchema::has_text() const {
+  return std::any_of(columns.begin(), columns.end(),
+                     [](const auto& c) { return c.kind == TableColumn::Kind::text; });
+}
+
+std::string TableSchema::text(const std::vector<std::string>& cells) const {
+  std::string out;
+  size_t k = 0;
+  for (size_t c = 0; c < columns.size(); ++c) {
+    if (static_cast<int>(c) == target) continue;
+    if (k < cells.size() && columns[c].kind == TableColumn::Kind::text)
+      data::add_text(out, cells[k]);
+    ++k;
+  }
+  return out;
 }
 
 std::vector<std::string> TableSchema::feature_names() const {
@@ -453,6 +528,7 @@ std::string TableSchema::to_json() const {
   for (const auto& c : columns) {
     Json column = Json::object();
     column["name"] = c.name;
+    if (c.kind == TableColumn::Kind::text) column["text"] = true;
     if (c.kind == TableColumn::Kind::category) {
       column["categories"] = Json::array();
       for (const auto& category : c.categories) column["categories"].push_back(category);
@@ -467,6 +543,7 @@ TableSchema TableSchema::from_json(std::string_view text) {
   TableSchema s;
   for (const Json& c : json.at("columns").list()) {
     TableColumn column{c.at("name").text(), TableColumn::Kind::number, {}};
+    if (c.boolean_or("text", false)) column.kind = TableColumn::Kind::text;
     if (const Json* categories = c.find("categories")) {
       column.kind = TableColumn::Kind::category;
       for (const Json& category : categories->list()) column.categories.push_back(category.text());
@@ -478,6 +555,8 @@ TableSchema TableSchema::from_json(std::string_view text) {
     fail(Error::Kind::data,
          {"table schema: target ", target, " is not one of ", s.columns.size(), " columns"});
   s.target = static_cast<int>(target);
+  if (target >= 0 && s.columns[static_cast<size_t>(target)].kind == TableColumn::Kind::text)
+    fail(Error::Kind::data, {"table schema: the target is a column of free text"});
   s.regression = json.at("regression").boolean();
   s.white = json.number_or("white", 0);
   if (!(s.white >= 0)) fail(Error::Kind::data, {"table schema: white is ", s.white});

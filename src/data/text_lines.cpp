@@ -1,7 +1,8 @@
-// Text with a label a line: "label TAB text".
+// Texts with classes: lines "label TAB text", or a file for each text.
 #include <algorithm>
 #include <map>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "data/readers.h"
 #include "nacre/error.h"
@@ -11,9 +12,19 @@ namespace {
 
 constexpr size_t kMaxLine = size_t{1} << 20;
 
+/// One column of text, and the class.
+TableSchema schema_of(const std::vector<std::string>& classes) {
+  TableSchema s;
+  s.columns = {{"label", TableColumn::Kind::category, classes},
+               {"text", TableColumn::Kind::text, {}}};
+  s.target = 0;
+  return s;
+}
+
 class TextLines final : public Dataset {
  public:
-  TextLines(const std::string& text, std::vector<std::string> classes, const std::string& name)
+  TextLines(const std::string& text, std::vector<std::string> classes, const std::string& name,
+            bool labelled)
       : name_(name) {
     check_utf8(text, name);
     std::vector<std::string> labels;
@@ -29,10 +40,10 @@ class TextLines final : public Dataset {
         fail(Error::Kind::data, {name, ": line ", line, " has ", row.size(), " bytes, at most ",
                                  kMaxLine, " are read"});
       const size_t tab = row.find('\t');
-      if (tab == row.npos || tab == 0)
+      if (labelled && (tab == row.npos || tab == 0))
         fail(Error::Kind::data, {name, ": line ", line, " is not 'label TAB text'"});
-      labels.emplace_back(row.substr(0, tab));
-      texts_.emplace_back(row.substr(tab + 1));
+      if (labelled) labels.emplace_back(row.substr(0, tab));
+      texts_.emplace_back(tab == row.npos ? row : row.substr(tab + 1));
       lines_.push_back(static_cast<int64_t>(line));
     }
     classes_ = std::move(classes);
@@ -50,6 +61,7 @@ class TextLines final : public Dataset {
                                  "', which the training part does not have"});
       labels_.push_back(found->second);
     }
+    schema_ = schema_of(classes_);
   }
   int64_t size() const override { return static_cast<int64_t>(texts_.size()); }
   Sample get(int64_t i) const override {
@@ -60,7 +72,7 @@ class TextLines final : public Dataset {
   }
   int64_t label(int64_t i) const override {
     check(i);
-    return labels_[static_cast<size_t>(i)];
+    return labels_.empty() ? -1 : labels_[static_cast<size_t>(i)];
   }
   std::string name(int64_t i) const override {
     check(i);
@@ -74,18 +86,61 @@ class TextLines final : public Dataset {
     check(i);
     return hash64(texts_[static_cast<size_t>(i)]);
   }
+  const TableSchema* schema() const override { return &schema_; }
 
  private:
   std::string name_;
   std::vector<std::string> texts_;
   std::vector<int64_t> labels_, lines_;
+  TableSchema schema_;
+};
+
+class TextFiles final : public Dataset {
+ public:
+  TextFiles(std::vector<PictureEntry> files, std::vector<std::string> classes)
+      : files_(std::move(files)), schema_(schema_of(classes)) {
+    classes_ = std::move(classes);
+  }
+  int64_t size() const override { return static_cast<int64_t>(files_.size()); }
+  Sample get(int64_t i) const override {
+    Sample s;
+    s.label = label(i);
+    s.text = text(i);
+    return s;
+  }
+  int64_t label(int64_t i) const override {
+    check(i);
+    return files_[static_cast<size_t>(i)].label;
+  }
+  std::string name(int64_t i) const override {
+    check(i);
+    return files_[static_cast<size_t>(i)].path;
+  }
+  int64_t length(int64_t i) const override { return static_cast<int64_t>(text(i).size()); }
+  uint64_t content_hash(int64_t i) const override { return hash64(text(i)); }
+  const TableSchema* schema() const override { return &schema_; }
+
+ private:
+  std::string text(int64_t i) const {
+    check(i);
+    const std::string& path = files_[static_cast<size_t>(i)].path;
+    std::string text = read_file(path, kMaxLine);
+    check_utf8(text, path);
+    return text;
+  }
+  std::vector<PictureEntry> files_;
+  TableSchema schema_;
 };
 
 }  // namespace
 
 DatasetPtr text_dataset(const std::string& text, std::vector<std::string> classes,
-                        const std::string& name) {
-  return std::make_shared<TextLines>(text, std::move(classes), name);
+                        const std::string& name, bool labelled) {
+  return std::make_shared<TextLines>(text, std::move(classes), name, labelled);
+}
+
+DatasetPtr text_files(std::vector<PictureEntry> files, std::vector<std::string> classes) {
+  return std::make_shared<TextFiles>(std::move(files), std::move(classes));
 }
 
 }  // namespace nacre::data

@@ -304,6 +304,7 @@ Sample Predictor::row(const std::vector<std::string>& cells, std::string* remark
   const TableSchema& t = impl_->table;
   Sample s;
   s.features = t.encode(cells);
+  s.text = t.text(cells);
   size_t k = 0;
   for (size_t c = 0; c < t.columns.size(); ++c) {
     if (static_cast<int>(c) == t.target) continue;

@@ -143,12 +143,20 @@ void check_outputs(const DataSplits& data, const std::string& options, int64_t o
   }
 }
 
-/// Missing numbers become the mean, which is 0 after standardising.
-std::string row_transform(const Dataset& data) {
-  const Scaler scaler = fit_scaler(Scaler::Kind::z_score, data);
-  std::string means;
-  for (const double v : scaler.fitted().offset) means += (means.empty() ? "" : ",") + number(v);
-  return "impute([" + means + "])|" + scaler.step();
+/// Missing numbers become the mean, which is 0 after standardising; a text becomes what counts in
+/// it.
+std::string row_transform(const ModelEntry& entry, const Dataset& data, const Sample& first) {
+  std::string spec;
+  if (!first.features.empty() && !entry.missing) {
+    const Scaler scaler = fit_scaler(Scaler::Kind::z_score, data);
+    std::string means;
+    for (const double v : scaler.fitted().offset) means += (means.empty() ? "" : ",") + number(v);
+    spec = "impute([" + means + "])|" + scaler.step();
+  }
+  const TableSchema* schema = data.schema();
+  if (schema ? schema->has_text() : !first.text.empty())
+    spec += (spec.empty() ? "" : "|") + fit_text(data);
+  return spec;
 }
 
 }  // namespace
@@ -287,16 +295,18 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
   s.options = config.options;
   Sample first = data.train->get(0);
   const bool image = !first.image.empty();
-  if (!image && first.features.empty())
-    fail(Error::Kind::unsupported, {"the data hold neither pictures nor rows of numbers; training "
-                                    "on texts and sound is not built yet"});
+  const TableSchema* columns = data.train->schema();
+  const bool text = columns ? columns->has_text() : !first.text.empty();
+  if (!image && first.features.empty() && !text)
+    fail(Error::Kind::unsupported, {"the data hold neither pictures nor rows nor texts; training "
+                                    "on sound is not built yet"});
   std::string spec = config.transform;
   if (spec == "auto" && image) {
     const std::vector<Sample> samples = some_samples(*data.train);
     spec = image_transform(entry, config, *data.train, samples,
                            channels_for(entry, s.options, samples));
   } else if (spec == "auto") {
-    spec = entry.missing ? "" : row_transform(*data.train);
+    spec = row_transform(entry, *data.train, first);
   }
   s.transform = Transform::parse(spec);
   s.transform.apply(first, false, Key(0));
@@ -306,6 +316,10 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
     add_option(s.options, entry, "in", s.input.numel());
   } else {
     s.input = {static_cast<int64_t>(first.features.size())};
+    if (first.features.empty())
+      fail(Error::Kind::usage, {"the transform '", spec,
+                                "' leaves a text without numbers; the step "
+                                "text_features makes some, as the transform auto does"});
     add_option(s.options, entry, "in", s.input[0]);
   }
   const auto classes = static_cast<int64_t>(data.train->classes().size());

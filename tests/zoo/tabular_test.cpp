@@ -234,6 +234,26 @@ TEST(TreeModels, StopWhereRowsHeldOutGetNoBetter) {
   EXPECT_LT(trees(&held_out), 200);
 }
 
+TEST(BoostedTrees, TakeRowsThatAreMostlyZero) {
+  // A word in thirty; the class is whether one of two words is there.
+  FitData d;
+  d.rows = 400;
+  d.columns = 60;
+  d.outputs = 2;
+  Rng rng{Key(1)};
+  for (int64_t i = 0; i < d.rows; ++i) {
+    std::vector<float> x(60, 0.0f);
+    for (float& v : x) v = rng.bernoulli(1.0 / 30) ? 1.0f : 0.0f;
+    if (rng.bernoulli(0.5)) x[static_cast<size_t>(7 + rng.below(2))] = 2;
+    d.labels.push_back(x[7] > 0 || x[8] > 0);
+    d.x.insert(d.x.end(), x.begin(), x.end());
+  }
+  const FittedModel m = fit_model("boosted_trees", "rounds=40", d);
+  EXPECT_NE(m.options.find("sparse=true"), std::string::npos);
+  const auto best = argmax_rows(run(*m.net, d, true), 2);
+  EXPECT_EQ(best, d.labels);
+}
+
 TEST(Tabular, RowsWeighWhatTheyAreGiven) {
   // Twice the weight is the same as being there twice.
   const Small s;

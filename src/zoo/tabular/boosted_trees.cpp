@@ -1,6 +1,7 @@
 // The only file that includes XGBoost.
 #include <xgboost/c_api.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -22,10 +23,13 @@ void check(int code) {
 
 struct Matrix {
   DMatrixHandle handle = nullptr;
-  explicit Matrix(const FitData& d) {
-    check(XGDMatrixCreateFromMat(d.x.data(), static_cast<bst_ulong>(d.rows),
-                                 static_cast<bst_ulong>(d.columns),
-                                 std::numeric_limits<float>::quiet_NaN(), &handle));
+  Matrix(const FitData& d, bool sparse) {
+    if (sparse)
+      fill_sparse(d);
+    else
+      check(XGDMatrixCreateFromMat(d.x.data(), static_cast<bst_ulong>(d.rows),
+                                   static_cast<bst_ulong>(d.columns),
+                                   std::numeric_limits<float>::quiet_NaN(), &handle));
     std::vector<float> labels(d.labels.begin(), d.labels.end());
     set("label", d.values() ? d.targets : labels);
     if (!d.weights.empty()) set("weight", d.weights);
@@ -36,6 +40,21 @@ struct Matrix {
   Matrix(const Matrix&) = delete;
 
  private:
+  void fill_sparse(const FitData& d) {
+    std::vector<size_t> starts = {0};
+    std::vector<unsigned> columns;
+    std::vector<float> values;
+    const auto width = static_cast<size_t>(d.columns);
+    for (size_t i = 0; i < d.x.size(); ++i) {
+      if (d.x[i] != 0 && !std::isnan(d.x[i])) {
+        columns.push_back(static_cast<unsigned>(i % width));
+        values.push_back(d.x[i]);
+      }
+      if ((i + 1) % width == 0) starts.push_back(values.size());
+    }
+    check(XGDMatrixCreateFromCSREx(starts.data(), columns.data(), values.data(), starts.size(),
+                                   values.size(), width, &handle));
+  }
   void set(const char* field, const std::vector<float>& v) {
     check(XGDMatrixSetFloatInfo(handle, field, v.data(), static_cast<bst_ulong>(v.size())));
   }
@@ -132,6 +151,7 @@ struct BoostedTrees : Module {
     double rows = 0.9, columns = 1;
     double l1 = 0, l2 = 1, gamma = 0;
     int64_t patience = 30;
+    bool sparse = false;  ///< what is 0 counts as missing; set where most is
     int64_t trees = 1, nodes = 1, levels = 1;
     int64_t groups() const { return !values && classes == 2 ? 1 : classes; }
     void fields(FieldVisitor& v) {
@@ -148,13 +168,14 @@ struct BoostedTrees : Module {
       v("l2", l2);
       v("gamma", gamma);
       v("patience", patience);
+      v("sparse", sparse);
       v("trees", trees);
       v("nodes", nodes);
       v("levels", levels);
     }
   };
   BoostedTrees(const Scope& s, const Config& c)
-      : Module(s), config(c), trees(s, {c.in, 1, c.trees, c.nodes, c.levels}) {
+      : Module(s), config(c), trees(s, {c.in, 1, c.trees, c.nodes, c.levels, c.sparse}) {
     if (c.trees % c.groups() != 0 && c.trees != 1)
       fail(Error::Kind::usage,
            {"option trees should be a multiple of ", c.groups(), ", got ", c.trees});
@@ -198,9 +219,11 @@ Fitted fit(const FitData& data, const FitData* held_out, const void* config) {
   if (data.values() && data.outputs != 1)
     fail(Error::Kind::unsupported,
          {"boosted_trees predicts one value, the data have ", data.outputs});
-  const Matrix rows(data);
+  const auto zeros_in_it = std::count(data.x.begin(), data.x.end(), 0.0f);
+  const bool sparse = c.sparse || zeros_in_it * 4 > static_cast<int64_t>(data.x.size()) * 3;
+  const Matrix rows(data, sparse);
   const std::unique_ptr<Matrix> others =
-      held_out && c.patience > 0 ? std::make_unique<Matrix>(*held_out) : nullptr;
+      held_out && c.patience > 0 ? std::make_unique<Matrix>(*held_out, sparse) : nullptr;
   std::vector<DMatrixHandle> known = {rows.handle};
   if (others) known.push_back(others->handle);
   Booster b(known);
@@ -241,7 +264,7 @@ Fitted fit(const FitData& data, const FitData* held_out, const void* config) {
     if (round + 1 - best >= c.patience) break;
   }
   const TreeTables trees = read_xgboost(b.json(), best * c.groups());
-  Fitted f{trees.sizes(), trees.tensors()};
+  Fitted f{trees.sizes() + (sparse ? " sparse=true" : ""), trees.tensors()};
   f.values.emplace_back("bias", zeros({c.groups()}));
   return f;
 }

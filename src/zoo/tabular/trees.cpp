@@ -94,7 +94,8 @@ Tensor Trees::operator()(const Tensor& x) const {
   for (int64_t level = 0; level < config_.levels; ++level) {
     const Tensor v = gather(x, 1, index_select(feature_.value(), 0, at));
     // Comparing with the NaN of a leaf is false: its walk stays where it is.
-    const Tensor right = where(isnan(v), gt(index_select(missing_right_.value(), 0, at), 0),
+    const Tensor right = where(config_.sparse ? logical_or(isnan(v), eq(v, 0.0)) : isnan(v),
+                               gt(index_select(missing_right_.value(), 0, at), 0),
                                ge(v, index_select(threshold_.value(), 0, at)));
     at = index_select(left_.value(), 0, at) + cast(right, DType::i32);
   }

@@ -39,6 +39,7 @@ class Trees {
  public:
   struct Config {
     int64_t in = 1, width = 1, trees = 1, nodes = 1, levels = 1;
+    bool sparse = false;  ///< 0 is a missing value too
   };
   /// Throws Error(usage) for sizes out of range.
   Trees(const Scope& s, const Config& c);
