@@ -19,7 +19,7 @@ constexpr const char* kUsual[] = {"mlp",   "lenet5",      "resnet18",     "resne
                                   "vgg16", "densenet121", "mobilenet_v2", "efficientnet_b0"};
 
 struct Subject {
-  std::string name;
+  ModelInfo info;
   std::unique_ptr<Module> net;
   Shape sample;
 };
@@ -29,11 +29,15 @@ Subject open(const std::string& name, const std::string& options) {
     if (!options.empty())
       fail(Error::Kind::usage, {"--options are for models of the zoo; '", name, "' is a file"});
     Model m = open_model(name);
-    return {name, std::move(m.net), m.info.input};
+    const Shape sample = m.info.input;
+    return {std::move(m.info), std::move(m.net), sample};
   }
   const ModelEntry& entry = find_model(name);
-  Subject s{name, make_model(name, options, Scope::init(Key(0))), entry.input};
+  Subject s{{}, make_model(name, options, Scope::init(Key(0))), entry.input};
   if (s.sample.empty()) s.sample = entry.tiny_input;
+  s.info.model = name;
+  s.info.options = model_options(name, options);
+  s.info.input = s.sample;
   return s;
 }
 
@@ -45,15 +49,26 @@ Json to_json(const std::string& name, const BenchResult& r) {
   j["threads"] = r.threads;
   j["runs"] = r.runs.size();
   j["first_ms"] = r.first;
+  j["first_at"] = r.first_at;
   j["p50_ms"] = r.milliseconds(0.5);
   j["p90_ms"] = r.milliseconds(0.9);
   j["p99_ms"] = r.milliseconds(0.99);
   j["samples_per_second"] = r.samples_per_second();
   j["peak_bytes"] = r.peak_bytes;
+  j["process_peak_bytes"] = r.process_peak_bytes;
   j["macs"] = r.macs;
   j["gflops"] = r.gflops();
+  j["peak_gflops"] = r.peak_gflops;
   j["share_of_peak"] = r.share_of_peak();
   return j;
+}
+
+/// What the model was given, and the numbers that it gave.
+void write_values(const std::string& folder, const BenchResult& r) {
+  for (const auto& [name, value] : r.given)
+    save_npy(cat({folder, "/", name, ".npy"}), raw_tensor(value));
+  save_npy(folder + "/values.npy",
+           {DType::f64, {static_cast<int64_t>(r.values.size())}, r.values.data(), nullptr});
 }
 
 /// Sentences on what has become slower by more than `bound` (a share) than in an earlier file.
@@ -99,9 +114,12 @@ int run_bench(const BenchArgs& a) {
   }
   std::optional<Json> earlier;
   if (!a.against.empty()) earlier = parse_json(read_file(a.against, uint64_t{16} << 20), a.against);
+  if (!a.values.empty() && names.size() != 1)
+    fail(Error::Kind::usage, {"--values is for one model, not for ", names.size()});
   BenchOptions options;
   options.train = a.train;
   options.seconds = a.seconds;
+  if (a.seconds == 0) options.least_runs = 1;  // only the values count
   std::vector<std::pair<std::string, BenchResult>> results;
   Json list = Json::array();
   TextTable table({"model", "batch", "median ms", "p90 ms", "p99 ms", "samples/s", "first ms",
@@ -110,7 +128,12 @@ int run_bench(const BenchArgs& a) {
     Subject s = open(name, a.options);
     Shape input = s.sample;
     input.insert(0, a.batch);
+    if (!a.values.empty()) {
+      std::filesystem::create_directories(a.values);
+      save_model(a.values + "/model.safetensors", *s.net, s.info);
+    }
     BenchResult r = bench(*s.net, input, options);
+    if (!a.values.empty()) write_values(a.values, r);
     list.push_back(to_json(name, r));
     table.add({name, std::to_string(a.batch), format_number(r.milliseconds(0.5)),
                format_number(r.milliseconds(0.9)), format_number(r.milliseconds(0.99)),

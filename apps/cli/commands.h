@@ -90,6 +90,7 @@ struct BenchArgs {
   bool train = false;
   double seconds = 2;
   std::string save, html;  ///< files to write
+  std::string values;      ///< folder for weights, input and results
   std::string against;     ///< results of an earlier run
   double bound = 10;       ///< per cent that a model may be slower than there
   bool json = false;

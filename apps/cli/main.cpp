@@ -433,6 +433,8 @@ int run(int argc, char** argv) {
   b->add_option("--bound", bench.bound, "per cent by which a model may be slower")
       ->check(CLI::NonNegativeNumber);
   b->add_option("--html", bench.html, "write a page with rooflines and kernels");
+  b->add_option("--values", bench.values,
+                "folder to write weights, input and results of the model to");
   b->add_flag("--json", bench.json, "as JSON");
   takes_plugins(b);
   b->callback([&] {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <tuple>
@@ -32,11 +33,14 @@ class Workload {
   /// Of work space that no statistic counts.
   size_t bytes() const { return program_ ? program_->work_bytes() : 0; }
 
-  void operator()() {
-    if (!train_) {
-      (*program_)({x_});
-      return;
-    }
+  std::vector<std::pair<std::string, Tensor>> given() const {
+    std::vector<std::pair<std::string, Tensor>> list{{"input", x_}};
+    if (labels_.defined()) list.emplace_back("labels", labels_);
+    return list;
+  }
+
+  Tensors operator()() {
+    if (!train_) return (*program_)({x_});
     Context ctx = Context::train(Key(2));
     const Tensor y = net_(x_, ctx);
     const Tensor loss = loss_of(y);
@@ -44,6 +48,7 @@ class Workload {
     ctx.commit();
     State* states[] = {net_.state().get(), optimizer_->state().get()};
     State::commit(states, {loss});
+    return {loss};
   }
 
  private:
@@ -63,69 +68,63 @@ class Workload {
   std::optional<Program> program_;
 };
 
-template <typename F>
-double milliseconds_of(F&& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-      .count();
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-}  // namespace
-
-double BenchResult::milliseconds(double share) const {
-  if (runs.empty()) return 0;
-  const double at = share * static_cast<double>(runs.size());
-  return runs[std::min(runs.size() - 1, static_cast<size_t>(std::max(0.0, at)))];
+/// The most memory that the process has had.
+size_t process_peak() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (size_t kib = 0; word == "VmHWM:" && status >> kib) return kib * 1024;
+  return 0;
 }
 
-double BenchResult::samples_per_second() const {
-  return static_cast<double>(input[0]) * 1000 / milliseconds(0.5);
-}
-
-double BenchResult::gflops() const { return 2e-6 * static_cast<double>(macs) / milliseconds(0.5); }
-
-BenchResult bench(Module& net, const Shape& input, const BenchOptions& options) {
+/// `work_bytes` are those of work space that no statistic counts.
+BenchResult measure(const std::function<Tensors()>& run, const std::function<size_t()>& work_bytes,
+                    const BenchOptions& options) {
   BenchResult r;
-  r.input = input;
   r.train = options.train;
   r.threads = num_threads();
-  const cpu::Peak& peak = cpu::measured_peak();
-  r.peak_gflops = peak.gflops;
-  r.peak_gbytes = peak.gbytes;
-
   trim_memory();
   const size_t arenas = plan_stats().arena_bytes;
   reset_peak_memory();
   const size_t before = memory_stats().live;
-  std::optional<Workload> made;
-  r.first = milliseconds_of([&] {
-    made.emplace(net, input, options.train);
-    (*made)();
-  });
-  Workload& work = *made;
+  const auto timed_run = [&](bool keep) {
+    const double start = seconds_now();
+    Tensors results = run();
+    eval(results);
+    const double end = seconds_now();
+    if (keep && !results.empty() && (r.values.empty() || results[0].numel() == 1))
+      for (const double v : results[0].to_vector<double>()) r.values.push_back(v);
+    if (r.first_at == 0) r.first_at = end;
+    return (end - start) * 1000;
+  };
+  r.first = timed_run(true);
   // The second run still differs from the first: there is momentum, weights are kept packed.
-  for (int i = 0; i < 2; ++i) work();
+  for (int i = 0; i < 2; ++i) timed_run(true);
   double spent = 0;
   while (spent < options.seconds * 1000 ||
          r.runs.size() < static_cast<size_t>(options.least_runs)) {
     check_stop();
-    r.runs.push_back(milliseconds_of(work));
+    r.runs.push_back(timed_run(false));
     spent += r.runs.back();
   }
   std::sort(r.runs.begin(), r.runs.end());
-  r.peak_bytes = memory_stats().peak - before + plan_stats().arena_bytes - arenas + work.bytes();
+  r.peak_bytes = memory_stats().peak - before + plan_stats().arena_bytes - arenas + work_bytes();
+  r.process_peak_bytes = process_peak();
 
-  // The median of some runs: other programs disturb single ones.
+  // The median of some runs, as far as there is time: other programs disturb single ones.
   constexpr size_t kProfiled = 5;
   struct Times {
     ProfileLine line;
     std::vector<double> milliseconds;  // in each run
   };
   std::map<std::tuple<std::string, std::string, std::string>, Times> times;
-  for (size_t i = 0; i < kProfiled; ++i) {
+  const double until = seconds_now() + options.seconds;
+  for (size_t i = 0; i < kProfiled && (i == 0 || seconds_now() < until); ++i) {
     set_profiling(true);
-    work();
+    eval(run());
     for (const ProfileLine& l : profile()) {
       Times& t = times.try_emplace({l.layer, l.label, l.kernel}, Times{l, {}}).first->second;
       t.milliseconds.push_back(l.microseconds / 1000);
@@ -145,6 +144,42 @@ BenchResult bench(Module& net, const Shape& input, const BenchOptions& options) 
   }
   std::sort(r.lines.begin(), r.lines.end(),
             [](const auto& a, const auto& b) { return a.milliseconds > b.milliseconds; });
+  // Last: this takes memory of its own.
+  const cpu::Peak& peak = cpu::measured_peak();
+  r.peak_gflops = peak.gflops;
+  r.peak_gbytes = peak.gbytes;
+  return r;
+}
+
+}  // namespace
+
+double BenchResult::milliseconds(double share) const {
+  if (runs.empty()) return 0;
+  const double at = share * static_cast<double>(runs.size());
+  return runs[std::min(runs.size() - 1, static_cast<size_t>(std::max(0.0, at)))];
+}
+
+double BenchResult::samples_per_second() const {
+  return input.empty() ? 0 : static_cast<double>(input[0]) * 1000 / milliseconds(0.5);
+}
+
+double BenchResult::gflops() const { return 2e-6 * static_cast<double>(macs) / milliseconds(0.5); }
+
+BenchResult bench(const std::function<Tensors()>& run, const BenchOptions& options) {
+  return measure(
+      run, [] { return size_t{0}; }, options);
+}
+
+BenchResult bench(Module& net, const Shape& input, const BenchOptions& options) {
+  std::optional<Workload> work;  // the first run has its making in it
+  BenchResult r = measure(
+      [&] {
+        if (!work) work.emplace(net, input, options.train);
+        return (*work)();
+      },
+      [&] { return work->bytes(); }, options);
+  r.input = input;
+  r.given = work->given();
   return r;
 }
 

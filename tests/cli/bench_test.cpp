@@ -5,6 +5,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/program.h"
+#include "nacre/formats.h"
+#include "nacre/zoo.h"
 
 namespace nacre::test {
 namespace {
@@ -36,6 +38,26 @@ TEST(CommandBench, SavesResultsAndComplainsOfSlowerOnes) {
   const CommandResult other = nacre("bench lenet5 --seconds 0 --batch 3 --json --against " + save);
   EXPECT_EQ(other.code, 1);
   EXPECT_TRUE(holds(other.output, "holds none of the models")) << other.output;
+}
+
+TEST(CommandBench, WritesWhatOthersNeedForTheSameWork) {
+  const TempFolder folder;
+  const CommandResult r =
+      nacre("bench lenet5 --seconds 0 --batch 2 --train --json --values " + folder.str());
+  EXPECT_EQ(r.code, 0) << r.output;
+  EXPECT_EQ(load_npy(folder / "input.npy").shape, (Shape{2, 1, 32, 32}));
+  EXPECT_EQ(load_npy(folder / "labels.npy").shape, Shape{2});
+  EXPECT_EQ(load_npy(folder / "values.npy").shape, Shape{3});
+  // The weights are those before the first step: in evaluation they give the first loss.
+  const Model m = load_model(folder / "model.safetensors");
+  Context ctx = Context::eval();
+  const Tensor y = (*m.net)(copied_tensor(load_npy(folder / "input.npy")), ctx);
+  const Tensor loss = cross_entropy(y, copied_tensor(load_npy(folder / "labels.npy")));
+  const RawTensor losses = load_npy(folder / "values.npy");
+  EXPECT_NEAR(loss.item(), static_cast<const double*>(losses.data)[0], 1e-5);
+
+  expect_one_line(nacre("bench lenet5 mlp --values " + folder.str()), 2,
+                  "--values is for one model, not for 2");
 }
 
 TEST(CommandBench, RefusesWhatIsNoModel) {

@@ -51,6 +51,41 @@ TEST(Bench, KernelsAreNamedWithTheirLayers) {
   EXPECT_NEAR(conv2->gflops * conv2->milliseconds, 2e-6 * 16 * 10 * 10 * 6 * 25, 1e-9);
 }
 
+TEST(Bench, GivesTheNumbersOfTheFirstRuns) {
+  const auto net = make_model("lenet5", "", Scope::init(Key(0)));
+  const BenchResult r = bench(*net, {2, 1, 32, 32}, brief(false));
+  ASSERT_EQ(r.given.size(), 1u);
+  EXPECT_EQ(r.given[0].first, "input");
+  Context ctx = Context::eval();
+  const auto outputs = (*net)(r.given[0].second, ctx).to_vector<double>();
+  ASSERT_EQ(r.values.size(), outputs.size());
+  for (size_t i = 0; i < outputs.size(); ++i) EXPECT_NEAR(r.values[i], outputs[i], 1e-5);
+
+  const BenchResult t = bench(*net, {2, 1, 32, 32}, brief(true));
+  ASSERT_EQ(t.given.size(), 2u);
+  EXPECT_EQ(t.given[1].first, "labels");
+  ASSERT_EQ(t.values.size(), 3u);  // losses, which fall
+  EXPECT_GT(t.values[0], t.values[2]);
+}
+
+TEST(Bench, MeasuresAnyComputation) {
+  int runs = 0;
+  const Tensor a = ones({4, 8}), b = ones({8, 5});
+  const BenchResult r = bench(
+      [&] {
+        ++runs;
+        return Tensors{sum(matmul(a, b)) + static_cast<double>(runs)};
+      },
+      brief(false));
+  EXPECT_EQ(r.values, (std::vector<double>{161, 162, 163}));
+  EXPECT_EQ(r.macs, 4 * 8 * 5);
+  EXPECT_EQ(r.runs.size(), 4u);
+  EXPECT_EQ(runs, 3 + 4 + 1);  // and one for the profile
+  EXPECT_GT(r.process_peak_bytes, 1u << 20);
+  EXPECT_GT(r.first_at, 0);
+  EXPECT_EQ(r.samples_per_second(), 0);
+}
+
 TEST(Bench, ThePageHoldsEveryResult) {
   const auto net = make_model("lenet5", "", Scope::init(Key(0)));
   const BenchResult r = bench(*net, {1, 1, 32, 32}, brief(false));

@@ -1,0 +1,96 @@
+// The table of docs/performance.md is made of recorded results as its text says.
+#include <gtest/gtest.h>
+
+#include "tools/shell.h"
+
+namespace nacre::test {
+namespace {
+
+const std::string kCompare = std::string(NACRE_SOURCE_DIR) + "/bench/compare";
+
+/// A run of a round: milliseconds, of memory and first result too, so that rows can be told apart.
+std::string run(int round, double ms) {
+  const std::string n = std::to_string(ms);
+  return R"({"round": )" + std::to_string(round) + R"(, "ms": )" + n + R"(, "first_ms": )" + n +
+         R"(, "peak_mib": )" + n + R"(, "macs": 1000000, "peak_gflops": 100, "runs": 5})";
+}
+
+// In the single rounds the engine takes 3, 2 and 0.5 times as long as nacre, PyTorch 4 times.
+const std::string kResults = R"({"machine": {"cpu": "A CPU", "threads": 2,
+  "versions": {"torch": "9.9"}}, "left_out": ["vgg16-infer-1"], "rows": [
+  {"name": "a-infer-1", "title": "Net A", "mode": "infer", "batch": 1, "date": "2026-01-02",
+   "failures": {"ncnn": "no such\nlayer"}, "errors": {"nacre": 1e-7, "openvino": 2e-6},
+   "runs": {"nacre": [)" + run(0, 1) +
+                             "," + run(1, 1) + "," + run(2, 8) + R"(],
+            "openvino": [)" + run(0, 3) +
+                             "," + run(1, 2) + "," + run(2, 4) + R"(],
+            "torch eager": [)" +
+                             run(0, 4) + R"(]}},
+  {"name": "b-train-8", "title": "Net B", "mode": "train", "batch": 8, "date": "2026-01-03",
+   "failures": {}, "errors": {},
+   "runs": {"nacre": [)" + run(0, 2) +
+                             R"(], "torch compile": [)" + run(0, 1) + R"(]}},
+  {"name": "c-train-8", "title": "Net C", "mode": "train", "batch": 8, "date": "2026-01-03",
+   "failures": {"nacre": "it fell"}, "errors": {}, "runs": {}}]})";
+
+struct Compare : testing::Test {
+  void SetUp() override {
+    if (run_command("python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))'").code)
+      GTEST_SKIP() << "there is no Python";
+    folder.write("results.json", kResults);
+  }
+  CommandResult table() {
+    return run_command("python3 -B " + kCompare + " --table --out " +
+                       (folder / "results.json").string() + " --doc " +
+                       (folder / "page.md").string());
+  }
+  TempFolder folder;
+};
+
+TEST_F(Compare, MakesTheTableOfRecordedResults) {
+  folder.write("page.md",
+               "before\n<!-- bench/compare: begin -->\nold\n<!-- bench/compare: end -->\nafter\n");
+  const CommandResult made = table();
+  ASSERT_EQ(made.code, 0) << made.output;
+  const std::string page = folder.read("page.md");
+  EXPECT_EQ(page.find("old"), std::string::npos);
+  const auto holds = [&](const std::string& line) {
+    EXPECT_NE(page.find(line), std::string::npos) << line << "\n\nis not in\n\n" << page;
+  };
+  EXPECT_EQ(page.rfind("before\n", 0), 0u);
+  holds("-->\nafter\n");
+  holds("A CPU, 2 threads, f32; measured peak 100 GFLOP/s; torch 9.9; 2026-01-02 to 2026-01-03.");
+  // 2 operations on a million pairs of numbers in a millisecond: 2 GFLOP/s of 100.
+  holds(
+      "| Net A | infer b1 | 1.00 | 3.00 (openvino) | 2.00 | 2 % | 1 / 3 | 1 / 3 | "
+      "1e-07 / 2e-06 | 3 |");
+  holds("| Net B | train b8 | 2.00 | 1.00 (torch compile) | 0.50 | 1 % | 2 / 1 | 2 / 1 | – | 1 |");
+  holds("- inference, 1 workloads: 2.00 times the best other, least 2.00\n");
+  holds("- inference, 1 workloads: 4.00 times the best form of PyTorch, least 4.00\n");
+  holds(
+      "## Where nacre is not ahead\n\n- Net B, train b8: 0.50 of torch compile (2.00 ms, it "
+      "takes 1.00 ms)\n\n");
+  holds("| Net A, infer b1 | 4.00 | – | 2.00 |");
+  holds("- Net A, infer b1: ncnn: no such layer\n- Net C, train b8: nacre: it fell\n");
+  holds("- not measured for lack of time: vgg16-infer-1\n");
+}
+
+TEST_F(Compare, SaysWhatAPageLacks) {
+  folder.write("page.md", "no markers\n");
+  const CommandResult made = table();
+  EXPECT_EQ(made.code, 1);
+  EXPECT_NE(made.output.find("lacks the lines"), std::string::npos) << made.output;
+  EXPECT_EQ(folder.read("page.md"), "no markers\n");
+}
+
+TEST_F(Compare, NamesItsWorkloads) {
+  const CommandResult list = run_command("python3 -B " + kCompare + " --list");
+  EXPECT_EQ(list.code, 0);
+  EXPECT_EQ(list.output.rfind("lenet5-infer-1 ", 0), 0u) << list.output;
+  const CommandResult none = run_command("python3 -B " + kCompare + " --workloads lenet6");
+  EXPECT_EQ(none.code, 2);
+  EXPECT_NE(none.output.find("no workload is called 'lenet6'"), std::string::npos) << none.output;
+}
+
+}  // namespace
+}  // namespace nacre::test
