@@ -50,6 +50,9 @@ struct ExplainArgs {
   std::string class_name, layer, out;
   std::string rule = "composite";  ///< of LRP
   int64_t checks = 3;              ///< random networks that each map is compared with
+  std::string data;                ///< a table, or pictures for the units of a layer
+  std::string unit;                ///< LAYER:CHANNEL, or a class, to maximise
+  bool maps = false;               ///< feature maps and weights of the model
   bool json = false;
 };
 int run_explain(const ExplainArgs& a);

@@ -6,16 +6,12 @@
 #include <sstream>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/signals.h"
 #include "base/text.h"
-#include "cli/commands.h"
+#include "cli/explain.h"
 #include "cli/show.h"
-#include "explain/page.h"
-#include "nacre/explain.h"
-#include "nacre/predict.h"
 
 namespace nacre::cli {
 namespace {
@@ -33,60 +29,8 @@ std::vector<std::string> words_of(const std::string& list) {
   return words;
 }
 
-std::string class_name(const ModelInfo& info, int64_t c) {
-  if (info.classes.empty()) return cat({"value ", c});
-  return c < static_cast<int64_t>(info.classes.size()) ? info.classes[static_cast<size_t>(c)]
-                                                       : std::to_string(c);
-}
-
-/// The column of a class given by name or number.
-int64_t class_of(const ModelInfo& info, const std::string& text) {
-  const auto at = std::find(info.classes.begin(), info.classes.end(), text);
-  if (at != info.classes.end()) return at - info.classes.begin();
-  if (!text.empty() && text.size() < 10 &&
-      text.find_first_not_of("0123456789") == std::string::npos)
-    return std::stoll(text);
-  std::string known;
-  for (size_t i = 0; i < std::min<size_t>(20, info.classes.size()); ++i)
-    known += (i ? ", " : "") + info.classes[i];
-  if (info.classes.size() > 20) known += ", ...";
-  fail(Error::Kind::usage,
-       {"the model has no class '", text, "'", known.empty() ? "" : ": it knows ", known});
-}
-
-/// Files and JSON of one run of the command.
-class Output {
- public:
-  explicit Output(const ExplainArgs& a)
-      : folder_(a.out.empty() ? free_folder("explanation") : a.out) {
-    std::error_code error;
-    std::filesystem::create_directories(folder_, error);
-    if (error) fail(Error::Kind::io, {"cannot make the folder ", folder_, ": ", error.message()});
-  }
-  /// Writes a picture; its bytes, for the page.
-  std::string picture(const std::string& name, const Image& image) {
-    std::string png = explain::png_bytes(image);
-    write_file_atomic(folder_ + "/" + name, png);
-    return png;
-  }
-  void finish(const Page& page, const Json& json, bool print) {
-    write_file_atomic(folder_ + "/index.html", explain::render_page(page));
-    write_file_atomic(folder_ + "/explanation.json", print_json(json) + "\n");
-    if (print)
-      std::printf("%s\n", print_json(json).c_str());
-    else
-      std::printf("page    %s/index.html\n", folder_.c_str());
-  }
-
- private:
-  std::string folder_;
-};
-
-/// The name of a file without folders and ending, of letters that are safe in names of files.
 std::string stem_of(const std::string& path, size_t number, size_t all) {
-  std::string stem = std::filesystem::path(path).stem().string();
-  for (char& c : stem)
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_') c = '_';
+  const std::string stem = safe_name(std::filesystem::path(path).stem().string());
   return all > 1 ? std::to_string(number + 1) + "-" + stem : stem;
 }
 
@@ -231,11 +175,69 @@ void explain_pictures(const ExplainArgs& a, const Predictor& p) {
 
 }  // namespace
 
+std::string class_name(const ModelInfo& info, int64_t c) {
+  if (info.classes.empty()) return cat({"value ", c});
+  return c < static_cast<int64_t>(info.classes.size()) ? info.classes[static_cast<size_t>(c)]
+                                                       : std::to_string(c);
+}
+
+int64_t class_of(const ModelInfo& info, const std::string& text) {
+  const auto at = std::find(info.classes.begin(), info.classes.end(), text);
+  if (at != info.classes.end()) return at - info.classes.begin();
+  if (!text.empty() && text.size() < 10 &&
+      text.find_first_not_of("0123456789") == std::string::npos)
+    return std::stoll(text);
+  std::string known;
+  for (size_t i = 0; i < std::min<size_t>(20, info.classes.size()); ++i)
+    known += (i ? ", " : "") + info.classes[i];
+  if (info.classes.size() > 20) known += ", ...";
+  fail(Error::Kind::usage,
+       {"the model has no class '", text, "'", known.empty() ? "" : ": it knows ", known});
+}
+
+Output::Output(const ExplainArgs& a) : folder_(a.out.empty() ? free_folder("explanation") : a.out) {
+  std::error_code error;
+  std::filesystem::create_directories(folder_, error);
+  if (error) fail(Error::Kind::io, {"cannot make the folder ", folder_, ": ", error.message()});
+}
+
+std::string Output::picture(const std::string& name, const Image& image) {
+  std::string png = explain::png_bytes(image);
+  write_file_atomic(folder_ + "/" + name, png);
+  return png;
+}
+
+void Output::finish(const Page& page, const Json& json, bool print) {
+  write_file_atomic(folder_ + "/index.html", explain::render_page(page));
+  write_file_atomic(folder_ + "/explanation.json", print_json(json) + "\n");
+  if (print)
+    std::printf("%s\n", print_json(json).c_str());
+  else
+    std::printf("page    %s/index.html\n", folder_.c_str());
+}
+
+std::string safe_name(std::string text) {
+  for (char& c : text)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_' && c != '.') c = '_';
+  return text;
+}
+
 int run_explain(const ExplainArgs& a) {
+  const int ways = !a.inputs.empty() + !a.data.empty() + !a.unit.empty();
+  if (ways != 1)
+    fail(Error::Kind::usage, {ways ? "choose one: " : "say what to explain: ",
+                              "pictures, --data or --unit (see: nacre explain --help)"});
   const Predictor p(a.model);
-  if (a.inputs.empty())
-    fail(Error::Kind::usage, {"give a picture to explain (see: nacre explain --help)"});
-  explain_pictures(a, p);
+  if (!a.unit.empty())
+    maximise_unit(a, p);
+  else if (!a.data.empty() && p.info().input.rank() == 1)
+    explain_table(a, p);
+  else if (!a.data.empty())
+    explain_layer(a, p);
+  else if (a.maps)
+    show_maps(a, p);
+  else
+    explain_pictures(a, p);
   return 0;
 }
 

@@ -235,7 +235,9 @@ int run(int argc, char** argv) {
   x->footer(
       "Writes a page (index.html), a heat map as PNG for each method, and explanation.json.\n"
       "Example:\n  nacre explain runs/a/model.safetensors cat.png\n  nacre explain "
-      "m.safetensors cat.png --method lrp,grad_cam --class dog --out why");
+      "m.safetensors cat.png --method lrp,grad_cam --class dog --out why\n  nacre explain "
+      "table.safetensors --data table.csv\n  nacre explain m.safetensors --data photos/ --layer "
+      "conv2\n  nacre explain m.safetensors --unit dog");
   x->add_option("model", explain.model, "model file")->required();
   x->add_option("pictures", explain.inputs, "pictures to explain");
   x->add_option("--method", explain.methods,
@@ -244,9 +246,16 @@ int run(int argc, char** argv) {
                 "smooth_grad)");
   x->add_option("--class", explain.class_name,
                 "class to explain, by name or number (default: the predicted one)");
-  x->add_option("--layer", explain.layer,
-                "layer of cam and grad_cam (default: the last with maps; see: nacre zoo show)");
+  x->add_option(
+      "--layer", explain.layer,
+      "layer of cam, grad_cam and --data (default: the last with maps; see: nacre zoo show)");
   x->add_option("--rule", explain.rule, "of lrp: composite, composite_flat, epsilon, gamma, zplus");
+  x->add_option("--data", explain.data,
+                "a table: how much each column matters, and how; pictures: which of them excite "
+                "the channels of --layer most");
+  x->add_option("--unit", explain.unit,
+                "picture that excites a unit most: LAYER:CHANNEL, or a class of the model");
+  x->add_flag("--maps", explain.maps, "what all layers make of a picture, and all weights, as PNG");
   x->add_option("--checks", explain.checks,
                 "random networks that each map is compared with; 0: none")
       ->check(CLI::Range(0, 100));

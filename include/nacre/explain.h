@@ -14,14 +14,16 @@
 // Error(shape).
 #pragma once
 
+#include <cmath>
 #include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "nacre/data.h"
 #include "nacre/image.h"
 #include "nacre/nn.h"
-#include "nacre/transforms.h"
 
 namespace nacre::explain {
 
@@ -207,5 +209,130 @@ Image picture_of(const Tensor& x, const Transform& transform, int64_t i = 0);
 /// both in proportion to the 99.5th percentile of the map's magnitude. The result is enlarged so
 /// that its shorter side has at least `side` pixels.
 Image overlay(const Image& picture, const Tensor& map, int64_t i = 0, int side = 224);
+
+// ---- tables: x is [rows, features]
+
+/// The features that a column of a table became: one, or one for each category.
+struct Column {
+  std::string name;
+  int64_t first = 0, count = 1;
+  std::vector<std::string> categories{};  ///< empty for numbers
+};
+std::vector<Column> columns_of(const TableSchema& schema);
+
+/// How good scores are; higher is better.
+using Quality = std::function<double(const Tensor& scores)>;
+/// The share of rows whose largest score is that of their label.
+Quality accuracy_of(std::vector<int64_t> labels);
+/// The coefficient of determination.
+Quality r2_of(std::vector<float> targets);
+
+/// By how much the quality falls when a column's values are dealt out to the rows anew (Breiman
+/// 2001; Fisher, Rudin and Dominici 2019): the mean over `repeats` shuffles and its deviation. The
+/// features of a column move together. In order of the columns.
+struct Importance {
+  std::string column;
+  double mean = 0, deviation = 0;
+};
+struct ImportanceOptions {
+  int64_t repeats = 5;
+  Key key = Key(0);
+};
+std::vector<Importance> permutation_importance(const Scores& f, const Tensor& x,
+                                               const Quality& quality,
+                                               const std::vector<Column>& columns,
+                                               const ImportanceOptions& options = {});
+
+/// The mean output of all rows while one column is set to a value (Friedman 2001): at each
+/// category, or at `points` places evenly between the 5th and 95th percentile of a number (at each
+/// value if there are no more).
+struct Dependence {
+  std::string column;
+  std::vector<double> at;                 ///< numbers; 0, 1, ... for categories
+  std::vector<std::string> categories{};  ///< empty for numbers
+  std::vector<std::vector<double>> mean;  ///< for each place, of each output
+};
+Dependence partial_dependence(const Scores& f, const Tensor& x, const Column& column,
+                              int64_t points = 20);
+
+/// SHAP for one row [1, features]: Shapley values of the columns, where an absent column has the
+/// values of the rows of `background` [rows, features], averaged over them. They sum to the row's
+/// score minus the mean score of the background.
+std::vector<double> shap(const Scores& f, const Tensor& row, int64_t class_index,
+                         const Tensor& background, const std::vector<Column>& columns,
+                         const ShapleyOptions& options = {});
+
+// ---- what units look for
+
+/// A channel of a layer's output (its mean over positions), or a feature of one without positions.
+struct Unit {
+  std::string layer;  ///< path of a module; "": the model's own output
+  int64_t channel = 0;
+};
+
+/// Activation maximisation (Erhan et al. 2009; Simonyan et al. 2014): from noise around `start`,
+/// steps up the gradient of the unit minus l2 times the mean square of the picture. Steps have a
+/// fixed mean size that falls to zero; `smooth` means over 3x3 neighbours are taken of each
+/// gradient, without which what is found is texture.
+struct ActivationMaxOptions {
+  int64_t samples = 4;  ///< pictures, each from noise of its own
+  int64_t steps = 200;
+  double lr = 0.05;  ///< mean size of the first step
+  double l2 = 1;
+  int64_t smooth = 2;
+  double noise = 0.05;
+  double low = -INFINITY, high = INFINITY;  ///< values stay between
+  Tensor start{};                           ///< broadcasts to a picture; undefined: zeros
+  Key key = Key(0);
+};
+struct ActivationMax {
+  Tensor pictures;                ///< [samples, channels, h, w]
+  std::vector<double> objective;  ///< before each step and after the last, mean over samples
+};
+/// input: [channels, h, w].
+ActivationMax activation_max(Module& net, const Shape& input, const Unit& unit,
+                             const ActivationMaxOptions& options = {});
+
+/// Where a unit is most active.
+struct TopActivation {
+  int64_t sample = 0;
+  float value = 0;
+  int64_t x = 0, y = 0;  ///< of the peak in the layer's map
+};
+/// For each channel of a layer the `count` pictures of the data set with the highest peak, best
+/// first.
+std::vector<std::vector<TopActivation>> top_activations(Module& net, const DatasetPtr& data,
+                                                        const Transform& transform,
+                                                        const std::string& layer,
+                                                        int64_t count = 9);
+
+/// Network dissection (Bau et al. 2017): how well the region where a channel is among its
+/// `quantile` highest activations over the data, enlarged to the picture, covers the pixels of a
+/// concept. Concepts are the classes of Sample::mask.
+struct Dissection {
+  std::vector<float> threshold;          ///< of each unit
+  std::vector<std::vector<double>> iou;  ///< intersection over union, [unit][concept]
+};
+Dissection dissect(Module& net, const DatasetPtr& data, const Transform& transform,
+                   const std::string& layer, int64_t concepts, double quantile = 0.005);
+
+// ---- maps and weights as pictures
+
+/// How planes of numbers are laid out in one grey picture: row after row with a pixel between,
+/// value = low + pixel * (high - low), where pixels go from 0 to 1.
+struct Grid {
+  int64_t planes = 0, height = 0, width = 0, columns = 1;
+  float low = 0, high = 0;
+};
+/// The last two dimensions of t are planes; [out, in, h, w] has a row for each `out` if that is not
+/// too wide. A list is one plane of one row. Throws Error(unsupported) for more than 2^26 pixels.
+Grid grid_of(const Tensor& t);
+Image grid_picture(const Tensor& t, const Grid& grid);
+/// The numbers again, [planes, height, width], within (high - low) / 510 if the picture was stored
+/// with 8 bits. Throws Error(data) if the picture does not fit.
+Tensor grid_values(const Image& picture, const Grid& grid);
+
+/// The maps of each layer that has some, for one sample: [1, channels, h, w] by path.
+std::vector<std::pair<std::string, Tensor>> feature_maps(Module& net, const Tensor& x);
 
 }  // namespace nacre::explain

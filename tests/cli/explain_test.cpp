@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/program.h"
+#include "nacre/explain.h"
 #include "nacre/image.h"
 #include "nacre/zoo.h"
 
@@ -54,6 +55,79 @@ TEST_F(ExplainCommand, WritesAPageMapsAndJson) {
   EXPECT_EQ(parse_json(read_file(folder + "/why/explanation.json", 1 << 24), "file").size(), 2u);
 }
 
+TEST_F(ExplainCommand, MapsAndWeightsMapBack) {
+  const auto r =
+      nacre("-q explain " + model + " '" + picture + "' --maps --json --out " + folder + "/maps");
+  ASSERT_EQ(r.code, 0) << r.output;
+  const Json j = parse_json(r.output, "output");
+  const Model m = load_model(model);
+  int weights = 0;
+  for (const Json& g : j.at("grids").list()) {
+    if (g.at("kind").text() != "weight") continue;
+    ++weights;
+    const explain::Grid grid{g.at("planes").integer(),
+                             g.at("height").integer(),
+                             g.at("width").integer(),
+                             g.at("columns").integer(),
+                             static_cast<float>(g.at("low").number()),
+                             static_cast<float>(g.at("high").number())};
+    const auto back = explain::grid_values(read_image(folder + "/maps/" + g.at("png").text()), grid)
+                          .to_vector<float>();
+    const auto want = m.net->state()->find(g.at("name").text()).value().to_vector<float>();
+    ASSERT_EQ(back.size(), want.size());
+    for (size_t i = 0; i < want.size(); ++i)
+      ASSERT_NEAR(back[i], want[i], (grid.high - grid.low) / 255) << g.at("name").text();
+  }
+  EXPECT_EQ(weights, static_cast<int>(m.net->parameters().size()));
+}
+
+TEST_F(ExplainCommand, UnitsAreMaximisedAndShown) {
+  const std::string start = "-q explain " + model + " --out " + folder;
+  auto r = nacre(start + "/unit --unit bee --json");
+  ASSERT_EQ(r.code, 0) << r.output;
+  Json j = parse_json(r.output, "output");
+  const auto& climb = j.at("objective").list();
+  EXPECT_GT(climb.back().number(), climb.front().number());
+  EXPECT_EQ(read_image(folder + "/unit/" + j.at("pictures").list()[0].at("png").text()).width, 220);
+  EXPECT_EQ(nacre(start + "/inner --unit features.3:2").code, 0);
+  expect_one_line(nacre(start + "/x --unit features.3:9"), 2, "no channel 9");
+  expect_one_line(nacre(start + "/x --unit wasp"), 2, "no class 'wasp'");
+
+  std::filesystem::create_directories(folder + "/photos/a");
+  for (const char* name : {"1.png", "2.png", "3.png"})
+    std::filesystem::copy_file(picture, folder + "/photos/a/" + name);
+  r = nacre(start + "/layer --data " + folder + "/photos --layer features.3 --json");
+  ASSERT_EQ(r.code, 0) << r.output;
+  j = parse_json(r.output, "output");
+  EXPECT_EQ(j.at("channels").size(), 4u);
+  EXPECT_EQ(j.at("channels").list()[0].at("top").size(), 3u);
+}
+
+TEST_F(ExplainCommand, ColumnsOfATable) {
+  std::ofstream table(folder + "/t.csv");
+  table << "noise,size,colour,label\n";
+  for (int i = 0; i < 240; ++i)  // the colour decides
+    table << i * 37 % 101 << "," << i * 53 % 97 << "," << (i % 2 ? "red" : "blue") << ","
+          << (i % 2 ? "yes" : "no") << "\n";
+  table.close();
+  const std::string run = folder + "/run", data = " --data " + folder + "/t.csv";
+  ASSERT_EQ(nacre("-q train mlp" + data + " --epochs 20 --out " + run).code, 0);
+  const auto r = nacre("-q explain " + run + "/model.safetensors" + data + " --json --out " +
+                       folder + "/columns");
+  ASSERT_EQ(r.code, 0) << r.output;
+  const Json j = parse_json(r.output, "output");
+  EXPECT_GT(j.at("value").number(), 0.9);
+  ASSERT_EQ(j.at("columns").size(), 3u);
+  const Json& best = j.at("columns").list()[0];
+  EXPECT_EQ(best.at("column").text(), "colour");
+  EXPECT_GT(best.at("importance").number(), 0.2);
+  const Json& curve = best.at("partial_dependence");
+  EXPECT_EQ(curve.at("at").list()[1].text(), "red");
+  // Of red, more are "yes" (the second class) than of blue.
+  EXPECT_GT(curve.at("mean").list()[1].list()[1].number(),
+            curve.at("mean").list()[0].list()[1].number() + 0.3);
+}
+
 TEST_F(ExplainCommand, MistakesGetOneLine) {
   const std::string start = "-q explain " + model + " '" + picture + "' --out " + folder + "/x ";
   expect_one_line(nacre(start + "--method lrp,magic"), 2, "no method 'magic'; known are cam");
@@ -63,7 +137,8 @@ TEST_F(ExplainCommand, MistakesGetOneLine) {
   expect_one_line(nacre(start + "--rule best"), 2, "no LRP rule 'best'");
   expect_one_line(nacre("-q explain " + model + " nowhere.png --out " + folder + "/x"), 1,
                   "nowhere.png");
-  EXPECT_EQ(nacre("-q explain " + model).code, 2);
+  expect_one_line(nacre("-q explain " + model), 2, "say what to explain");
+  expect_one_line(nacre(start + "--unit bee"), 2, "choose one");
 }
 
 }  // namespace
