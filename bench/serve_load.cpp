@@ -39,7 +39,7 @@ struct Connection {
 struct Load {
   int port = 8080, connections = 64;
   double rate = 0, seconds = 5;
-  std::string path = "/", type = "application/json", request;
+  std::string path = "/", type = "application/json", json_bytes, request;
   std::vector<Connection> all;
   std::vector<size_t> free;
   std::deque<double> waiting;  ///< due, but no connection is free
@@ -199,6 +199,8 @@ int main(int argc, char** argv) {
       load.connections = std::stoi(value);
     else if (name == "--type")
       load.type = value;
+    else if (name == "--json-bytes")  // of a body with tensors as bytes
+      load.json_bytes = value;
     else if (name == "--body") {
       std::ifstream file(value, std::ios::binary);
       std::stringstream text;
@@ -209,9 +211,11 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  load.request = "POST " + load.path +
-                 " HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + load.type +
-                 "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  load.request =
+      "POST " + load.path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + load.type + "\r\n" +
+      (load.json_bytes.empty() ? ""
+                               : "Inference-Header-Content-Length: " + load.json_bytes + "\r\n") +
+      "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   load.run();
   load.print();
   return 0;

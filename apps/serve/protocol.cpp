@@ -7,6 +7,7 @@
 #include <set>
 
 #include "nacre/error.h"
+#include "serve/number_lists.h"
 
 namespace nacre::serve {
 namespace {
@@ -155,7 +156,8 @@ void put_values(std::string& bytes, DType t, const Json& list, const Shape& shap
   for (const Json& v : list.list()) put_value(bytes, t, v, where);
 }
 
-InferInput read_input(const Json& j, const std::string& where, std::string_view& rest) {
+InferInput read_input(const Json& j, const std::string& where, std::string_view& rest,
+                      const NumberLists& lists) {
   if (!j.is_object()) wrong({where, " is ", j.kind_name(), ", it should be an object"});
   InferInput in;
   in.name = name_at(j, where);
@@ -181,6 +183,12 @@ InferInput read_input(const Json& j, const std::string& where, std::string_view&
     return in;
   }
   if (!data) wrong({where, " has neither data nor parameters.binary_data_size"});
+  if (lists.has(*data)) {
+    in.bytes.reserve(std::min<size_t>(want, 1 << 26));
+    if (!lists.read(*data, in.dtype, in.bytes) || in.bytes.size() != want)
+      wrong({where, ".data does not fit"});  // parse_infer() looks again, with a tree
+    return in;
+  }
   if (!data->is_list()) wrong({where, ".data is ", data->kind_name(), ", it should be a list"});
   if (in.dtype == DType::f16 || in.dtype == DType::bf16)
     wrong({where, ".datatype ", datatype_of(in.dtype), " has to be sent as binary data"});
@@ -249,6 +257,40 @@ std::string packed(const std::vector<std::string>& texts) {
   return bytes;
 }
 
+InferRequest read_request(const Json& j, std::string_view rest, const NumberLists& lists) {
+  if (!j.is_object()) wrong({"the request is ", j.kind_name(), ", it should be an object"});
+  InferRequest r;
+  if (const Json* id = j.find("id")) {
+    if (!id->is_text() || id->text().size() > kMaxName)
+      wrong({"id should be a text of at most ", kMaxName, " bytes"});
+    r.id = id->text();
+  }
+  r.binary =
+      flag_of(parameters_of(j, "the request"), "binary_data_output", "the request").value_or(false);
+  const Json* inputs = j.find("inputs");
+  if (!inputs || !inputs->is_list()) wrong({"the request has no list 'inputs'"});
+  if (inputs->size() > kMaxTensors)
+    wrong({"inputs has ", inputs->size(), " entries, at most ", kMaxTensors});
+  std::set<std::string> names;
+  for (size_t i = 0; i < inputs->size(); ++i) {
+    r.inputs.push_back(read_input(inputs->list()[i], cat({"inputs[", i, "]"}), rest, lists));
+    if (!names.insert(r.inputs.back().name).second)
+      wrong({"inputs[", i, "].name '", shown(r.inputs.back().name), "' is given twice"});
+  }
+  if (!rest.empty()) wrong({"the body has ", rest.size(), " bytes behind the last input"});
+  if (const Json* outputs = j.find("outputs")) {
+    if (!outputs->is_list() || outputs->size() > kMaxTensors)
+      wrong({"outputs should be a list of at most ", kMaxTensors});
+    names.clear();
+    for (size_t i = 0; i < outputs->size(); ++i) {
+      r.outputs.push_back(read_output(outputs->list()[i], cat({"outputs[", i, "]"})));
+      if (!names.insert(r.outputs.back().name).second)
+        wrong({"outputs[", i, "].name '", shown(r.outputs.back().name), "' is given twice"});
+    }
+  }
+  return r;
+}
+
 }  // namespace
 
 DType dtype_of_name(std::string_view name, std::string_view where) {
@@ -283,38 +325,13 @@ InferRequest parse_infer(std::string_view body, std::optional<std::string_view> 
     rest = body.substr(size);
     body = body.substr(0, size);
   }
-  const Json j = parse_json(body, "the request");
-  if (!j.is_object()) wrong({"the request is ", j.kind_name(), ", it should be an object"});
-  InferRequest r;
-  if (const Json* id = j.find("id")) {
-    if (!id->is_text() || id->text().size() > kMaxName)
-      wrong({"id should be a text of at most ", kMaxName, " bytes"});
-    r.id = id->text();
+  try {
+    NumberLists lists(body);
+    const Json j = parse_json(lists.rest(), "the request");
+    if (lists.match(j)) return read_request(j, rest, lists);
+  } catch (const Error&) {  // the tree below finds it too, and can say more
   }
-  r.binary =
-      flag_of(parameters_of(j, "the request"), "binary_data_output", "the request").value_or(false);
-  const Json* inputs = j.find("inputs");
-  if (!inputs || !inputs->is_list()) wrong({"the request has no list 'inputs'"});
-  if (inputs->size() > kMaxTensors)
-    wrong({"inputs has ", inputs->size(), " entries, at most ", kMaxTensors});
-  std::set<std::string> names;
-  for (size_t i = 0; i < inputs->size(); ++i) {
-    r.inputs.push_back(read_input(inputs->list()[i], cat({"inputs[", i, "]"}), rest));
-    if (!names.insert(r.inputs.back().name).second)
-      wrong({"inputs[", i, "].name '", shown(r.inputs.back().name), "' is given twice"});
-  }
-  if (!rest.empty()) wrong({"the body has ", rest.size(), " bytes behind the last input"});
-  if (const Json* outputs = j.find("outputs")) {
-    if (!outputs->is_list() || outputs->size() > kMaxTensors)
-      wrong({"outputs should be a list of at most ", kMaxTensors});
-    names.clear();
-    for (size_t i = 0; i < outputs->size(); ++i) {
-      r.outputs.push_back(read_output(outputs->list()[i], cat({"outputs[", i, "]"})));
-      if (!names.insert(r.outputs.back().name).second)
-        wrong({"outputs[", i, "].name '", shown(r.outputs.back().name), "' is given twice"});
-    }
-  }
-  return r;
+  return read_request(parse_json(body, "the request"), rest, NumberLists(""));
 }
 
 void append_number(std::string& out, double v, bool f64, NotFinite how, int64_t& not_finite) {

@@ -54,6 +54,36 @@ TEST(InferRequest, ReadsEveryType) {
   }
 }
 
+/// Long lists of numbers are read without a tree; an escape in a text makes the reader use one.
+TEST(InferRequest, LongListsAreReadAsTheTreeReadsThem) {
+  const char* odd[] = {"0",    "1e2",  "1E-3", "123456789012", "0.1", "-7.25", "1e39",  "01",
+                       ".5",   "1.",   "+1",   "--1",          "1e",  "true",  "null",  "\"NaN\"",
+                       "[1]",  "",     "1,,2", "1 2",          "128", "-129",  "3e400", "5e-324",
+                       "0x10", "1e+2", "{}",   "2147483648"};
+  int same = 0;
+  for (const char* type : {"FP32", "FP64", "INT8", "UINT8", "INT32", "INT64"})
+    for (const char* value : odd)
+      for (const char* space : {"", " ", "\n\t "}) {
+        std::string list;
+        for (int i = 0; i < 200; ++i) list += cat({i ? "," : "", space, i == 77 ? value : "7"});
+        const auto body = [&](const char* id) {
+          return cat({"{\"id\":\"", id,
+                      "\",\"inputs\":[{\"name\":\"a\",\"shape\":[200],\"datatype\":\"", type,
+                      "\",\"data\" :", space, "[", list, space, "]}],\"x\":\"data\"}"});
+        };
+        std::string bytes[2], text[2];
+        for (const int k : {0, 1}) try {
+            bytes[k] = parse_infer(body(k ? "\\u0041" : "A"), {}).inputs[0].bytes;
+          } catch (const Error& e) {
+            text[k] = e.what();
+          }
+        EXPECT_TRUE(bytes[0] == bytes[1]) << type << " " << value;
+        EXPECT_EQ(text[0].substr(0, 15), text[1].substr(0, 15)) << type << " " << value;
+        same += !bytes[0].empty();
+      }
+  EXPECT_GT(same, 100);
+}
+
 TEST(InferRequest, ReadsBytesBehindTheJson) {
   const std::string json = input(
       "\"name\":\"a\",\"shape\":[2],\"datatype\":\"FP16\",\"parameters\":{\"binary_data_size\":4}"
