@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "autodl/blend.h"
 #include "autodl/fit_report.h"
 #include "autodl/recipes.h"
 #include "autodl/trial_run.h"
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/text.h"
+#include "nacre/ensemble.h"
 #include "nacre/formats.h"
 #include "train/setup.h"
 
@@ -134,6 +136,9 @@ class Fitter {
   void forget_files();
   std::vector<Trial> ranked() const;
   TrainConfig full_config(const Trial& trial) const;
+  void choose_members(const std::vector<Trial>& list, std::vector<Trial>& members,
+                      std::vector<double>& weights, std::vector<float>& scores) const;
+  Model trained_on_all(const Trial& trial, const TrainConfig& config);
   FitResult finish();
   FitResult stopped_result();
 
@@ -365,12 +370,12 @@ bool Fitter::search() {
       finished += t.state != Trial::State::waiting && t.state != Trial::State::running;
     if (options_.trials > 0 && finished >= options_.trials) return true;
     const double left = until - steady_seconds() - kLeastSeconds;
-    // With folds the winner is trained again on all.
-    const double reserve =
-        task_.folds.empty() || trials.empty() || !clocked()
-            ? 0
-            : expected_seconds(ranked().empty() ? trials[0].point : ranked()[0].point) /
-                  static_cast<double>(task_.folds.size());
+    // With folds the members of the result are trained again on all.
+    double reserve = 0;
+    const auto leaders = ranked();
+    for (size_t k = 0; k < std::min<size_t>(4, leaders.size()) && !task_.folds.empty(); ++k)
+      reserve += 1.5 * leaders[k].seconds / static_cast<double>(task_.folds.size());
+    reserve = clocked() ? std::min(reserve, 0.25 * options_.budget) : 0;
     if (left - reserve <= 0.01 * options_.budget) return true;
     if (clocked() && barren >= kStale) return true;
     if (joins_ && study_->text("over").value_or("no") == "yes") return true;
@@ -434,6 +439,49 @@ FitResult Fitter::stopped_result() {
   return r;
 }
 
+/// The trials that make the result, their weights, and what they together say of task_.judged().
+void Fitter::choose_members(const std::vector<Trial>& list, std::vector<Trial>& members,
+                            std::vector<double>& weights, std::vector<float>& scores) const {
+  std::vector<const Trial*> from;
+  std::vector<Candidate> candidates;
+  const auto size_of = [](const Trial& t) {
+    return (t.point.has("size") ? t.point.word("size") : "") +
+           (t.point.has("look") ? t.point.word("look") : "plain");
+  };
+  for (const Trial& t : list) {
+    if (candidates.size() >= kKeptModels || size_of(t) != size_of(list[0])) continue;
+    if (task_.folds.empty() && !file_exists(trial_file(t.number, ".safetensors"))) continue;
+    Candidate c{scores_of(trial_file(t.number, ".scores")), shown(t).bytes, shown(t).latency};
+    if (c.scores.empty()) continue;
+    candidates.push_back(std::move(c));
+    from.push_back(&t);
+  }
+  const std::vector<double> shares = blend(task_, candidates);
+  for (size_t k = 0; k < shares.size(); ++k) {
+    if (shares[k] <= 0) continue;
+    members.push_back(*from[k]);
+    weights.push_back(shares[k]);
+    scores.resize(candidates[k].scores.size());
+    for (size_t i = 0; i < scores.size(); ++i)
+      scores[i] += static_cast<float>(shares[k]) * candidates[k].scores[i];
+  }
+}
+
+/// Without a network if the time was up.
+Model Fitter::trained_on_all(const Trial& trial, const TrainConfig& config) {
+  if (callbacks_.on_stage)
+    callbacks_.on_stage(cat({"training trial ", trial.number, " on all samples"}));
+  const double last = std::max(end() - kLeastSeconds / 2, steady_seconds() + 1);
+  const auto trainer = train_on_pool(task_, config, last);
+  if (!trainer) return {};
+  const std::string file = folder_ + "/trials/whole.safetensors";
+  save_model(file, trainer->model(), trainer->info());
+  Model m = load_model(file);
+  std::error_code gone;
+  std::filesystem::remove(file, gone);
+  return m;
+}
+
 FitResult Fitter::finish() {
   study_->set_text("over", "yes");
   const auto list = ranked();
@@ -449,21 +497,41 @@ FitResult Fitter::finish() {
       if (why.empty() && !t.note.empty()) why = t.note;
     fail(Error::Kind::data, {"no trial came to a result", why.empty() ? "" : ": " + why});
   }
-  const Trial& best = list[0];
-  r.leaderboard[0].weight = 1;
-  const TrainConfig config = full_config(best);
-  r.commands.push_back(train_command(config, folder_ + "/again"));
-  if (!task_.folds.empty()) {
-    if (callbacks_.on_stage) callbacks_.on_stage("training the winner on all samples");
-    const auto trainer = train_on_pool(task_, config, std::max(end(), steady_seconds() + 1));
-    if (stop_requested()) return stopped_result();
-    if (trainer)
-      save_model(options_.out, trainer->model(), trainer->info());
+  std::vector<float> scores;
+  std::vector<Trial> members;
+  std::vector<double> weights;
+  choose_members(list, members, weights, scores);
+  std::vector<Model> models;
+  std::vector<double> kept;
+  for (size_t k = 0; k < members.size(); ++k) {
+    const TrainConfig config = full_config(members[k]);
+    Model m;
+    if (task_.folds.empty())
+      m = load_model(trial_file(members[k].number, ".safetensors"));
     else
-      log_warning({"the time was up before the winner was trained on all samples; ", options_.out,
-                   " has learned from ", plan_.folds - 1, " of ", plan_.folds, " parts"});
+      m = trained_on_all(members[k], config);
+    if (stop_requested()) return stopped_result();
+    if (!m.net) {
+      log_warning(
+          {"the time was up before trial ", members[k].number, " was trained on all samples"});
+      continue;
+    }
+    models.push_back(std::move(m));
+    kept.push_back(weights[k]);
+    for (FitTrial& t : r.leaderboard)
+      if (t.number == members[k].number) t.weight = weights[k];
+    const std::string number = members.size() > 1 ? cat({"-", members[k].number}) : "";
+    r.commands.push_back(train_command(config, folder_ + "/again" + number));
+  }
+  if (models.size() > 1) {
+    const Model all = make_ensemble(std::move(models), kept);
+    save_model(options_.out, *all.net, all.info);
+  } else if (models.size() == 1) {
+    save_model(options_.out, *models[0].net, models[0].info);
   } else {
-    keep_best(best);
+    log_warning({options_.out, " has learned from ", plan_.folds - 1, " of ", plan_.folds,
+                 " parts of the samples only"});
+    r.leaderboard[0].weight = 1;
   }
   const Model model = load_model(options_.out);
   r.part = "test";
@@ -471,7 +539,7 @@ FitResult Fitter::finish() {
   r.model = options_.out;
   r.report = folder_ + "/report.html";
   r.seconds = steady_seconds() - started_;
-  write_fit_report(r, task_, options_, model, scores_of(trial_file(best.number, ".scores")));
+  write_fit_report(r, task_, options_, model, scores);
   r.seconds = steady_seconds() - started_;
   return r;
 }

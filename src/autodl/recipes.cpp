@@ -43,9 +43,11 @@ SearchSpace picture_space(const FitTask& t) {
   }
   s.choice("widths", {"16-32-64", "32-64-128", "32-64-128-128"}).when("model", {"cnn"});
   s.real("dropout", 0, 0.5).when("model", {"cnn"});
+  s.choice("pool", {"mean", "max"}).when("model", {"cnn"});
   s.integer("blocks", 1, 2).when("model", {"resnet20"});
   s.choice("width", {"16", "32"}).when("model", {"resnet20"});
   if (has_small(t)) s.choice("size", {"full", "half"});
+  s.choice("look", {"plain", "detail"}).when("model", networks);
   s.choice("flip", {"none", "horizontal", "both"}).when("model", networks);
   s.choice("move", {"none", "shift", "affine"}).when("model", networks);
   s.choice("cover", {"none", "cutout", "mixup"}).when("model", networks);
@@ -70,6 +72,8 @@ std::vector<std::pair<std::string, Point>> picture_points(const FitTask& t) {
     return point_of({{"model", "cnn"},
                      {"widths", "32-64-128"},
                      {"dropout", 0.2},
+                     {"pool", "mean"},
+                     {"look", "plain"},
                      {"flip", flip},
                      {"move", move},
                      {"cover", cover},
@@ -91,9 +95,15 @@ std::vector<std::pair<std::string, Point>> picture_points(const FitTask& t) {
   add("network, pictures shifted", network("none", "shift", "none", 4e-3));
   add("network, flipped and shifted", network("horizontal", "shift", "none", 4e-3));
   add("network, turned and covered", network("none", "affine", "cutout", 4e-3));
+  Point detail = network("both", "shift", "none", 4e-3);
+  detail.values["look"] = "detail";
+  detail.values["pool"] = "max";
+  detail.values["widths"] = "16-32-64";
+  add("network, on detail", detail);
   Point residual = network("horizontal", "shift", "none", 5e-3);
   residual.values.erase("widths");
   residual.values.erase("dropout");
+  residual.values.erase("pool");
   residual.values["model"] = "resnet20";
   residual.values["blocks"] = int64_t{1};
   residual.values["width"] = "32";
@@ -102,6 +112,7 @@ std::vector<std::pair<std::string, Point>> picture_points(const FitTask& t) {
     Point from = network("none", "shift", "none", 2e-3);
     from.values.erase("widths");
     from.values.erase("dropout");
+    from.values.erase("pool");
     from.values["model"] = "from";
     add("from the given model", from);
   }
@@ -111,7 +122,8 @@ std::vector<std::pair<std::string, Point>> picture_points(const FitTask& t) {
 void set_picture(const FitTask& t, const Point& p, TrainConfig& c) {
   const std::string& model = p.word("model");
   if (model == "cnn")
-    c.options = "widths=" + p.word("widths") + " dropout=" + number(p.number("dropout"));
+    c.options = "widths=" + p.word("widths") + " dropout=" + number(p.number("dropout")) +
+                " pool=" + p.word("pool");
   if (model == "resnet20")
     c.options = cat({"blocks=", p.integer("blocks"), " width=", p.word("width")});
   if (model == "svm")
@@ -126,15 +138,18 @@ void set_picture(const FitTask& t, const Point& p, TrainConfig& c) {
   const auto is = [&](const char* name, const char* word) {
     return p.has(name) && p.word(name) == word;
   };
-  if (is("flip", "horizontal") || is("flip", "both")) steps += "|hflip()";
-  if (is("flip", "both")) steps += "|vflip()";
+  if (is("look", "detail")) steps += "|detail(2)";
+  if (is("flip", "horizontal")) steps += "|hflip()";
+  if (is("flip", "both")) steps += w == h ? "|rotate90()|hflip()" : "|vflip()|hflip()";
   if (is("move", "shift"))
     steps += cat({"|random_crop(", w, ",", h, ",padding=", std::max<int64_t>(1, side / 8),
                   ",border=reflect)"});
   if (is("move", "affine"))
     steps += "|affine(degrees=10,translate=0.08,scale=0.1,shear=4,border=edge)";
   if (is("light", "jitter")) steps += "|color_jitter(brightness=0.2,contrast=0.2)";
-  steps += "|normalize(mean=" + number(t.mean) + ",std=" + number(t.std) + ")";
+  steps += is("look", "detail")
+               ? "|normalize(mean=0,std=" + number(t.detail) + ")"
+               : "|normalize(mean=" + number(t.mean) + ",std=" + number(t.std) + ")";
   if (is("cover", "cutout")) steps += cat({"|cutout(", std::max<int64_t>(1, side / 3), ")"});
   if (is("cover", "mixup")) steps += "|mixup(alpha=0.2)";
   c.transform = steps;

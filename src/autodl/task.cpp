@@ -78,23 +78,28 @@ void look_at_pictures(FitTask& t) {
   const auto bytes = static_cast<size_t>(t.channels * t.side_width * t.side_height) *
                      sizeof(float) * static_cast<size_t>(t.pool->size());
   if (bytes < free_memory() / 4) t.pool = std::make_shared<SmallPictures>(t.pool, head);
-  double sum = 0, squares = 0, count = 0;
-  for (int64_t i = 0; i < t.pool->size(); i += std::max<int64_t>(1, t.pool->size() / 2000)) {
-    Sample s = t.pool->get(i);
-    head.apply(s, false, Key(0));
-    for (float v : s.image.pixels) {
-      sum += v;
-      squares += static_cast<double>(v) * v;
+  const auto measure = [&](const Transform& steps, double& mean) {
+    double sum = 0, squares = 0, count = 0;
+    for (int64_t i = 0; i < t.pool->size(); i += std::max<int64_t>(1, t.pool->size() / 2000)) {
+      Sample s = t.pool->get(i);
+      steps.apply(s, false, Key(0));
+      for (float v : s.image.pixels) {
+        sum += v;
+        squares += static_cast<double>(v) * v;
+      }
+      count += static_cast<double>(s.image.pixels.size());
     }
-    count += static_cast<double>(s.image.pixels.size());
-  }
-  t.mean = sum / count;
-  t.std = std::sqrt(std::max(1e-8, squares / count - t.mean * t.mean));
+    mean = sum / count;
+    return std::sqrt(std::max(1e-8, squares / count - mean * mean));
+  };
+  double none = 0;
+  t.std = measure(head, t.mean);
+  t.detail = measure(head.then(Transform::parse("detail(2)")), none);
 }
 
 int folds_for(const FitTask& t) {
   const int64_t n = t.pool->size();
-  if (t.pictures()) return n <= 250 ? 4 : 1;
+  if (t.pictures()) return 1;
   return n <= 2500 ? 5 : n <= 6000 ? 3 : 1;
 }
 
@@ -207,7 +212,10 @@ FitTask make_task(const FitOptions& options) {
     t.folds = k_folds(t.pool->size(), folds, key, t.regression ? Indices() : labels_of(*t.pool));
     t.train = t.pool;
   } else {
-    t.val_share = t.pool->size() <= 3000 ? 0.2 : t.pool->size() <= 20000 ? 0.15 : 0.1;
+    t.val_share = t.pool->size() <= 300     ? 0.3
+                  : t.pool->size() <= 3000  ? 0.2
+                  : t.pool->size() <= 20000 ? 0.15
+                                            : 0.1;
     DataSplits divided;
     divided.train = t.pool;
     divided.val = data.val;

@@ -23,7 +23,7 @@ struct FitTask {
   // of pictures
   int64_t side_width = 0, side_height = 0, channels = 0;
   std::string head;  ///< steps of the transform up to the size of the pictures
-  double mean = 0, std = 1;
+  double mean = 0, std = 1, detail = 1;  ///< of pixels; deviation after detail(2)
   std::string from_model, from_options;  ///< of options.from
 
   bool pictures() const { return kind == Kind::pictures; }

@@ -138,12 +138,7 @@ void salt_pepper_step(Sample& s, const Args& a, bool, Rng& rng) {
   }
 }
 
-void gaussian_blur_step(Sample& s, const Args& a, bool, Rng& rng) {
-  need_image(s, "gaussian_blur");
-  if (a.number("low") > a.number("high"))
-    fail(Error::Kind::usage,
-         {"[gaussian_blur] low is ", a.number("low"), ", above high, ", a.number("high")});
-  const double sigma = rng.uniform(a.number("low"), a.number("high"));
+void blur(Image& image, double sigma) {
   const int radius = static_cast<int>(std::ceil(3 * sigma));
   std::vector<float> weight;
   double sum = 0;
@@ -151,7 +146,7 @@ void gaussian_blur_step(Sample& s, const Args& a, bool, Rng& rng) {
   for (int i = -radius; i <= radius; ++i)
     weight.push_back(static_cast<float>(std::exp(-i * i / (2 * sigma * sigma)) / sum));
   for (const bool vertical : {false, true}) {
-    const Image& in = s.image;
+    const Image& in = image;
     Image out(in.width, in.height, in.channels);
     for (int y = 0; y < in.height; ++y)
       for (int x = 0; x < in.width; ++x)
@@ -163,8 +158,23 @@ void gaussian_blur_step(Sample& s, const Args& a, bool, Rng& rng) {
           float* q = &out.pixels[out.offset(x, y)];
           for (int c = 0; c < in.channels; ++c) q[c] += w * p[c];
         }
-    s.image = std::move(out);
+    image = std::move(out);
   }
+}
+
+void gaussian_blur_step(Sample& s, const Args& a, bool, Rng& rng) {
+  need_image(s, "gaussian_blur");
+  if (a.number("low") > a.number("high"))
+    fail(Error::Kind::usage,
+         {"[gaussian_blur] low is ", a.number("low"), ", above high, ", a.number("high")});
+  blur(s.image, rng.uniform(a.number("low"), a.number("high")));
+}
+
+void detail_step(Sample& s, const Args& a, bool, Rng&) {
+  need_image(s, "detail");
+  Image around = s.image;
+  blur(around, a.number("sigma"));
+  for (size_t i = 0; i < s.image.pixels.size(); ++i) s.image.pixels[i] -= around.pixels[i];
 }
 
 /// Sets a rectangle, clipped to the picture, to a value, or to uniform noise without one.
@@ -258,6 +268,12 @@ const std::vector<StepDef>& pixel_steps() {
        {needed("low", 0.01, 100), needed("high", 0.01, 100)},
        true,
        gaussian_blur_step},
+      {"detail",
+       "the picture without what a blur of that many pixels leaves of it: faint marks on uneven "
+       "ground",
+       {needed("sigma", 0.01, 100)},
+       false,
+       detail_step},
       {"cutout",
        "a square about a uniform pixel is filled, clipped at the edge (DeVries, Taylor 2017)",
        {{"size", Param::integer, 0, 1, 16384, {}, true},

@@ -70,7 +70,7 @@ TEST(Fit, FindsAModelThatPredictsWhatItWasNotShown) {
   EXPECT_GT(r.test.report.accuracy, 0.9);  // 0.96 with this seed
   EXPECT_EQ(r.test.labels.size(), 80u);
   ASSERT_EQ(r.leaderboard.size(), 4u);
-  EXPECT_EQ(r.leaderboard[0].weight, 1);
+  EXPECT_GT(r.leaderboard[0].weight, 0);
   const std::string page = folder.read("run/report.html");
   for (const char* part : {"What was tried", "small network", "Confusion matrix", "By colour",
                            "curl", "nacre/predict.h", "nacre train"})
@@ -93,13 +93,16 @@ TEST(Fit, GivesTheSameAgain) {
   // and so does the command that it gives
   const std::string command = a.commands.at(0);
   ASSERT_EQ(command.rfind("nacre train", 0), 0u) << command;
-  const auto result = run_command(kProgram + " -q" + command.substr(5));
+  const auto result =
+      run_command(kProgram + " -q" + command.substr(5, command.rfind(" --out ") - 5) + " --out " +
+                  (folder / "by-hand").string());
   ASSERT_EQ(result.code, 0) << result.output;
   const Model mine = load_model(folder / "run" / "model.safetensors"),
-              theirs = load_model(folder / "run" / "again" / "model.safetensors");
-  for (const Variable& v : mine.net->variables()) {
-    const auto a_values = v.value().to_vector<float>(),
-               b_values = theirs.net->state()->find(v.name()).value().to_vector<float>();
+              theirs = load_model(folder / "by-hand" / "model.safetensors");
+  const std::string member = a.commands.size() > 1 ? "0." : "";
+  for (const Variable& v : theirs.net->variables()) {
+    const auto a_values = mine.net->state()->find(member + v.name()).value().to_vector<float>(),
+               b_values = v.value().to_vector<float>();
     ASSERT_EQ(a_values.size(), b_values.size());
     EXPECT_EQ(std::memcmp(a_values.data(), b_values.data(), 4 * a_values.size()), 0) << v.name();
   }

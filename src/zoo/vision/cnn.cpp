@@ -4,24 +4,29 @@ namespace nacre {
 namespace {
 
 /// Stages of two 3x3 convolutions with batch normalisation and ReLU, each ending in pooling; then
-/// the mean over positions and a full layer.
+/// the mean (or largest) over positions and a full layer.
 struct Cnn : Module {
   struct Config {
     int64_t channels = 1, classes = 10;
     Ints widths = {32, 64, 128};  ///< channels of the stages; as text "32-64-128"
     double dropout = 0.3;
+    std::string pool = "mean";  ///< over positions; max finds small things anywhere
     void fields(FieldVisitor& v) {
       v("channels", channels);
       v("classes", classes);
       v("widths", widths);
       v("dropout", dropout);
+      v("pool", pool);
     }
   };
   Cnn(const Scope& s, const Config& c)
       : Module(s),
+        largest(c.pool == "max"),
         features(s / "features"),
         drop(s / "drop", c.dropout),
         fc(s / "fc", {c.widths[-1], c.classes}) {
+    if (c.pool != "mean" && c.pool != "max")
+      fail(Error::Kind::usage, {"option pool of cnn should be mean or max, got '", c.pool, "'"});
     int64_t in = c.channels;
     for (int64_t width : c.widths) {
       for (int k = 0; k < 2; ++k) {
@@ -41,8 +46,10 @@ struct Cnn : Module {
     }
   }
   Tensor forward(const Tensor& x, Context& ctx) override {
-    return fc(drop(mean(features(x, ctx), {2, 3}), ctx), ctx);
+    const Tensor y = features(x, ctx);
+    return fc(drop(largest ? amax(y, {2, 3}) : mean(y, {2, 3}), ctx), ctx);
   }
+  bool largest;
   Sequential features;
   Dropout drop;
   Linear fc;

@@ -1,0 +1,97 @@
+// Pictures for examples/defect_inspection: pieces of real textures, half of them with a faint
+// scratch or pit.
+//
+//   build/examples/defect_pictures OUT [LABELLED] [HELD_OUT]
+//
+// writes OUT/line/{good,defect}/ (LABELLED pictures, 60 by default) and OUT/held-out/{good,defect}/
+// (200). The held-out ones come from other parts of the textures.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "nacre/error.h"
+#include "nacre/image.h"
+#include "nacre/random.h"
+
+using namespace nacre;
+
+namespace {
+
+constexpr int kSide = 48;
+constexpr float kContrast = 0.03f;
+
+/// Darkens pixels by how near they are to the polyline of a slightly bent scratch.
+void scratch(Image& image, Rng& rng) {
+  const double length = rng.uniform(16, 30), angle = rng.uniform(0, 2 * M_PI),
+               bend = rng.uniform(-0.03, 0.03), width = rng.uniform(0.7, 1.0);
+  const double cx = rng.uniform(14, kSide - 14), cy = rng.uniform(14, kSide - 14);
+  for (int y = 0; y < kSide; ++y)
+    for (int x = 0; x < kSide; ++x) {
+      double nearest = 1e9;
+      for (double t = -length / 2; t <= length / 2; t += 0.5) {
+        const double a = angle + bend * t;
+        nearest = std::min(nearest, std::hypot(cx + t * std::cos(a) - x, cy + t * std::sin(a) - y));
+      }
+      image.at(x, y) -=
+          kContrast * static_cast<float>(std::exp(-0.5 * nearest * nearest / width / width));
+    }
+}
+
+void pit(Image& image, Rng& rng) {
+  const double cx = rng.uniform(8, kSide - 8), cy = rng.uniform(8, kSide - 8),
+               size = rng.uniform(1.8, 2.8);
+  for (int y = 0; y < kSide; ++y)
+    for (int x = 0; x < kSide; ++x) {
+      const double d = std::hypot(cx - x, cy - y) / size;
+      image.at(x, y) -= kContrast * static_cast<float>(std::exp(-0.5 * d * d));
+    }
+}
+
+/// A piece of a texture, from its left two thirds or from the rest.
+Image piece(const Image& texture, bool held_out, Rng& rng) {
+  const int border = texture.width * 2 / 3;
+  const int low = held_out ? border : 0, high = (held_out ? texture.width : border) - kSide;
+  const int x0 = low + static_cast<int>(rng.below(static_cast<uint64_t>(high - low + 1))),
+            y0 = static_cast<int>(rng.below(static_cast<uint64_t>(texture.height - kSide + 1)));
+  Image image(kSide, kSide, 1);
+  for (int y = 0; y < kSide; ++y)
+    for (int x = 0; x < kSide; ++x) image.at(x, y) = texture.at(x0 + x, y0 + y);
+  return image;
+}
+
+void write(const std::string& folder, const std::vector<Image>& textures, bool held_out, int count,
+           Rng rng) {
+  for (int i = 0; i < count; ++i) {
+    const bool bad = i % 2 == 1;
+    Image image = piece(textures[static_cast<size_t>(i / 2) % textures.size()], held_out, rng);
+    if (bad) rng.bernoulli(0.5) ? scratch(image, rng) : pit(image, rng);
+    const std::string place = folder + (bad ? "/defect" : "/good");
+    std::filesystem::create_directories(place);
+    char name[32];
+    std::snprintf(name, sizeof name, "/%03d.png", i);
+    write_png(place + name, image);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr, "defect_pictures OUT [LABELLED] [HELD_OUT]\n");
+    return 2;
+  }
+  try {
+    const std::string out = argv[1];
+    std::vector<Image> textures;
+    for (const char* name : {"brick", "cell"})
+      textures.push_back(to_channels(read_image(std::string("data/textures/") + name + ".png"), 1));
+    write(out + "/line", textures, false, argc > 2 ? std::atoi(argv[2]) : 60, Rng(Key(1)));
+    write(out + "/held-out", textures, true, argc > 3 ? std::atoi(argv[3]) : 200, Rng(Key(2)));
+  } catch (const Error& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,19 @@
+// Which trials make a good ensemble.
+#pragma once
+
+#include "autodl/task.h"
+
+namespace nacre {
+
+struct Candidate {
+  std::vector<float> scores;  ///< of task.judged()
+  uint64_t bytes = 0;
+  double latency = 0;
+};
+
+/// Weights of the candidates, which are best first, that sum to 1: the one that adds most is taken
+/// again and again, from all of them (Caruana et al., Ensemble selection from libraries of models,
+/// ICML 2004). The first alone if nothing is better than it by a hundredth, or fits the limits.
+std::vector<double> blend(const FitTask& task, const std::vector<Candidate>& candidates);
+
+}  // namespace nacre
