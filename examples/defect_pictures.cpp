@@ -24,8 +24,8 @@ constexpr float kContrast = 0.03f;
 
 /// Darkens pixels by how near they are to the polyline of a slightly bent scratch.
 void scratch(Image& image, Rng& rng) {
-  const double length = rng.uniform(16, 30), angle = rng.uniform(0, 2 * M_PI),
-               bend = rng.uniform(-0.03, 0.03), width = rng.uniform(0.7, 1.0);
+  const double length = rng.uniform(20, 38), angle = rng.uniform(0, 2 * M_PI),
+               bend = rng.uniform(-0.03, 0.03), width = rng.uniform(0.9, 1.3);
   const double cx = rng.uniform(14, kSide - 14), cy = rng.uniform(14, kSide - 14);
   for (int y = 0; y < kSide; ++y)
     for (int x = 0; x < kSide; ++x) {
@@ -41,7 +41,7 @@ void scratch(Image& image, Rng& rng) {
 
 void pit(Image& image, Rng& rng) {
   const double cx = rng.uniform(8, kSide - 8), cy = rng.uniform(8, kSide - 8),
-               size = rng.uniform(1.8, 2.8);
+               size = rng.uniform(2.2, 3.2);
   for (int y = 0; y < kSide; ++y)
     for (int x = 0; x < kSide; ++x) {
       const double d = std::hypot(cx - x, cy - y) / size;

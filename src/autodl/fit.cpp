@@ -444,9 +444,12 @@ void Fitter::choose_members(const std::vector<Trial>& list, std::vector<Trial>& 
                             std::vector<double>& weights, std::vector<float>& scores) const {
   std::vector<const Trial*> from;
   std::vector<Candidate> candidates;
-  const auto size_of = [](const Trial& t) {
-    return (t.point.has("size") ? t.point.word("size") : "") +
-           (t.point.has("look") ? t.point.word("look") : "plain");
+  // What the members of an ensemble have to have in common: the steps before the network.
+  const auto size_of = [&](const Trial& t) {
+    std::string text = t.point.has("size") ? t.point.word("size") : "";
+    text += t.point.has("look") ? t.point.word("look") : "plain";
+    if (task_.texts && find_model(config_of(task_, t.point).model).missing) text += " as it is";
+    return text;
   };
   for (const Trial& t : list) {
     if (candidates.size() >= kKeptModels || size_of(t) != size_of(list[0])) continue;

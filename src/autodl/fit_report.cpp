@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 
 #include "base/file.h"
@@ -294,11 +295,12 @@ void write_fit_report(const FitResult& r, const FitTask& t, const FitOptions& op
   for (const LayerInfo& l : list_layers(*model.net, one))
     page.layers.push_back({l.path, "", l.output.str(), l.parameters});
   const std::string file = quoted(r.model), input = t.pictures() ? "picture.png" : "rows.csv";
+  const std::string served = std::filesystem::path(r.model).stem().string();
   page.usage = {{"Predict", cat({"nacre predict ", file, " ", input})},
                 {"Serve it, and ask from any program",
-                 cat({"nacre serve ", file, " --port 8080\ncurl --data-binary @", input,
-                      " http://127.0.0.1:8080/v1/models/",
-                      quoted(r.model.substr(r.model.rfind('/') + 1)), ":predict"})},
+                 cat({"nacre serve ", file, "\ncurl --data-binary @", input, " -H 'content-type: ",
+                      t.pictures() ? "image/png" : t.texts ? "text/plain" : "text/csv",
+                      "' localhost:8080/v1/models/", served, ":predict"})},
                 {"In C++", cpp_example(r.model, t.pictures())}};
   for (const std::string& c : r.commands) page.usage.emplace_back("Train it again", c);
   page.environment = {{"Threads", std::to_string(num_threads())},

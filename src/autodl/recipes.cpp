@@ -165,7 +165,12 @@ void set_picture(const FitTask& t, const Point& p, TrainConfig& c) {
 // ---- rows
 
 /// The cost of support vector machines grows with the square of the rows.
-bool has_svm(const FitTask& t) { return t.pool->size() <= 20000; }
+bool has_svm(const FitTask& t) {
+  return t.pool->size() <= 20000 && t.pool->size() * t.features <= 5000000;
+}
+
+/// Many columns, as texts have: trees and neighbours are slow there and seldom good.
+bool is_wide(const FitTask& t) { return t.features > 500; }
 
 bool is_imbalanced(const FitTask& t) {
   if (t.regression) return false;
@@ -179,6 +184,7 @@ SearchSpace row_space(const FitTask& t) {
   SearchSpace s;
   std::vector<std::string> models = {"linear", "k_nearest", "random_forest", "boosted_trees",
                                      "mlp"};
+  if (is_wide(t)) models = {"linear", "mlp", "boosted_trees", "random_forest", "k_nearest"};
   if (has_svm(t)) models.push_back("svm");
   s.choice("model", models);
   s.real("linear_c", 1e-3, 100, true).when("model", {"linear"});
@@ -214,6 +220,27 @@ std::vector<std::pair<std::string, Point>> row_points(const FitTask& t) {
     list.emplace_back(label, std::move(p));
   };
   const int64_t n = t.pool->size();
+  if (is_wide(t)) {
+    for (const double c : {1.0, 10.0})
+      add(c == 1 ? "linear" : "linear, freer", point_of({{"model", "linear"}, {"linear_c", c}}));
+    for (const char* hidden : {"64", "256"})
+      add(hidden == std::string("64") ? "small network" : "network",
+          point_of({{"model", "mlp"},
+                    {"hidden", hidden},
+                    {"dropout", 0.4},
+                    {"epochs", int64_t{10}},
+                    {"batch", n < 2000 ? "16" : "64"},
+                    {"lr", 2e-3},
+                    {"weight_decay", 0.1}}));
+    add("boosted trees", point_of({{"model", "boosted_trees"},
+                                   {"rounds", int64_t{100}},
+                                   {"rate", 0.2},
+                                   {"depth", int64_t{5}},
+                                   {"rows", 0.8},
+                                   {"columns", 0.3},
+                                   {"min_weight", 1.0}}));
+    return list;
+  }
   const std::string batch = n < 500 ? "16" : n < 3000 ? "32" : n < 10000 ? "64" : "128";
   const auto mlp = [&](const char* hidden, double dropout, double lr, double decay) {
     return point_of({{"model", "mlp"},

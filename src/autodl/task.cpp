@@ -99,7 +99,7 @@ void look_at_pictures(FitTask& t) {
 
 int folds_for(const FitTask& t) {
   const int64_t n = t.pool->size();
-  if (t.pictures()) return 1;
+  if (t.pictures() || t.texts) return 1;
   return n <= 2500 ? 5 : n <= 6000 ? 3 : 1;
 }
 
@@ -182,8 +182,10 @@ FitTask make_task(const FitOptions& options) {
   t.pool = data.train;
   t.regression = t.pool->classes().empty();
   const Sample first = t.pool->get(0);
-  if (first.image.empty() && first.features.empty())
-    fail(Error::Kind::unsupported, {options.data, " holds neither pictures nor rows of numbers"});
+  const TableSchema* schema = table_schema(*t.pool);
+  t.texts = schema ? schema->has_text() : first.image.empty() && !first.text.empty();
+  if (first.image.empty() && first.features.empty() && !t.texts)
+    fail(Error::Kind::unsupported, {options.data, " holds neither pictures nor rows nor texts"});
   t.kind = first.image.empty() ? FitTask::Kind::rows : FitTask::Kind::pictures;
   if (t.pictures() && t.regression)
     fail(Error::Kind::unsupported,
@@ -191,7 +193,12 @@ FitTask make_task(const FitOptions& options) {
   if (t.pool->size() < 10)
     fail(Error::Kind::data, {options.data, " leaves ", t.pool->size(),
                              " samples to learn from; at least 10 are needed"});
-  t.features = static_cast<int64_t>(first.features.size());
+  if (!t.pictures()) {
+    DataSplits whole;
+    whole.train = t.pool;
+    TrainConfig usual = TrainConfig::for_model(t.regression ? "linear_regression" : "linear");
+    t.features = fit_to_data(find_model(usual.model), usual, whole).input[0];
+  }
   if (t.pictures()) look_at_pictures(t);
   const Key key = Key(static_cast<uint64_t>(options.seed)).fold_in("folds");
   if (!options.from.empty()) {
@@ -249,7 +256,7 @@ void look_for_leaks(const FitTask& t, std::vector<Finding>& findings) {
     if (f.count) findings.push_back(f);
   }
   const TableSchema* schema = table_schema(*t.pool);
-  if (!schema || t.pictures() || t.pool->size() < 30) return;
+  if (!schema || t.pictures() || t.pool->size() < 30 || t.pool->get(0).features.empty()) return;
   const std::vector<double> targets = targets_of(*t.pool);
   std::vector<std::vector<float>> rows;
   for (int64_t i = 0; i < t.pool->size(); ++i) rows.push_back(t.pool->get(i).features);

@@ -19,10 +19,11 @@ struct FitTask {
   double val_share = 0;
   bool unreadable = false;  ///< some samples are left out
   std::vector<Finding> findings;
-  int64_t features = 0;  ///< numbers in a row
+  int64_t features = 0;  ///< numbers in a row, those made of texts included
+  bool texts = false;    ///< rows have free text
   // of pictures
   int64_t side_width = 0, side_height = 0, channels = 0;
-  std::string head;  ///< steps of the transform up to the size of the pictures
+  std::string head;                      ///< steps of the transform up to the size of the pictures
   double mean = 0, std = 1, detail = 1;  ///< of pixels; deviation after detail(2)
   std::string from_model, from_options;  ///< of options.from
 

@@ -147,7 +147,11 @@ Model make_ensemble(std::vector<Model> members, const std::vector<double>& weigh
   all.info.classes = first.classes;
   all.info.input = first.input;
   all.info.extra = first.extra;
-  all.info.transform = rows ? "" : fixed_steps(first.transform);
+  // Steps that all rows share stay in the transform; else each member does its own.
+  const bool shared = !rows || std::all_of(members.begin(), members.end(), [&](const Model& m) {
+    return m.info.transform == first.transform;
+  });
+  all.info.transform = !shared ? "" : fixed_steps(first.transform);
   double total = 0;
   for (double w : weights) total += w;
   std::vector<std::pair<std::string, Tensor>> values;
@@ -162,7 +166,7 @@ Model make_ensemble(std::vector<Model> members, const std::vector<double>& weigh
                                                               : "transforms",
                                 " differ"});
     const std::string place = std::to_string(k) + ".";
-    const bool scales = rows && !info.transform.empty();
+    const bool scales = !shared && !info.transform.empty();
     if (scales) {
       std::vector<float> fill, offset, scale;
       for (const std::string& step : split(info.transform, '|')) {
