@@ -47,6 +47,20 @@ TEST_F(Consumer, BuildsWithPkgConfig) {
   expect_works(program);
 }
 
+// The C interface serves a program in C.
+TEST_F(Consumer, BuildsInC) {
+  const std::string program = folder_.str() + "/classify";
+  const CommandResult result = run_command(
+      "export PKG_CONFIG_PATH=$(dirname $(find " + folder_.str() +
+      "/moved -name nacre.pc))\ncc -std=c99 -pedantic -Wall -Wextra -Werror $(pkg-config "
+      "--cflags-only-I nacre) -c " NACRE_SOURCE_DIR "/examples/classify.c -o " +
+      program + ".o && c++ " + program + ".o $(pkg-config --libs nacre) -o " + program);
+  ASSERT_EQ(result.code, 0) << result.output;
+  const CommandResult missing = run_command(program + " /nonexistent.onnx x.png");
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_NE(missing.output.find("/nonexistent.onnx"), std::string::npos) << missing.output;
+}
+
 // Nothing in the installed text files names the folders that it was built in.
 TEST_F(Consumer, InstalledFilesNameNoBuildFolder) {
   const CommandResult result = run_command("grep -rIlF -e " NACRE_SOURCE_DIR " -e " +

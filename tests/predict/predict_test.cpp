@@ -9,6 +9,7 @@
 #include "nacre/onnx.h"
 #include "nacre/ops.h"
 #include "onnx/make_model.h"
+#include "predict/models.h"
 #include "predict/network.h"
 #include "tools/shell.h"
 
@@ -16,17 +17,6 @@ namespace nacre {
 namespace {
 
 namespace make = onnx::make;
-
-Model digits_model() {
-  Model m;
-  m.info.model = "lenet5";
-  m.info.options = "classes=3";
-  m.info.transform = "to_channels(1)|resize(32,32)|normalize(mean=0.5,std=0.25)";
-  m.info.classes = {"a", "b", "c"};
-  m.info.input = {1, 32, 32};
-  m.net = make_model(m.info.model, m.info.options, Scope::init(Key(3)));
-  return m;
-}
 
 Sample picture(int i) {
   Sample s;
@@ -67,27 +57,6 @@ TEST(Predictor, ManySamplesGiveWhatTheModuleGivesForEach) {
     }
   }
   EXPECT_EQ(p.predict(picture(1), 2).classes.size(), 2u);
-}
-
-/// cells x (number) and city (Oslo, Paris); the score of "yes" is 10 for Oslo, that of "no" is x.
-Model table_model() {
-  Model m;
-  m.info.model = "logistic_regression";
-  m.info.options = "in=3 classes=2";
-  m.info.classes = {"no", "yes"};
-  m.info.input = {3};
-  TableSchema t;
-  t.columns = {{"x", TableColumn::Kind::number, {}},
-               {"answer", TableColumn::Kind::category, {"no", "yes"}},
-               {"city", TableColumn::Kind::category, {"Oslo", "Paris"}}};
-  t.target = 1;
-  m.info.extra["table"] = t.to_json();
-  m.net = make_model(
-      m.info.model, m.info.options, Scope::load([](const std::string&, const Shape& shape, DType) {
-        return shape.rank() == 2 ? Tensor::from({1.f, 0.f, 0.f, 0.f, 10.f, 0.f}, {2, 3})
-                                 : zeros(shape);
-      }));
-  return m;
 }
 
 std::string message(const std::function<void()>& body) {
