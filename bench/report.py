@@ -49,8 +49,12 @@ def mean_of(values):
     return math.exp(statistics.fmean(math.log(v) for v in values)) if values else math.nan
 
 
+def group_of(row):
+    return row.get("group", row["mode"])
+
+
 def mode_of(row):
-    return f"{row['mode']} b{row['batch']}"
+    return "–" if group_of(row) == "other" else f"{row['mode']} b{row['batch']}"
 
 
 def peer_name(who):
@@ -100,19 +104,23 @@ def peer_table(rows):
     return table(["workload"] + [peer_name(n) for n in present], lines)
 
 
+def counted(values):
+    return f"{len(values)} workload{'' if len(values) == 1 else 's'}"
+
+
 def means(rows):
     lines = []
-    for mode, text in (("infer", "inference"), ("train", "training")):
-        measured = [r for r in rows if r["mode"] == mode and peers_of(r)]
+    for group, text in (("infer", "inference"), ("train", "training"), ("other", "other work")):
+        measured = [r for r in rows if group_of(r) == group and peers_of(r)]
         if not measured:
             continue
         best = [ratio(r, peers_of(r)[0]) for r in measured]
-        lines.append(f"- {text}, {len(best)} workloads: {mean_of(best):.2f} times the best other, "
+        lines.append(f"- {text}, {counted(best)}: {mean_of(best):.2f} times the best other, "
                      f"least {min(best):.2f}")
         torch = [min(ratio(r, p) for p in peers_of(r) if p.startswith("torch")) for r in measured
                  if any(p.startswith("torch") for p in peers_of(r))]
         if torch:
-            lines.append(f"- {text}, {len(torch)} workloads: {mean_of(torch):.2f} times the best "
+            lines.append(f"- {text}, {counted(torch)}: {mean_of(torch):.2f} times the best "
                          f"form of PyTorch, least {min(torch):.2f}")
     return lines or ["- none yet"]
 

@@ -65,8 +65,8 @@ TEST_F(Compare, MakesTheTableOfRecordedResults) {
       "| Net A | infer b1 | 1.00 | 3.00 (openvino) | 2.00 | 2 % | 1 / 3 | 1 / 3 | "
       "1e-07 / 2e-06 | 3 |");
   holds("| Net B | train b8 | 2.00 | 1.00 (torch compile) | 0.50 | 1 % | 2 / 1 | 2 / 1 | – | 1 |");
-  holds("- inference, 1 workloads: 2.00 times the best other, least 2.00\n");
-  holds("- inference, 1 workloads: 4.00 times the best form of PyTorch, least 4.00\n");
+  holds("- inference, 1 workload: 2.00 times the best other, least 2.00\n");
+  holds("- inference, 1 workload: 4.00 times the best form of PyTorch, least 4.00\n");
   holds(
       "## Where nacre is not ahead\n\n- Net B, train b8: 0.50 of torch compile (2.00 ms, it "
       "takes 1.00 ms)\n\n");
@@ -81,6 +81,56 @@ TEST_F(Compare, SaysWhatAPageLacks) {
   EXPECT_EQ(made.code, 1);
   EXPECT_NE(made.output.find("lacks the lines"), std::string::npos) << made.output;
   EXPECT_EQ(folder.read("page.md"), "no markers\n");
+}
+
+/// Programs that pretend: nacre takes 2 ms, OpenVINO 4 ms, the others fail in their own ways.
+struct ComparePretended : Compare {
+  void SetUp() override {
+    Compare::SetUp();
+    script("nacre", R"(case $1 in
+  bench) echo '[{"p50_ms": 2, "runs": 5, "first_at": 0, "process_peak_bytes": 1048576,
+                 "macs": 1000, "peak_gflops": 100}]' ;;
+  convert) touch "$3" ;;
+esac)");
+    script("python", R"(case "$*" in
+  *openvino_peer*) echo '{"p50_ms": 4, "runs": 5, "first_at": 0, "process_peak_bytes": 3145728}' ;;
+  *onnxruntime_peer*) echo 'no JSON' ;;
+  *torch_peer*) echo 'RuntimeError: no such layer' >&2; exit 1 ;;
+  *input.npy*) echo '[1, 1, 32, 32]' ;;
+  *) echo '{}' ;;
+esac)");
+    folder.write("page.md", "<!-- bench/compare: begin -->\n<!-- bench/compare: end -->\n");
+  }
+  void script(const std::string& name, const std::string& text) {
+    folder.write(name, "#!/bin/bash\n" + text + "\n");
+    std::filesystem::permissions(folder / name, std::filesystem::perms::owner_all);
+  }
+  CommandResult compare(const std::string& arguments) {
+    return run_command("python3 -B " + kCompare + " --build " + folder.str() + " --python " +
+                       (folder / "python").string() + " --doc " + (folder / "page.md").string() +
+                       " --out " + (folder / "results.json").string() + " " + arguments);
+  }
+};
+
+TEST_F(ComparePretended, GoesOnWhereAFrameworkFails) {
+  std::filesystem::remove(folder / "results.json");
+  const CommandResult r = compare("--workloads lenet5-infer-1,lenet5-train-64 --rounds 2");
+  ASSERT_EQ(r.code, 0) << r.output;
+  const std::string page = folder.read("page.md");
+  for (const char* line :
+       {"| LeNet-5 | infer b1 | 2.00 | 4.00 (openvino) | 2.00 |", "| 1 / 3 |", "| 2 |\n",
+        "- LeNet-5, infer b1: torch eager: RuntimeError: no such layer\n",
+        "- LeNet-5, infer b1: onnxruntime: printed no result: no JSON\n",
+        "- LeNet-5, infer b1: ncnn: ", "| LeNet-5 | train b64 | 2.00 | – | – |",
+        "for lack of time: lenet5-infer-64, mlp-train-64"})
+    EXPECT_NE(page.find(line), std::string::npos) << line << "\n" << page << r.output;
+}
+
+TEST_F(ComparePretended, StopsInTimeAndKeepsWhatIsThere) {
+  const CommandResult r = compare("--workloads lenet5-infer-1 --minutes 0.1");
+  EXPECT_EQ(r.code, 0) << r.output;
+  EXPECT_NE(r.output.find("no time was left for lenet5-infer-1"), std::string::npos) << r.output;
+  EXPECT_NE(folder.read("page.md").find("| Net A |"), std::string::npos);
 }
 
 TEST_F(Compare, NamesItsWorkloads) {
