@@ -18,8 +18,7 @@ static_assert(std::atomic<bool>::is_always_lock_free);
 extern "C" void on_stop_signal(int) {
   const int saved = errno;
   if (stop.exchange(true)) ::_exit(130);
-  constexpr std::string_view text =
-      "\nstopping after this step; press Ctrl-C again to stop at once\n";
+  constexpr std::string_view text = "\nstopping; press Ctrl-C again to stop at once\n";
   (void)!::write(STDERR_FILENO, text.data(), text.size());
   errno = saved;
 }

@@ -134,7 +134,7 @@ TEST(Signals, TheFirstAsksAndTheSecondEnds) {
     ::raise(SIGTERM);
     ::_exit(3);
   };
-  EXPECT_EXIT(child(), testing::ExitedWithCode(130), "stopping after this step");
+  EXPECT_EXIT(child(), testing::ExitedWithCode(130), "stopping; press Ctrl-C again");
 }
 
 TEST(Signals, AFileLimitIsAnError) {
