@@ -124,6 +124,11 @@ TEST_F(ComparePretended, GoesOnWhereAFrameworkFails) {
         "- LeNet-5, infer b1: ncnn: ", "| LeNet-5 | train b64 | 2.00 | – | – |",
         "for lack of time: lenet5-infer-64, mlp-train-64"})
     EXPECT_NE(page.find(line), std::string::npos) << line << "\n" << page << r.output;
+
+  const CommandResult more = compare("--workloads lenet5-* --rounds 1 --missing");
+  ASSERT_EQ(more.code, 0) << more.output;
+  EXPECT_EQ(more.output.rfind("lenet5-infer-64\n", 0), 0u) << more.output;
+  EXPECT_EQ(more.output.find("lenet5-train-64\n"), std::string::npos) << more.output;
 }
 
 TEST_F(ComparePretended, StopsInTimeAndKeepsWhatIsThere) {
