@@ -7,6 +7,7 @@
 #include "base/signals.h"
 #include "nacre/data.h"
 #include "nacre/error.h"
+#include "nacre/screening.h"
 
 namespace nacre {
 namespace {
@@ -122,6 +123,35 @@ void check_classes(const Part& part, const std::vector<int64_t>& counts, Report&
                "");
 }
 
+/// Rows of a table whose numbers lie apart from all others.
+void check_outliers(const Part& part, Report& report) {
+  constexpr double kApart = 0.7;  // of an isolation forest; clean tables have none
+  const TableSchema* schema = part.data->schema();
+  if (!schema || part.data->size() < 50 || part.data->size() > 100000 || schema->features() > 200)
+    return;
+  std::vector<size_t> places;  // of numbers among the features
+  size_t at = 0;
+  for (size_t c = 0; c < schema->columns.size(); ++c) {
+    if (static_cast<int>(c) == schema->target) continue;
+    const TableColumn& column = schema->columns[c];
+    if (column.kind == TableColumn::Kind::number) places.push_back(at);
+    at += column.kind == TableColumn::Kind::number ? 1 : column.categories.size();
+  }
+  if (places.empty()) return;
+  std::vector<float> x;
+  for (int64_t i = 0; i < part.data->size(); ++i) {
+    const Sample s = part.data->get(i);
+    if (s.features.size() != at) return;  // pictures
+    for (const size_t place : places) x.push_back(s.features[place]);
+  }
+  const auto scores = isolation_scores(x, static_cast<int64_t>(places.size()));
+  for (size_t i = 0; i < scores.size(); ++i)
+    if (scores[i] > kApart)
+      report.add(Finding::Level::note, "outlier",
+                 part.name + ": rows that lie far from all others; look whether they are mistakes",
+                 part.data->name(static_cast<int64_t>(i)));
+}
+
 /// Equal contents in different parts, and with different labels.
 void check_duplicates(const std::vector<Part>& parts, Report& report) {
   struct Place {
@@ -166,6 +196,7 @@ std::vector<Finding> check_dataset(const DataSplits& data) {
     }
     const auto counts = read_all(part, report);
     if (part.name == "train") check_classes(part, counts, report);
+    if (part.name == "train") check_outliers(part, report);
     for (size_t c = 0; c < counts.size(); ++c)
       if (part.name != "train" && counts[c] == 0)
         report.add(Finding::Level::warning, "no_test_class",

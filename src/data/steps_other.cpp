@@ -107,6 +107,18 @@ void unit_norm_step(Sample& s, const Args&, bool, Rng&) {
   for (float& v : s.features) v = static_cast<float>(v / std::sqrt(square));
 }
 
+void columns_step(Sample& s, const Args& a, bool, Rng&) {
+  if (s.features.empty()) return;
+  std::vector<float> kept;
+  for (const double c : a.list("kept")) {
+    if (c >= static_cast<double>(s.features.size()) || c != std::floor(c))
+      fail(Error::Kind::shape,
+           {"[columns] keeps column ", c, ", the sample has ", s.features.size()});
+    kept.push_back(s.features[static_cast<size_t>(c)]);
+  }
+  s.features = std::move(kept);
+}
+
 Param needed(std::string_view name, double low, double high, Param::Kind kind = Param::number) {
   return {name, kind, 0, low, high, {}, true};
 }
@@ -155,6 +167,11 @@ const std::vector<StepDef>& other_steps() {
        {needed("values", -1e300, 1e300, Param::list)},
        false,
        impute_step},
+      {"columns",
+       "keeps these columns of a row, counted from 0",
+       {needed("kept", 0, 1e9, Param::list)},
+       false,
+       columns_step},
       {"text_features",
        "appends TF-IDF numbers of a text, one for each term",
        {needed("terms", 0, 1e15, Param::list),

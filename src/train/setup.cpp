@@ -186,6 +186,25 @@ void check_labels(const Dataset& data) {
   }
 }
 
+/// Nothing can be told apart where all samples are of one class; a class without any is said.
+static void check_number_of_classes(const Dataset& data) {
+  const auto& names = data.classes();
+  if (names.empty()) return;
+  std::vector<int64_t> count(names.size(), 0);
+  for (const int64_t label : labels_of(data)) ++count[static_cast<size_t>(label)];
+  std::string none, last;
+  for (size_t k = 0; k < names.size(); ++k)
+    if (count[k] == 0)
+      none += (none.empty() ? "'" : ", '") + names[k] + "'";
+    else
+      last += (last.empty() ? "" : ", ") + names[k];
+  const auto with = names.size() - static_cast<size_t>(std::count(count.begin(), count.end(), 0));
+  if (with < 2)
+    fail(Error::Kind::data, {"all ", data.size(), " training samples are of the class '", last,
+                             "'; a model that tells classes apart needs at least two"});
+  if (!none.empty()) log_warning({"no training sample is of the class ", none.substr(0, 300)});
+}
+
 void prepare_splits(DataSplits& data, const TrainConfig& config) {
   for (DatasetPtr* part : {&data.train, &data.val, &data.test}) {
     if (const std::string remark = *part ? (*part)->remark() : "";
@@ -199,6 +218,7 @@ void prepare_splits(DataSplits& data, const TrainConfig& config) {
     for (DatasetPtr* part : {&data.train, &data.val, &data.test}) leave_out_unreadable(*part);
   for (const DatasetPtr& part : {data.train, data.val, data.test})
     if (part) check_labels(*part);
+  check_number_of_classes(*data.train);
   const Key key = Key(static_cast<uint64_t>(config.seed)).fold_in("split");
   const auto divide = [&](DatasetPtr& part, double share, const char* name) {
     if (share == 0) return;

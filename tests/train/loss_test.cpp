@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "nacre/autograd.h"
 #include "nacre/error.h"
 #include "tools/shell.h"
@@ -39,6 +41,22 @@ TEST(TrainingLoss, SquaredErrorOfClassesIsToPlusAndMinusOne) {
   values.targets = {1, 2};
   values.target_width = 1;
   EXPECT_FLOAT_EQ(loss_of("mse", Tensor::from<float>({3, 3}, {2, 1}), values).item(), 2.5);
+}
+
+TEST(TrainingLoss, FocalAndWeightedByHand) {
+  // Probabilities 0.8 and 0.2, 0.5 and 0.5.
+  const float a = std::log(4.0f);
+  const Tensor y = Tensor::from<float>({a, 0, 1, 1}, {2, 2}), w = Tensor::from<float>({1, 3}, {2});
+  const Batch b = labelled({0, 1});
+  const double first = 0.2 * 0.2 * -std::log(0.8), second = 0.25 * -std::log(0.5);
+  EXPECT_NEAR(loss_of("focal", y, b).item(), (first + second) / 2, 1e-6);
+  EXPECT_NEAR(loss_of("focal", y, b, 0, {}, w).item(), (first + 3 * second) / 2, 1e-6);
+  EXPECT_NEAR(loss_of("cross_entropy", y, b, 0, {}, w).item(),
+              (-std::log(0.8) - 3 * std::log(0.5)) / 4, 1e-6);
+  Batch soft = b;
+  soft.targets = {1, 0, 0, 1};
+  soft.target_width = 2;
+  EXPECT_NEAR(loss_of("focal", y, soft).item(), (first + second) / 2, 1e-6);
 }
 
 TEST(TrainingLoss, IsChosenForTheData) {
