@@ -1,10 +1,10 @@
-// Pictures for examples/defect_inspection: pieces of real textures, half of them with a faint
-// scratch or pit.
+// Pictures for examples/defect_inspection: pieces of a photographed surface, half of them with a
+// faint scratch or pit.
 //
 //   build/examples/defect_pictures OUT [LABELLED] [HELD_OUT]
 //
 // writes OUT/line/{good,defect}/ (LABELLED pictures, 60 by default) and OUT/held-out/{good,defect}/
-// (200). The held-out ones come from other parts of the textures.
+// (200). The held-out ones come from other squares of the photograph.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -49,23 +49,27 @@ void pit(Image& image, Rng& rng) {
     }
 }
 
-/// A piece of a texture, from its left two thirds or from the rest.
+/// A piece of a photograph. It is divided into squares, every third of which is for held-out
+/// pieces.
 Image piece(const Image& texture, bool held_out, Rng& rng) {
-  const int border = texture.width * 2 / 3;
-  const int low = held_out ? border : 0, high = (held_out ? texture.width : border) - kSide;
-  const int x0 = low + static_cast<int>(rng.below(static_cast<uint64_t>(high - low + 1))),
-            y0 = static_cast<int>(rng.below(static_cast<uint64_t>(texture.height - kSide + 1)));
+  constexpr int kSquare = 68;
+  int column = 0, row = 0;
+  do {
+    column = static_cast<int>(rng.below(static_cast<uint64_t>(texture.width / kSquare)));
+    row = static_cast<int>(rng.below(static_cast<uint64_t>(texture.height / kSquare)));
+  } while (((column + row) % 3 == 0) != held_out);
+  const int x0 = column * kSquare + static_cast<int>(rng.below(kSquare - kSide + 1)),
+            y0 = row * kSquare + static_cast<int>(rng.below(kSquare - kSide + 1));
   Image image(kSide, kSide, 1);
   for (int y = 0; y < kSide; ++y)
     for (int x = 0; x < kSide; ++x) image.at(x, y) = texture.at(x0 + x, y0 + y);
   return image;
 }
 
-void write(const std::string& folder, const std::vector<Image>& textures, bool held_out, int count,
-           Rng rng) {
+void write(const std::string& folder, const Image& texture, bool held_out, int count, Rng rng) {
   for (int i = 0; i < count; ++i) {
     const bool bad = i % 2 == 1;
-    Image image = piece(textures[static_cast<size_t>(i / 2) % textures.size()], held_out, rng);
+    Image image = piece(texture, held_out, rng);
     if (bad) rng.bernoulli(0.5) ? scratch(image, rng) : pit(image, rng);
     const std::string place = folder + (bad ? "/defect" : "/good");
     std::filesystem::create_directories(place);
@@ -84,11 +88,9 @@ int main(int argc, char** argv) {
   }
   try {
     const std::string out = argv[1];
-    std::vector<Image> textures;
-    for (const char* name : {"brick", "cell"})
-      textures.push_back(to_channels(read_image(std::string("data/textures/") + name + ".png"), 1));
-    write(out + "/line", textures, false, argc > 2 ? std::atoi(argv[2]) : 60, Rng(Key(1)));
-    write(out + "/held-out", textures, true, argc > 3 ? std::atoi(argv[3]) : 200, Rng(Key(2)));
+    const Image texture = to_channels(read_image("data/textures/cell.png"), 1);
+    write(out + "/line", texture, false, argc > 2 ? std::atoi(argv[2]) : 60, Rng(Key(1)));
+    write(out + "/held-out", texture, true, argc > 3 ? std::atoi(argv[3]) : 200, Rng(Key(2)));
   } catch (const Error& e) {
     std::fprintf(stderr, "error: %s\n", e.what());
     return 1;

@@ -28,6 +28,8 @@ constexpr double kNominalBudget = 300;
 constexpr int64_t kStale = 60;  // trials in a row that brought nothing end the search
 constexpr int64_t kMostEpochs = 60, kLeastEpochs = 2;
 constexpr size_t kKeptModels = 8;
+constexpr int64_t kFewPictures = 1000;
+constexpr double kLonger = 4;        // times the epochs of a trial, for the result
 constexpr double kLeastSeconds = 2;  // for the end: test, report
 
 std::string folder_of(const std::string& path) {
@@ -122,6 +124,12 @@ class Fitter {
     return cat({folder_, "/trials/", number, ending});
   }
   bool clocked() const { return options_.trials == 0; }
+  /// Whether the result is trained again on held-out samples too: where those were folds, and where
+  /// pictures are so few that each counts.
+  bool learns_from_all() const {
+    return !task_.folds.empty() ||
+           (task_.pictures() && !task_.own_val && task_.pool->size() <= kFewPictures);
+  }
   double end() const { return started_ + options_.budget - spent_; }
 
   void open(bool fresh);
@@ -402,7 +410,7 @@ bool Fitter::search() {
 /// The best point once more, with all the time that is left.
 void Fitter::longer() {
   const auto list = ranked();
-  if (!clocked() || !task_.pictures() || list.empty()) return;
+  if (!clocked() || !task_.pictures() || list.empty() || learns_from_all()) return;
   const double left = end() - steady_seconds() - kLeastSeconds - 0.04 * options_.budget;
   for (const Trial& best : list) {
     TrainConfig config = config_of(task_, best.point);
@@ -506,13 +514,28 @@ FitResult Fitter::finish() {
   choose_members(list, members, weights, scores);
   std::vector<Model> models;
   std::vector<double> kept;
+  double needed = 0;  // seconds to train the members on all samples, for as many epochs
+  for (const Trial& t : members)
+    needed += t.seconds * static_cast<double>(task_.pool->size()) /
+              static_cast<double>(task_.train->size()) / static_cast<double>(plan_.folds);
+  const double left = end() - steady_seconds() - kLeastSeconds;
+  const double longer =
+      clocked() ? std::clamp(0.75 * left / std::max(1e-3, needed), 1.0, kLonger) : 1.0;
   for (size_t k = 0; k < members.size(); ++k) {
-    const TrainConfig config = full_config(members[k]);
+    TrainConfig config = full_config(members[k]);
+    const std::string file = trial_file(members[k].number, ".safetensors");
     Model m;
-    if (task_.folds.empty())
-      m = load_model(trial_file(members[k].number, ".safetensors"));
-    else
+    if (learns_from_all()) {
+      config.val_share = 0;
+      if (by_time(task_, config))
+        config.epochs =
+            static_cast<int64_t>(longer * static_cast<double>(std::max<int64_t>(1, config.epochs)));
       m = trained_on_all(members[k], config);
+    }
+    if (!m.net && task_.folds.empty() && file_exists(file)) {
+      m = load_model(file);
+      config = full_config(members[k]);
+    }
     if (stop_requested()) return stopped_result();
     if (!m.net) {
       log_warning(

@@ -299,7 +299,9 @@ void write_fit_report(const FitResult& r, const FitTask& t, const FitOptions& op
   page.usage = {{"Predict", cat({"nacre predict ", file, " ", input})},
                 {"Serve it, and ask from any program",
                  cat({"nacre serve ", file, "\ncurl --data-binary @", input, " -H 'content-type: ",
-                      t.pictures() ? "image/png" : t.texts ? "text/plain" : "text/csv",
+                      t.pictures() ? "image/png"
+                      : t.texts    ? "text/plain"
+                                   : "text/csv",
                       "' localhost:8080/v1/models/", served, ":predict"})},
                 {"In C++", cpp_example(r.model, t.pictures())}};
   for (const std::string& c : r.commands) page.usage.emplace_back("Train it again", c);
