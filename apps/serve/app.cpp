@@ -461,10 +461,11 @@ void App::check_admin(const HttpRequest& r) const {
 
 void App::change(const ExchangePtr& x, const std::function<void(Repository::Done)>& start,
                  const std::string& name) {
-  start([this, x, name](std::exception_ptr failure) {
+  // By its address: it may be called while models_ is being destroyed.
+  start([this, x, name, models = models_.get()](std::exception_ptr failure) {
     if (failure) return reply(x, error_response(failure, nullptr, x->id));
     HttpResponse r;
-    r.body = index_json({models_->state(name)});
+    r.body = index_json({models->state(name)});
     reply(x, std::move(r));
   });
 }
