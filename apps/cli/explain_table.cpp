@@ -37,42 +37,60 @@ DatasetPtr rows_of(const ExplainArgs& a, const Predictor& p) {
 }
 
 struct Rows {
-  Tensor x;  ///< features as the table has them
+  Tensor x;  ///< features as the table has them; with free text also the number of a text
+  std::vector<std::string> texts;
   std::vector<int64_t> labels;
   std::vector<float> targets;
 };
 
-Rows read(const DatasetPtr& data, int64_t features) {
+Rows read(const DatasetPtr& data, const TableSchema& schema) {
   Rows r;
+  const int64_t features = schema.features();
   std::vector<float> values;
   for (int64_t i = 0; i < data->size(); ++i) {
-    const Sample s = data->get(i);
+    Sample s = data->get(i);
     if (static_cast<int64_t>(s.features.size()) != features)
       fail(Error::Kind::data,
            {data->name(i), " has ", s.features.size(), " features, the model ", features});
     values.insert(values.end(), s.features.begin(), s.features.end());
+    if (schema.has_text()) {
+      values.push_back(static_cast<float>(i));
+      r.texts.push_back(std::move(s.text));
+    }
     r.labels.push_back(s.label);
     r.targets.insert(r.targets.end(), s.target.begin(), s.target.end());
   }
-  r.x = Tensor::from(values, {data->size(), features});
+  r.x = Tensor::from(values, {data->size(), features + (schema.has_text() ? 1 : 0)});
   return r;
 }
 
-/// The model on features as the table has them: the transform, then the network.
-explain::Scores on_rows(const Predictor& p) {
-  return [&p](const Tensor& x) {
+/// The columns with features, and all free text together as one.
+std::vector<explain::Column> columns_of(const TableSchema& schema) {
+  std::vector<explain::Column> columns = explain::columns_of(schema);
+  std::string text;
+  for (size_t i = 0; i < schema.columns.size(); ++i)
+    if (static_cast<int>(i) != schema.target && schema.columns[i].kind == TableColumn::Kind::text)
+      text += (text.empty() ? "" : " and ") + schema.columns[i].name;
+  if (!text.empty()) columns.push_back({text, schema.features(), 1, {}});
+  return columns;
+}
+
+/// The model on rows as read() gives them: the transform, then the network.
+explain::Scores on_rows(const Predictor& p, const Rows& rows) {
+  return [&p, &rows](const Tensor& x) {
     check_stop();
     const auto values = x.to_vector<float>();
-    const auto features = static_cast<size_t>(x.size(1));
+    const auto all = static_cast<ptrdiff_t>(x.size(1));
+    const ptrdiff_t features = all - (rows.texts.empty() ? 0 : 1);
     std::vector<float> prepared;
     int64_t width = 0;
-    for (size_t r = 0; r < static_cast<size_t>(x.size(0)); ++r) {
+    for (auto row = values.begin(); row != values.end(); row += all) {
       Sample s;
-      s.features.assign(values.begin() + static_cast<ptrdiff_t>(r * features),
-                        values.begin() + static_cast<ptrdiff_t>((r + 1) * features));
-      const std::vector<float> row = p.prepare(std::move(s));
-      width = static_cast<int64_t>(row.size());
-      prepared.insert(prepared.end(), row.begin(), row.end());
+      s.features.assign(row, row + features);
+      if (features < all) s.text = rows.texts[static_cast<size_t>(row[features])];
+      const std::vector<float> ready = p.prepare(std::move(s));
+      width = static_cast<int64_t>(ready.size());
+      prepared.insert(prepared.end(), ready.begin(), ready.end());
     }
     NoGrad guard;
     const Tensor y = explain::scores_of(p.net())(Tensor::from(prepared, {x.size(0), width}));
@@ -113,11 +131,11 @@ Chart dependence_chart(const explain::Dependence& d, const ModelInfo& info) {
 
 void explain_table(const ExplainArgs& a, const Predictor& p) {
   if (!p.schema()) fail(Error::Kind::usage, {a.model, " does not know the columns of its table"});
-  const std::vector<explain::Column> columns = explain::columns_of(*p.schema());
+  const std::vector<explain::Column> columns = columns_of(*p.schema());
   const DatasetPtr data = rows_of(a, p);
   const bool values = p.info().classes.empty();
-  const Rows rows = read(data, p.schema()->features());
-  const explain::Scores f = on_rows(p);
+  const Rows rows = read(data, *p.schema());
+  const explain::Scores f = on_rows(p, rows);
   const explain::Quality quality =
       values ? explain::r2_of(rows.targets) : explain::accuracy_of(rows.labels);
   const char* measure = values ? "R2" : "accuracy";
@@ -143,7 +161,8 @@ void explain_table(const ExplainArgs& a, const Predictor& p) {
                            .text = cat({"By how much ", measure,
                                         " falls when the column's values are dealt out to the rows "
                                         "anew (mean of five shuffles and its deviation)."}),
-                           .columns = {"Column", cat({"Fall of ", measure}), "Deviation"}};
+                           .columns = {"Column", cat({"Fall of ", measure}), "Deviation"},
+                           .numbers = true};
   Page::Section curves{.title = "How the prediction follows a column",
                        .text =
                            "The mean over rows while the column is set to a value; "
@@ -165,7 +184,7 @@ void explain_table(const ExplainArgs& a, const Predictor& p) {
     one["column"] = i.column;
     one["importance"] = i.mean;
     one["deviation"] = i.deviation;
-    if (k < kCharts) {
+    if (k < kCharts && columns[order[k]].first < p.schema()->features()) {
       const explain::Dependence d = explain::partial_dependence(f, some, columns[order[k]]);
       curves.charts.push_back(dependence_chart(d, p.info()));
       one["partial_dependence"] = dependence_json(d);

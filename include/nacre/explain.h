@@ -218,6 +218,7 @@ struct Column {
   int64_t first = 0, count = 1;
   std::vector<std::string> categories{};  ///< empty for numbers
 };
+/// Columns of free text have none and are left out.
 std::vector<Column> columns_of(const TableSchema& schema);
 
 /// How good scores are; higher is better.

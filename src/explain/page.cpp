@@ -13,7 +13,7 @@ constexpr const char* kStyle = R"css(
 .map img{display:block;width:100%;background:var(--bg);image-rendering:pixelated}
 .map>div{padding:8px 12px}
 .map .bad{color:var(--warn)}
-.list th+th,.list td+td{text-align:right}
+.list.numbers th+th,.list.numbers td+td{text-align:right}
 )css";
 
 std::string figure(const Page::Figure& f) {
@@ -33,8 +33,8 @@ std::string table(const Page::Section& s) {
     for (const std::string& cell : row) rows += "<td>" + html_escape(cell) + "</td>";
     rows += "</tr>";
   }
-  return "<div class=\"scroll\"><table class=\"list\"><thead><tr>" + head + "</tr></thead><tbody>" +
-         rows + "</tbody></table></div>";
+  return "<div class=\"scroll\"><table class=\"list" + std::string(s.numbers ? " numbers" : "") +
+         "\"><thead><tr>" + head + "</tr></thead><tbody>" + rows + "</tbody></table></div>";
 }
 
 }  // namespace

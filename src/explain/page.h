@@ -20,7 +20,8 @@ struct Page {
   struct Section {
     std::string title{}, text{};
     std::vector<Figure> figures{};
-    std::vector<std::string> columns{};  ///< of the table; those but the first are numbers
+    std::vector<std::string> columns{};  ///< of the table
+    bool numbers = false;                ///< all columns but the first hold numbers
     std::vector<std::vector<std::string>> rows{};
     std::vector<Chart> charts{};
   };

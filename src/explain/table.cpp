@@ -20,6 +20,7 @@ std::vector<Column> columns_of(const TableSchema& schema) {
   for (size_t i = 0; i < schema.columns.size(); ++i) {
     if (static_cast<int>(i) == schema.target) continue;
     const TableColumn& c = schema.columns[i];
+    if (c.kind == TableColumn::Kind::text) continue;  // makes features of its own, by the transform
     Column column{c.name, at, 1, {}};
     if (c.kind == TableColumn::Kind::category) {
       if (c.categories.empty()) continue;

@@ -128,6 +128,27 @@ TEST_F(ExplainCommand, ColumnsOfATable) {
             curve.at("mean").list()[0].list()[1].number() + 0.3);
 }
 
+TEST_F(ExplainCommand, FreeTextIsAColumnToo) {
+  std::ofstream table(folder + "/free.csv");
+  table << "number,comment,label\n";
+  const char* words[] = {"river", "stone", "cloud", "paper", "green", "window", "market"};
+  for (int i = 0; i < 300; ++i)  // one word among others decides
+    table << i * 37 % 101 << "," << words[i % 7] << " " << words[i * 3 % 5] << " "
+          << (i * 53 % 97 % 2 ? "excellent " : "terrible ") << words[i / 7 % 7] << " number " << i
+          << "," << (i * 53 % 97 % 2 ? "good" : "bad") << "\n";
+  table.close();
+  const std::string run = folder + "/words", data = " --data " + folder + "/free.csv";
+  ASSERT_EQ(nacre("-q train mlp" + data + " --target label --epochs 20 --out " + run).code, 0);
+  const auto r = nacre("-q explain " + run + "/model.safetensors" + data + " --json --out " +
+                       folder + "/comment");
+  ASSERT_EQ(r.code, 0) << r.output;
+  const Json j = parse_json(r.output, "output");
+  const Json& best = j.at("columns").list()[0];
+  EXPECT_EQ(best.at("column").text(), "comment");
+  EXPECT_GT(best.at("importance").number(), 0.2);
+  EXPECT_FALSE(best.has("partial_dependence"));
+}
+
 TEST_F(ExplainCommand, MistakesGetOneLine) {
   const std::string start = "-q explain " + model + " '" + picture + "' --out " + folder + "/x ";
   expect_one_line(nacre(start + "--method lrp,magic"), 2, "no method 'magic'; known are cam");
