@@ -240,7 +240,7 @@ TEST_F(Serve, WhatIsNoHttpIsRefused) {
 
 TEST_F(Serve, OverloadIsRefusedAtOnceAndTheOthersAreAnswered) {
   options_.models.batch.queue = 4;
-  options_.models.batch.wait = 600ms;
+  options_.models.batch.wait = 1200ms;  // longer than it takes to send them
   start();
   std::vector<std::unique_ptr<Client>> clients;
   for (int i = 0; i < 40; ++i) {
@@ -315,7 +315,7 @@ TEST_F(Serve, SlowAndIdleClientsDoNotHoldTheServer) {
 }
 
 TEST_F(Serve, ClientsThatLeaveAreNotWorkedFor) {
-  options_.models.batch.wait = 300ms;
+  options_.models.batch.wait = 1200ms;
   start();
   for (int i = 0; i < 3; ++i) {
     Client c(server_->port());
@@ -533,7 +533,7 @@ TEST_F(Serve, ATokenIsAskedFor) {
 // ---- the end
 
 TEST_F(Serve, DrainsWhatWasBegun) {
-  options_.models.batch.wait = 400ms;
+  options_.models.batch.wait = 800ms;
   start();
   Client busy(server_->port()), idle(server_->port());
   EXPECT_EQ(idle.ask("GET", "/v2/health/ready").status, 200);
