@@ -55,6 +55,34 @@ int64_t words_in(std::string_view cell) {
   return words + wide / 2;
 }
 
+/// "-1,5": a number as it is written where the comma parts decimals.
+bool has_decimal_comma(std::string_view s) {
+  s = trimmed(s);
+  if (!s.empty() && (s.front() == '-' || s.front() == '+')) s.remove_prefix(1);
+  const size_t comma = s.find(',');
+  const auto digits = [](std::string_view part) {
+    return !part.empty() && part.find_first_not_of("0123456789") == part.npos;
+  };
+  return comma != s.npos && digits(s.substr(0, comma)) && digits(s.substr(comma + 1));
+}
+
+/// Whether a table whose cells no comma separates writes its decimals with one.
+bool writes_decimal_commas(const std::string& text, char separator, const CsvOptions& options,
+                           const std::string& name) {
+  if (separator == ',') return false;
+  int64_t commas = 0, points = 0;
+  read_csv(text, separator, options, name, [&](int64_t, const auto& cells) {
+    for (const std::string& cell : cells) {
+      double v = 0;
+      if (cell.find(',') != cell.npos)
+        commas += has_decimal_comma(cell);
+      else if (cell.find('.') != cell.npos)
+        points += parse_number(cell, v);
+    }
+  });
+  return commas > 0 && points == 0;
+}
+
 /// What the cells of a column have in common.
 struct Profile {
   bool numbers = true, whole = true, any = false;
@@ -167,13 +195,14 @@ class Table final : public Dataset {
   Table(const std::string& text, const CsvOptions& options, const std::string& name) : name_(name) {
     check_utf8(text, name);
     const char separator = csv_separator(text);
+    decimal_comma_ = writes_decimal_commas(text, separator, options, name);
     std::vector<std::string> header;
     const int64_t header_line = learn(text, separator, options, header);
     if (!schema_.regression && schema_.target >= 0)
       classes_ = schema_.columns[static_cast<size_t>(schema_.target)].categories;
     width_ = static_cast<size_t>(schema_.features());
     has_text_ = schema_.has_text();
-    read_csv(text, separator, options, name_, [&](int64_t line, const auto& cells) {
+    read_rows(text, separator, options, [&](int64_t line, const auto& cells) {
       if (line == header_line) return;
       add(line, cells);
     });
@@ -223,6 +252,18 @@ class Table final : public Dataset {
   const TableSchema* schema() const override { return &schema_; }
 
  private:
+  /// Rows with the decimal point that all else expects.
+  void read_rows(const std::string& text, char separator, const CsvOptions& options,
+                 const std::function<void(int64_t, const std::vector<std::string>&)>& row) const {
+    if (!decimal_comma_) return read_csv(text, separator, options, name_, row);
+    read_csv(text, separator, options, name_, [&](int64_t line, const auto& cells) {
+      std::vector<std::string> changed = cells;
+      for (std::string& cell : changed)
+        if (has_decimal_comma(cell)) cell[cell.find(',')] = '.';
+      row(line, changed);
+    });
+  }
+
   /// First pass: header, kinds of columns, classes. Returns the line of the header or -1.
   int64_t learn(const std::string& text, char separator, const CsvOptions& options,
                 std::vector<std::string>& header) {
@@ -231,7 +272,7 @@ class Table final : public Dataset {
     bool first = true;
     // The target may have more classes than a feature has categories; its column is not known yet.
     const size_t cap = std::max(options.max_categories, kMaxClasses);
-    read_csv(text, separator, options, name_, [&](int64_t line, const auto& cells) {
+    read_rows(text, separator, options, [&](int64_t line, const auto& cells) {
       if (first) {
         first = false;
         double v = 0;
@@ -430,6 +471,7 @@ class Table final : public Dataset {
   }
 
   std::string name_, remark_;
+  bool decimal_comma_ = false;
   TableSchema schema_;
   size_t width_ = 0;
   std::vector<float> features_, values_;

@@ -288,6 +288,16 @@ TEST(Csv, TasksTargetsAndSeparators) {
                "no column 'z'"));
 }
 
+TEST(Csv, DecimalCommas) {
+  const auto d = data::csv_dataset("a;b;kind\n1,5;2;x\n-0,25;3;y\n", {}, "t");
+  EXPECT_EQ(d->schema()->columns[0].kind, TableColumn::Kind::number);
+  EXPECT_EQ(d->get(1).features, (std::vector<float>{-0.25f, 3}));
+  // Points are decimals already, and commas may part other things.
+  const auto points = data::csv_dataset("a;b;kind\n1,5;2.5;x\n2,7;3.5;y\n", {}, "t");
+  EXPECT_EQ(points->schema()->columns[0].kind, TableColumn::Kind::category);
+  EXPECT_EQ(data::csv_dataset("a,b\n1,5\n2,7\n", {}, "t")->get(0).features, std::vector<float>{1});
+}
+
 TEST(Csv, MistakesAreNamedByLine) {
   const auto message = [](const std::string& text, CsvOptions o = {}) {
     return error_of([&] { data::csv_dataset(text, o, "t"); });

@@ -375,6 +375,28 @@ TEST(TreeModels, DamagedTablesGiveAnError) {
     EXPECT_THROW(make_model("boosted_trees", sizes, Scope::init()), Error) << sizes;
 }
 
+TEST(Tabular, OneClassIsRefusedAndAnEmptyOneIsNamed) {
+  std::vector<Sample> rows(40);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i].features = {static_cast<float>(i)};
+    rows[i].label = 1;
+  }
+  const TrainConfig c = TrainConfig::for_model("linear");
+  try {
+    Trainer(c, {"rows", from_samples(rows, {"x", "y"}), {}, {}, {}});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("all 40 training samples are of the class 'y'"),
+              std::string::npos);
+  }
+  for (size_t i = 0; i < 20; ++i) rows[i].label = 0;
+  testing::internal::CaptureStderr();
+  Trainer(c, {"rows", from_samples(rows, {"x", "y", "none"}), {}, {}, {}});
+  EXPECT_NE(
+      testing::internal::GetCapturedStderr().find("no training sample is of the class 'none'"),
+      std::string::npos);
+}
+
 TEST(Tabular, SettingsThatHaveNoEffectAreNamed) {
   const Small s;
   std::vector<Sample> rows(60);
