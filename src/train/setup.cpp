@@ -186,23 +186,32 @@ void check_labels(const Dataset& data) {
   }
 }
 
-/// Nothing can be told apart where all samples are of one class; a class without any is said.
-static void check_number_of_classes(const Dataset& data) {
-  const auto& names = data.classes();
-  if (names.empty()) return;
-  std::vector<int64_t> count(names.size(), 0);
+/// Training samples of each class.
+static std::vector<int64_t> class_sizes(const Dataset& data) {
+  std::vector<int64_t> count(data.classes().size(), 0);
   for (const int64_t label : labels_of(data)) ++count[static_cast<size_t>(label)];
-  std::string none, last;
-  for (size_t k = 0; k < names.size(); ++k)
-    if (count[k] == 0)
-      none += (none.empty() ? "'" : ", '") + names[k] + "'";
-    else
-      last += (last.empty() ? "" : ", ") + names[k];
-  const auto with = names.size() - static_cast<size_t>(std::count(count.begin(), count.end(), 0));
-  if (with < 2)
-    fail(Error::Kind::data, {"all ", data.size(), " training samples are of the class '", last,
+  return count;
+}
+
+/// Nothing can be told apart where all samples are of one class.
+static void check_number_of_classes(const Dataset& data) {
+  if (data.classes().empty()) return;
+  const auto count = class_sizes(data);
+  const auto largest = std::max_element(count.begin(), count.end());
+  if (*largest == data.size())
+    fail(Error::Kind::data, {"all ", data.size(), " training samples are of the class '",
+                             data.classes()[static_cast<size_t>(largest - count.begin())],
                              "'; a model that tells classes apart needs at least two"});
-  if (!none.empty()) log_warning({"no training sample is of the class ", none.substr(0, 300)});
+}
+
+static void warn_of_empty_classes(const Dataset& data) {
+  const auto count = class_sizes(data);
+  const auto none = std::find(count.begin(), count.end(), 0);
+  if (none == count.end()) return;
+  const auto others = std::count(count.begin(), count.end(), 0) - 1;
+  log_warning({"no training sample is of the class '",
+               data.classes()[static_cast<size_t>(none - count.begin())], "'",
+               others ? cat({" and of ", others, " others"}) : ""});
 }
 
 void prepare_splits(DataSplits& data, const TrainConfig& config) {
@@ -351,6 +360,7 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
   if (const TableSchema* schema = table_schema(*data.train)) s.extra["table"] = schema->to_json();
   s.options = model_options(entry.name, s.options);
   check_outputs(data, s.options, out);
+  warn_of_empty_classes(*data.train);
   return s;
 }
 
