@@ -9,7 +9,8 @@
 #include <vector>
 
 #include "base/json.h"
-#include "nacre/tensor.h"
+#include "nacre/dtype.h"
+#include "nacre/shape.h"
 
 namespace nacre::serve {
 
