@@ -72,6 +72,8 @@ std::string cell(const std::string& text) {
 }
 
 void write_csv(const DataSplits& d, const std::string& to) {
+  if (const TableSchema* schema = table_schema(*d.train); schema && schema->has_text())
+    fail(Error::Kind::unsupported, {"texts cannot be written as numbers of a .csv file"});
   AtomicFile file(to);
   std::string header;
   for (const auto& [name, part] : parts(d))
@@ -105,6 +107,9 @@ void write_pictures(const DataSplits& d, const std::string& to) {
   if (folder_exists(to) && !list_folder(to).empty())
     fail(Error::Kind::usage, {to, " exists and is not empty"});
   const auto list = parts(d);
+  for (const auto& [name, part] : list)  // before a folder is made
+    if (part->size() > 0 && part->get(0).image.empty())
+      fail(Error::Kind::unsupported, {"the data hold no pictures; convert to a .csv file instead"});
   int64_t total = 0;
   for (const auto& [name, part] : list) total += part->size();
   Progress bar("writing", total, "pictures");

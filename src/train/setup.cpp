@@ -189,7 +189,8 @@ void check_labels(const Dataset& data) {
 /// Training samples of each class.
 static std::vector<int64_t> class_sizes(const Dataset& data) {
   std::vector<int64_t> count(data.classes().size(), 0);
-  for (const int64_t label : labels_of(data)) ++count[static_cast<size_t>(label)];
+  for (int64_t i = 0; i < data.size() && !count.empty(); ++i)
+    ++count[static_cast<size_t>(data.label(i))];
   return count;
 }
 
