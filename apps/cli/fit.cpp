@@ -41,7 +41,7 @@ const std::vector<std::pair<std::string, double>> kSizes = {
 void print_findings(const std::vector<Finding>& findings) {
   for (const Finding& f : findings) {
     std::string text = f.text;
-    if (f.count)
+    if (f.count > 1 || !f.examples.empty())
       text += cat({" (", f.count, f.examples.empty() ? "" : ": " + f.examples[0],
                    f.examples.size() > 1 ? ", ..." : "", ")"});
     if (f.level == Finding::Level::note)

@@ -27,6 +27,7 @@ constexpr double kNominalFlops = 2e10;  // where choices must not depend on the 
 constexpr double kNominalBudget = 300;
 constexpr int64_t kStale = 60;  // trials in a row that brought nothing end the search
 constexpr int64_t kMostEpochs = 60, kLeastEpochs = 2;
+constexpr double kNone = 1e300;  // the value of no trial
 constexpr size_t kKeptModels = 8;
 constexpr int64_t kFewPictures = 1000;
 constexpr double kLonger = 4;        // times the epochs of a trial, for the result
@@ -161,7 +162,7 @@ class Fitter {
   std::unique_ptr<FolderLock> lock_;
   double flops_ = 0;                     // a second, of training, measured
   std::map<std::string, double> rates_;  // the same in the last trial of each model
-  double best_ = 1e300;
+  double best_ = kNone;
   int64_t run_here_ = 0;
 };
 
@@ -394,7 +395,10 @@ bool Fitter::search() {
           config, (clocked() ? options_.budget : kNominalBudget) *
                       (config.model == "logistic_regression" ? kTrialShare / 4 : kTrialShare) /
                       static_cast<double>(plan_.folds));
-    const double most = std::min(left - reserve, std::max(2.0, kMostShare * options_.budget));
+    // Until there is a result, a trial may take what there is.
+    const double most = best_ >= kNone
+                            ? left - reserve
+                            : std::min(left - reserve, std::max(2.0, kMostShare * options_.budget));
     if (clocked() && expected_seconds(trial.point) > left - reserve) {
       study_->fail(trial, "there was no time left for it");
       if (++barren > 5) return true;
@@ -506,7 +510,8 @@ FitResult Fitter::finish() {
     std::string why;
     for (const FitTrial& t : r.leaderboard)
       if (why.empty() && !t.note.empty()) why = t.note;
-    fail(Error::Kind::data, {"no trial came to a result", why.empty() ? "" : ": " + why});
+    fail(Error::Kind::data, {"no trial came to a result", why.empty() ? "" : ": " + why,
+                             "; a larger budget or smaller data may help"});
   }
   std::vector<float> scores;
   std::vector<Trial> members;

@@ -1,0 +1,30 @@
+// Defects of a surface, from a folder of few pictures to an answer over HTTP.
+#include <gtest/gtest.h>
+
+#include "tools/shell.h"
+
+namespace nacre {
+namespace {
+
+using test::run_command;
+using test::TempFolder;
+
+/// The script prints "held-out accuracy 97.00 %" and "linear accuracy 50.00 %".
+TEST(DefectInspection, IsDoneFromFolderToCurl) {
+  TempFolder folder;
+  const auto r =
+      run_command("cd " + std::string(NACRE_SOURCE_DIR) + " && BUILD=" + NACRE_BUILD_DIR +
+                  " examples/defect_inspection/run " + folder.str());
+  ASSERT_EQ(r.code, 0) << r.output;
+  const auto number = [&](const std::string& name) {
+    const auto at = r.output.find(name + " accuracy ");
+    return at == std::string::npos ? -1.0 : std::stod(r.output.substr(at + name.size() + 10));
+  };
+  std::printf("%s", r.output.substr(r.output.size() > 600 ? r.output.size() - 600 : 0).c_str());
+  EXPECT_GE(number("held-out"), 95);
+  EXPECT_LT(number("linear"), 75);
+  EXPECT_GE(number("linear"), 0);
+}
+
+}  // namespace
+}  // namespace nacre
