@@ -20,7 +20,7 @@ int run_train(const TrainArgs& a);
 
 struct FitArgs {
   std::string data, target, task = "auto", out, from, slice, study;
-  std::string budget = "10m", size_limit, latency_limit, memory_limit;  ///< with units
+  std::string budget, size_limit, latency_limit, memory_limit;  ///< with units
   int64_t trials = 0, seed = 0;
   bool resume = false, join = false, json = false;
 };

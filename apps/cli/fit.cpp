@@ -57,9 +57,10 @@ void print_plan(const FitPlan& p) {
             p.folds > 1 ? cat({"judged by cross-validation in ", p.folds, " parts"})
                         : cat({p.held_out, " held out to choose by"}),
             ", ", p.test, " for the test at the end"});
-  log_info({"at most ", format_duration(p.seconds), ": about ", p.trials, " trials of ",
-            format_duration(p.trial_seconds), "; a step of ", p.first, " takes ",
-            format_bytes(p.bytes), " of memory, ", format_bytes(p.limit), " may be used"});
+  log_info({"at most ", format_duration(p.seconds), ": a trial of the usual network takes about ",
+            format_duration(p.trial_seconds), ", other models less; a step of ", p.first,
+            " takes ", format_bytes(p.bytes), " of memory, ", format_bytes(p.limit),
+            " may be used"});
 }
 
 void print_trial(const FitTrial& t, bool best, bool regression) {
@@ -116,7 +117,10 @@ int run_fit(const FitArgs& a) {
   o.data = a.data;
   o.target = a.target;
   o.task = a.task;
-  o.budget = with_unit("budget", a.budget, kTimes);
+  if (!a.budget.empty())
+    o.budget = with_unit("budget", a.budget, kTimes);
+  else if (a.resume)
+    o.budget = 0;  // as it was begun
   o.trials = a.trials;
   if (!a.size_limit.empty())
     o.size_limit = static_cast<uint64_t>(with_unit("size-limit", a.size_limit, kSizes));

@@ -133,7 +133,7 @@ int run(int argc, char** argv) {
   ft->add_option("--target", fit.target, "of a table: the column to predict");
   ft->add_option("--task", fit.task, "of a table: what the target holds (auto: by its looks)")
       ->check(CLI::IsMember({"auto", "classes", "values"}));
-  ft->add_option("--budget", fit.budget, "time for all: 30s, 10m, 2h");
+  ft->add_option("--budget", fit.budget, "time for all: 30s, 10m, 2h (default: 10m)");
   ft->add_option("--trials", fit.trials,
                  "trials in all; then the same seed gives the same model (default: what the budget "
                  "allows)")

@@ -25,7 +25,8 @@ struct FitOptions {
   std::string target;         ///< of a table: column to predict; empty: as CsvOptions says
   std::string task = "auto";  ///< of a table: classes or values
   std::string out = "model.safetensors";  ///< the model; other files go beside it
-  double budget = 600;                    ///< seconds of wall clock for all
+  /// Seconds of wall clock for all; 0 with `resume`: as it was begun.
+  double budget = 600;
   /// Trials to run in all. 0: as many as the budget allows. Otherwise no choice depends on the
   /// clock, so that the same seed gives the same model, and the budget only ends the search early.
   int64_t trials = 0;
@@ -36,7 +37,9 @@ struct FitOptions {
   std::string slice;          ///< of a table: column by whose values the result is shown too
   int64_t seed = 0;
   std::string study;    ///< as the place of a Study; empty: study.db beside the model
-  bool resume = false;  ///< go on with what `out` and `study` hold
+  /// Go on with what `out` and `study` hold. Target, task, seed, trials and limits that are not
+  /// set are those that it was begun with.
+  bool resume = false;
   /// Throws Error(usage) for a value outside its range.
   void check() const;
 };

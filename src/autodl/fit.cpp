@@ -83,7 +83,11 @@ std::string task_words(const FitTask& t) {
   if (t.pictures())
     return cat({"pictures (", t.channels, "x", t.side_height, "x", t.side_width, ") of ",
                 t.classes(), " classes"});
-  return t.regression ? "rows with a value to predict" : cat({"rows of ", t.classes(), " classes"});
+  std::string target;
+  if (const TableSchema* schema = t.pool->schema(); schema && schema->target >= 0)
+    target = cat({" in '", schema->columns[static_cast<size_t>(schema->target)].name, "'"});
+  return t.regression ? cat({"rows with a value to predict", target})
+                      : cat({"rows of ", t.classes(), " classes", target});
 }
 
 FitTrial shown(const Trial& t) {
@@ -401,6 +405,7 @@ bool Fitter::search() {
                             : std::min(left - reserve, std::max(2.0, kMostShare * options_.budget));
     if (clocked() && expected_seconds(trial.point) > left - reserve) {
       study_->fail(trial, "there was no time left for it");
+      if (callbacks_.on_trial) callbacks_.on_trial(shown(trial), false);
       if (++barren > 5) return true;
       continue;
     }
@@ -595,14 +600,45 @@ int64_t Fitter::join(const std::string& place) {
   options_.study = place;
   open(false);
   make_plan();
+  if (callbacks_.on_plan) callbacks_.on_plan(plan_);
   (void)search();
   return run_here_;
 }
 
 }  // namespace
 
+namespace {
+
+/// What a fit was begun with, where `o` does not say otherwise.
+FitOptions begun(FitOptions o) {
+  const std::string place = o.study.empty() ? folder_of(o.out) + "/study.db" : o.study;
+  const bool file = !place.starts_with("postgresql://");
+  const auto text =
+      file && !file_exists(place) ? std::nullopt : Study::join(place).text("fit");
+  if (!text) {  // killed before anything was written
+    if (o.budget == 0) o.budget = FitOptions().budget;
+    return o;
+  }
+  const FitOptions was = options_of(parse_json(*text, place));
+  const auto keep = [](auto& now, const auto& then, const auto& unset) {
+    if (now == unset) now = then;
+  };
+  keep(o.target, was.target, std::string());
+  keep(o.task, was.task, std::string("auto"));
+  keep(o.from, was.from, std::string());
+  keep(o.budget, was.budget, 0.0);
+  keep(o.seed, was.seed, int64_t{0});
+  keep(o.trials, was.trials, int64_t{0});
+  keep(o.size_limit, was.size_limit, uint64_t{0});
+  keep(o.memory_limit, was.memory_limit, uint64_t{0});
+  keep(o.latency_limit, was.latency_limit, 0.0);
+  return o;
+}
+
+}  // namespace
+
 FitResult fit(const FitOptions& options, const FitCallbacks& callbacks) {
-  return Fitter(options, callbacks, false).run();
+  return Fitter(options.resume ? begun(options) : options, callbacks, false).run();
 }
 
 int64_t join_fit(const std::string& study, const FitCallbacks& callbacks) {

@@ -2,8 +2,28 @@
 #pragma once
 
 #include "nacre/data.h"
+#include "nacre/error.h"
 
 namespace nacre::data {
+
+/// Samples that are lines of one file.
+class LineDataset : public Dataset {
+ public:
+  explicit LineDataset(const std::string& name) : name_(name) {}
+  int64_t size() const override { return static_cast<int64_t>(lines_.size()); }
+  int64_t label(int64_t i) const override {
+    check(i);
+    return labels_.empty() ? -1 : labels_[static_cast<size_t>(i)];
+  }
+  std::string name(int64_t i) const override {
+    check(i);
+    return cat({name_, " line ", lines_[static_cast<size_t>(i)]});
+  }
+
+ protected:
+  std::string name_;  ///< of the file
+  std::vector<int64_t> labels_, lines_;
+};
 
 struct IdxFormat {
   bool transposed = false;           ///< EMNIST stores columns first

@@ -47,11 +47,11 @@ std::string_view next_line(std::string_view& text) {
   return line;
 }
 
-class SparseRows final : public Dataset {
+class SparseRows final : public LineDataset {
  public:
   SparseRows(std::string_view text, const CsvOptions& options, const std::string& name,
              const std::vector<std::string>& columns)
-      : name_(name) {
+      : LineDataset(name) {
     std::vector<std::string> labels;
     size_t width = columns.size();
     const size_t most = options.schema ? SIZE_MAX : options.max_columns;
@@ -100,7 +100,6 @@ class SparseRows final : public Dataset {
                      " of the training part and are passed over"});
   }
 
-  int64_t size() const override { return static_cast<int64_t>(lines_.size()); }
   Sample get(int64_t i) const override {
     Sample s;
     s.label = label(i);
@@ -109,14 +108,6 @@ class SparseRows final : public Dataset {
     for (size_t k = starts_[static_cast<size_t>(i)]; k < starts_[static_cast<size_t>(i) + 1]; ++k)
       if (entries_[k].column < width_) s.features[entries_[k].column] = entries_[k].value;
     return s;
-  }
-  int64_t label(int64_t i) const override {
-    check(i);
-    return labels_.empty() ? -1 : labels_[static_cast<size_t>(i)];
-  }
-  std::string name(int64_t i) const override {
-    check(i);
-    return cat({name_, " line ", lines_[static_cast<size_t>(i)]});
   }
   uint64_t content_hash(int64_t i) const override {
     check(i);
@@ -171,11 +162,10 @@ class SparseRows final : public Dataset {
     }
   }
 
-  std::string name_, remark_;
+  std::string remark_;
   TableSchema schema_;
   size_t width_ = 0;
   std::vector<double> numbers_;  ///< before the pairs
-  std::vector<int64_t> labels_, lines_;
   std::vector<size_t> starts_;
   std::vector<Entry> entries_;
 };

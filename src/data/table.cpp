@@ -190,9 +190,10 @@ void add_text(std::string& text, std::string_view cell) {
   text += trimmed(cell);
 }
 
-class Table final : public Dataset {
+class Table final : public LineDataset {
  public:
-  Table(const std::string& text, const CsvOptions& options, const std::string& name) : name_(name) {
+  Table(const std::string& text, const CsvOptions& options, const std::string& name)
+      : LineDataset(name) {
     check_utf8(text, name);
     const char separator = csv_separator(text);
     decimal_comma_ = writes_decimal_commas(text, separator, options, name);
@@ -213,7 +214,6 @@ class Table final : public Dataset {
                "' hold texts that the training part does not have, such as '", texts.first, "'"});
   }
 
-  int64_t size() const override { return static_cast<int64_t>(lines_.size()); }
   Sample get(int64_t i) const override {
     check(i);
     Sample s;
@@ -229,14 +229,6 @@ class Table final : public Dataset {
     if (!values_.empty()) s.target = {values_[static_cast<size_t>(i)]};
     if (!texts_.empty()) s.text = texts_[static_cast<size_t>(i)];
     return s;
-  }
-  int64_t label(int64_t i) const override {
-    check(i);
-    return labels_.empty() ? -1 : labels_[static_cast<size_t>(i)];
-  }
-  std::string name(int64_t i) const override {
-    check(i);
-    return cat({name_, " line ", lines_[static_cast<size_t>(i)]});
   }
   uint64_t content_hash(int64_t i) const override {
     check(i);
@@ -470,14 +462,13 @@ class Table final : public Dataset {
     return std::span(features_).subspan(static_cast<size_t>(i) * width_, width_);
   }
 
-  std::string name_, remark_;
+  std::string remark_;
   bool decimal_comma_ = false;
   TableSchema schema_;
   size_t width_ = 0;
   std::vector<float> features_, values_;
   bool has_text_ = false;
   std::vector<std::string> texts_;  ///< free text of the rows
-  std::vector<int64_t> labels_, lines_;
   std::map<std::string, int64_t, std::less<>> index_;
   std::vector<int64_t> place_;  ///< cell of each column of the schema; -1: left out
   size_t cells_ = 0;            ///< in a row of the file

@@ -21,11 +21,11 @@ TableSchema schema_of(const std::vector<std::string>& classes) {
   return s;
 }
 
-class TextLines final : public Dataset {
+class TextLines final : public LineDataset {
  public:
   TextLines(const std::string& text, std::vector<std::string> classes, const std::string& name,
             bool labelled)
-      : name_(name) {
+      : LineDataset(name) {
     check_utf8(text, name);
     std::vector<std::string> labels;
     size_t line = 0;
@@ -63,20 +63,11 @@ class TextLines final : public Dataset {
     }
     schema_ = schema_of(classes_);
   }
-  int64_t size() const override { return static_cast<int64_t>(texts_.size()); }
   Sample get(int64_t i) const override {
     Sample s;
     s.label = label(i);
     s.text = texts_[static_cast<size_t>(i)];
     return s;
-  }
-  int64_t label(int64_t i) const override {
-    check(i);
-    return labels_.empty() ? -1 : labels_[static_cast<size_t>(i)];
-  }
-  std::string name(int64_t i) const override {
-    check(i);
-    return cat({name_, " line ", lines_[static_cast<size_t>(i)]});
   }
   int64_t length(int64_t i) const override {
     check(i);
@@ -89,9 +80,7 @@ class TextLines final : public Dataset {
   const TableSchema* schema() const override { return &schema_; }
 
  private:
-  std::string name_;
   std::vector<std::string> texts_;
-  std::vector<int64_t> labels_, lines_;
   TableSchema schema_;
 };
 

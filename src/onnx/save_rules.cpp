@@ -39,6 +39,13 @@ Names conv_transpose(Writer& w, const Recorded& r) {
                   {"group", f.i("groups")}})};
 }
 
+/// ONNX Runtime chooses between numbers, not between truths.
+Names choose(Writer& w, const Recorded& r) {
+  if (r.a.outputs[0].dtype != DType::boolean) return {w.node("Where", r.in)};
+  return {w.node("Or", {w.node("And", {r.in[0], r.in[1]}),
+                        w.node("And", {w.node("Not", {r.in[0]}), r.in[2]})})};
+}
+
 Names pool(Writer& w, const Recorded& r) {
   const Fields& f = r.fields;
   Attributes a = {{"kernel_shape", f.is("kernel")},
@@ -193,6 +200,7 @@ Rule find_rule(std::string_view op) {
       {"clip", clip_bounds},
       {"layer_norm", layer_normalisation},
       {"local_response_norm", local_response},
+      {"where", choose},
       {"matmul", [](Writer& w, const Recorded& r) -> Names { return {w.node("MatMul", r.in)}; }},
       {"embedding",
        [](Writer& w, const Recorded& r) -> Names {

@@ -328,8 +328,7 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
   const TableSchema* columns = data.train->schema();
   const bool text = columns ? columns->has_text() : !first.text.empty();
   if (!image && first.features.empty() && !text)
-    fail(Error::Kind::unsupported, {"the data hold neither pictures nor rows nor texts; training "
-                                    "on sound is not built yet"});
+    fail(Error::Kind::data, {"the data hold neither pictures nor columns nor texts to learn from"});
   std::string spec = config.transform;
   if (spec == "auto" && image) {
     const std::vector<Sample> samples = some_samples(*data.train);

@@ -115,8 +115,10 @@ TEST(Fit, GoesOnAfterAKillAndLosesNothing) {
   const std::string want = folder.read("run/model.safetensors");
   for (const int finished : {1, 3}) {
     const std::string name = "killed" + std::to_string(finished);
-    const std::string command = kProgram + " fit " + (folder / "circle.csv").string() +
-                                " --trials 4 --out " + (folder / name).string();
+    // What the fit was begun with need not be said again: it was begun with four trials.
+    const std::string again = kProgram + " fit " + (folder / "circle.csv").string() + " --out " +
+                              (folder / name).string();
+    const std::string command = again + " --trials 4";
     const pid_t child = fork();
     if (child == 0) {
       freopen("/dev/null", "w", stderr);
@@ -139,7 +141,7 @@ TEST(Fit, GoesOnAfterAKillAndLosesNothing) {
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
     const auto before = Study::join(place).trials();
-    const auto result = run_command(command + " --resume");
+    const auto result = run_command(again + " --resume");
     ASSERT_EQ(result.code, 0) << result.output;
     EXPECT_EQ(folder.read(name + "/model.safetensors"), want);
     const auto after = Study::join(place).trials();

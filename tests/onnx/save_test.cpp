@@ -68,6 +68,24 @@ TEST(OnnxSaveOpsets, AllGiveTheSame) {
   }
 }
 
+// ONNX Runtime's processor build has no Where between truths.
+TEST(OnnxSaveForms, AChoiceBetweenTruthsIsLogic) {
+  struct Choice : Module {
+    using Module::Module;
+    Tensor forward(const Tensor& x, Context&) override {
+      return cast(where(x > 0, x > 1, x > -1), DType::f32) + where(x > 0, x, 2 * x);
+    }
+  } net(Scope::init());
+  const test::TempFolder folder;
+  save((folder / "m.onnx").string(), net, {7});
+  const std::string bytes = folder.read("m.onnx");
+  EXPECT_NE(bytes.find("Or"), std::string::npos);
+  size_t choices = 0;  // each node has its kind and a name that begins with it
+  for (size_t at = 0; (at = bytes.find("\x22\x05Where", at)) != std::string::npos; ++at) ++choices;
+  EXPECT_EQ(choices, 1u);
+  EXPECT_EQ(difference(*load((folder / "m.onnx").string()), net, {7}, 3), 0);
+}
+
 TEST(OnnxSaveErrors, OpsWithoutAFormAreListed) {
   struct Odd : Module {
     using Module::Module;
