@@ -58,9 +58,8 @@ void print_plan(const FitPlan& p) {
                         : cat({p.held_out, " held out to choose by"}),
             ", ", p.test, " for the test at the end"});
   log_info({"at most ", format_duration(p.seconds), ": a trial of the usual network takes about ",
-            format_duration(p.trial_seconds), ", other models less; a step of ", p.first,
-            " takes ", format_bytes(p.bytes), " of memory, ", format_bytes(p.limit),
-            " may be used"});
+            format_duration(p.trial_seconds), ", other models less; a step of ", p.first, " takes ",
+            format_bytes(p.bytes), " of memory, ", format_bytes(p.limit), " may be used"});
 }
 
 void print_trial(const FitTrial& t, bool best, bool regression) {

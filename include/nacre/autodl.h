@@ -36,7 +36,7 @@ struct FitOptions {
   std::string from;           ///< model file whose weights are tried as a start (pictures)
   std::string slice;          ///< of a table: column by whose values the result is shown too
   int64_t seed = 0;
-  std::string study;    ///< as the place of a Study; empty: study.db beside the model
+  std::string study;  ///< as the place of a Study; empty: study.db beside the model
   /// Go on with what `out` and `study` hold. Target, task, seed, trials and limits that are not
   /// set are those that it was begun with.
   bool resume = false;

@@ -613,8 +613,7 @@ namespace {
 FitOptions begun(FitOptions o) {
   const std::string place = o.study.empty() ? folder_of(o.out) + "/study.db" : o.study;
   const bool file = !place.starts_with("postgresql://");
-  const auto text =
-      file && !file_exists(place) ? std::nullopt : Study::join(place).text("fit");
+  const auto text = file && !file_exists(place) ? std::nullopt : Study::join(place).text("fit");
   if (!text) {  // killed before anything was written
     if (o.budget == 0) o.budget = FitOptions().budget;
     return o;
