@@ -341,13 +341,13 @@ bool App::route_v2(const ExchangePtr& x, std::span<const std::string_view> path)
     }
     if (path.size() == at) {
       allow(x, "GET");
-      answer(metadata_json(models_->state(name), *models_->choose(name, version)));
+      answer(metadata_json(models_->state(name), *models_->serving(name, version)));
       return true;
     }
     if (path.size() != at + 1) return false;
     if (path[at] == "ready") {
       allow(x, "GET");
-      const LoadedPtr m = models_->choose(name, version);
+      const LoadedPtr m = models_->serving(name, version);
       const bool good = !draining_ && m->batcher->healthy();
       answer(cat({"{\"name\":\"", name, "\",\"ready\":", good ? "true" : "false", "}\n"}),
              good ? 200 : 503);

@@ -38,6 +38,11 @@ std::string_view HttpRequest::header(std::string_view name) const {
 namespace {
 
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+constexpr auto kLinger = std::chrono::seconds(1);
+// After the stop a connection without a request is closed once nothing came for that long: what a
+// client had sent already is answered.
+constexpr auto kGrace = std::chrono::milliseconds(250);
+constexpr auto kGraceLook = std::chrono::milliseconds(25);
 
 std::string lower(beast::string_view text) {
   std::string s(text);
@@ -64,16 +69,20 @@ class Connection;
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(const HttpOptions& o, HttpHandler& h) : options(o), handler(h), acceptor(loop) {}
+  Impl(const HttpOptions& o, HttpHandler& h)
+      : options(o), handler(h), acceptor(loop), quiet_look(loop) {}
 
   const HttpOptions options;
   HttpHandler& handler;
   asio::io_context loop{1};
   tcp::acceptor acceptor;
+  asio::steady_timer quiet_look;  ///< for connections to close after the stop
   std::optional<asio::ssl::context> tls;
   std::set<std::shared_ptr<Connection>> open;  ///< used on the loop only, as what follows
   std::map<std::string, size_t> by_address;
   bool stopping = false;
+  Clock::time_point stopped;
+  bool cut = false;  ///< a request had no answer at the end
   std::mutex mutex;
   std::condition_variable empty;
   bool all_closed = false;
@@ -86,7 +95,10 @@ struct HttpServer::Impl {
   void accept();
   void take(tcp::socket socket);
   void closed(const std::shared_ptr<Connection>& c, const std::string& address);
-  void close_idle();
+  void begin_stop();
+  void close_quiet();
+  void close_all();
+  void tell_if_empty();
 };
 
 namespace {
@@ -99,7 +111,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
       : server_(server), address_(std::move(address)) {}
   virtual ~Connection() = default;
   virtual void start() = 0;
-  virtual void close_if_idle() = 0;
+  /// Ends a connection that waits for a request since before that time.
+  virtual void close_if_quiet(Clock::time_point since) = 0;
+  /// Whether there is a request whose answer is not sent yet.
+  virtual bool busy() const = 0;
   virtual void close() = 0;
   virtual void respond(HttpResponse response) = 0;
   const std::string& address() const { return address_; }
@@ -125,6 +140,11 @@ class Request final : public Exchange {
                [c = connection_, r = std::move(response)]() mutable { c->respond(std::move(r)); });
   }
   void mark_gone() { gone_ = true; }
+  /// The connection answers itself.
+  void drop() {
+    gone_ = true;
+    answered_ = true;
+  }
 
  private:
   std::shared_ptr<Connection> connection_;
@@ -136,7 +156,9 @@ class Session final : public Connection {
  public:
   template <typename... Args>
   Session(HttpServer::Impl& server, std::string address, Args&&... args)
-      : Connection(server, std::move(address)), stream_(std::forward<Args>(args)...) {}
+      : Connection(server, std::move(address)),
+        stream_(std::forward<Args>(args)...),
+        deadline_(server.loop) {}
 
   void start() override {
     if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
@@ -148,12 +170,20 @@ class Session final : public Connection {
       });
     }
   }
-  void close_if_idle() override {
-    if (idle_) close();
+  void close_if_quiet(Clock::time_point since) override {
+    if (!idle_ || ending_ || idle_since_ > since) return;
+    error_code ignored;
+    if (tcp_stream().socket().available(ignored) > 0) return;  // a request, not read yet
+    // The read that waits goes on until the client has closed, too, so that nothing is reset.
+    ending_ = true;
+    tcp_stream().socket().shutdown(tcp::socket::shutdown_send, ignored);
+    set_deadline(kLinger);
   }
+  bool busy() const override { return !idle_ && !ending_; }
   void close() override {
     if (closed_) return;
     closed_ = true;
+    end_deadline();
     if (const auto r = current_.lock()) r->mark_gone();
     error_code ignored;
     tcp_stream().socket().shutdown(tcp::socket::shutdown_both, ignored);
@@ -197,16 +227,19 @@ class Session final : public Connection {
   beast::tcp_stream& tcp_stream() { return beast::get_lowest_layer(stream_); }
 
   void read_head() {
-    if (closed_ || server_.stopping) return close();
+    if (closed_ || ending_) return close();
     parser_.emplace();
     parser_->header_limit(static_cast<uint32_t>(server_.options.header_bytes));
     parser_->body_limit(std::numeric_limits<uint64_t>::max());  // admit() says what it is
+    head_only_ = false;
     idle_ = true;
+    idle_since_ = Clock::now();
     // Waiting for a request is one thing, a head that arrives byte by byte another.
     if (buffer_.size() == 0) {
       tcp_stream().expires_after(server_.options.idle_time);
       stream_.async_read_some(buffer_.prepare(4096), [self = self()](error_code e, size_t n) {
         if (e) return self->close();
+        if (self->ending_) return self->drain();
         self->buffer_.commit(n);
         self->read_rest_of_head();
       });
@@ -218,14 +251,16 @@ class Session final : public Connection {
   void read_rest_of_head() {
     if (closed_) return;
     idle_ = false;
-    tcp_stream().expires_after(server_.options.header_time);
+    tcp_stream().expires_never();
+    set_deadline(server_.options.header_time);
     http::async_read_header(stream_, buffer_, *parser_,
                             [self = self()](error_code e, size_t) { self->got_head(e); });
   }
 
   void got_head(error_code e) {
+    end_deadline();
     if (e == http::error::end_of_stream || closed_) return close();
-    if (e == beast::error::timeout) return too_slow();
+    if (e && late_) return too_slow("the head of the request took too long");
     if (e == http::error::header_limit) return refuse(431, "the head of the request is too long");
     if (e)
       return e.category() == http::make_error_code(http::error::bad_method).category()
@@ -236,6 +271,7 @@ class Session final : public Connection {
     keep_ = head.keep_alive();
     head_only_ = head.method() == http::verb::head;
     auto request = std::make_shared<Request>(self());
+    current_ = request;
     request->request = head_of(head.base(), address_);
     request->began = Clock::now();
     if (!request->request.path.starts_with('/') && request->request.path != "*")
@@ -269,14 +305,16 @@ class Session final : public Connection {
   }
 
   void read_body(std::shared_ptr<Request> request) {
-    current_ = request;
-    tcp_stream().expires_after(server_.options.body_time);
+    tcp_stream().expires_never();
+    set_deadline(server_.options.body_time);
     http::async_read(stream_, buffer_, *parser_,
                      [self = self(), request](error_code e, size_t) mutable {
+                       self->end_deadline();
                        if (self->closed_) return;
                        if (e == http::error::body_limit)
                          return self->refuse(413, "the body is too large");
-                       if (e == beast::error::timeout) return self->too_slow();
+                       if (e && self->late_)
+                         return self->too_slow("the body of the request took too long");
                        if (e) {
                          self->server_.handler.gone();
                          request->mark_gone();
@@ -288,7 +326,6 @@ class Session final : public Connection {
 
   void hand_over(std::shared_ptr<Request> request) {
     request->request.body = std::move(parser_->get().body());
-    current_ = request;
     tcp_stream().expires_never();
     watch();
     server_.handler.handle(std::move(request));
@@ -312,7 +349,8 @@ class Session final : public Connection {
     message_.reset();
     writer_.reset();
     if (e || !keep_) {
-      if (!e && closing_with_body_) return linger();
+      // After the stop the next request may be on its way.
+      if (!e && (closing_with_body_ || server_.stopping)) return linger();
       return close();
     }
     read_head();
@@ -322,28 +360,46 @@ class Session final : public Connection {
   /// moment.
   void linger() {
     error_code ignored;
+    ending_ = true;
     tcp_stream().socket().shutdown(tcp::socket::shutdown_send, ignored);
-    tcp_stream().expires_after(std::chrono::seconds(1));
+    tcp_stream().expires_never();
+    set_deadline(kLinger);
     drain();
   }
   void drain() {
     buffer_.clear();
     tcp_stream().async_read_some(buffer_.prepare(65536), [self = self()](error_code e, size_t n) {
       self->drained_ += n;
+      if (self->closed_) return;
       if (e || self->drained_ > (16u << 20)) return self->close();
       self->drain();
     });
   }
 
-  void too_slow() {  // the stream has closed the socket already
+  /// Ends the read that waits after that time, and leaves the connection open for an answer.
+  void set_deadline(std::chrono::milliseconds time) {
+    late_ = false;
+    deadline_.expires_after(time);
+    deadline_.async_wait([self = self(), turn = ++deadlines_](error_code e) {
+      if (e || self->closed_ || turn != self->deadlines_) return;
+      self->late_ = true;
+      self->tcp_stream().cancel();
+    });
+  }
+  void end_deadline() {
+    ++deadlines_;
+    deadline_.cancel();
+  }
+
+  void too_slow(std::string_view reason) {
     ++server_.timeouts;
-    if (const auto r = current_.lock()) r->mark_gone();
-    close();
+    refuse(408, reason);
   }
 
   void refuse(int status, std::string_view reason) {
     keep_ = false;
     closing_with_body_ = true;
+    if (const auto r = current_.lock()) r->drop();
     current_.reset();
     if (tcp_stream().socket().is_open()) {
       respond(server_.handler.failure(status, reason));
@@ -353,6 +409,7 @@ class Session final : public Connection {
   }
 
   Stream stream_;
+  asio::steady_timer deadline_;  ///< of the head, the body and the end
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::optional<http::response<http::string_body>> message_;
@@ -360,8 +417,10 @@ class Session final : public Connection {
   std::optional<http::response<http::empty_body>> continue_;
   std::weak_ptr<Request> current_;
   unsigned version_ = 11;
-  uint64_t turn_ = 0, drained_ = 0;
+  uint64_t turn_ = 0, drained_ = 0, deadlines_ = 0;
+  Clock::time_point idle_since_ = Clock::now();
   bool keep_ = true, head_only_ = false, idle_ = true, closed_ = false, closing_with_body_ = false;
+  bool ending_ = false, late_ = false;  ///< nothing more is sent; the deadline has passed
 };
 
 }  // namespace
@@ -397,6 +456,7 @@ void HttpServer::Impl::listen() {
 
 void HttpServer::Impl::accept() {
   acceptor.async_accept([this](error_code e, tcp::socket socket) {
+    if (stopping && !e) take(std::move(socket));  // it had been open before
     if (stopping || e == asio::error::operation_aborted) return;
     if (e) {  // no descriptors left, say: those that wait are taken when some are free
       auto pause = std::make_shared<asio::steady_timer>(loop, kAcceptPause);
@@ -440,23 +500,53 @@ void HttpServer::Impl::closed(const std::shared_ptr<Connection>& c, const std::s
   connections = open.size();
   const auto at = by_address.find(address);
   if (at != by_address.end() && --at->second == 0) by_address.erase(at);
-  if (stopping && open.empty()) {
-    std::lock_guard lock(mutex);
-    all_closed = true;
-    empty.notify_all();
-  }
+  tell_if_empty();
 }
 
-void HttpServer::Impl::close_idle() {
+void HttpServer::Impl::tell_if_empty() {
+  if (!stopping || !open.empty()) return;
+  std::lock_guard lock(mutex);
+  all_closed = true;
+  empty.notify_all();
+}
+
+/// No new connections. Those that are open, also ones that the system has taken and accept() has
+/// not seen yet, are served on until they are quiet.
+void HttpServer::Impl::begin_stop() {
+  stopped = Clock::now();
+  error_code e;
+  acceptor.non_blocking(true, e);
+  for (int i = 0; !e && i < asio::socket_base::max_listen_connections; ++i) {
+    tcp::socket socket(loop);
+    acceptor.accept(socket, e);
+    if (!e) take(std::move(socket));
+  }
   error_code ignored;
   acceptor.close(ignored);
-  const std::vector<std::shared_ptr<Connection>> all(open.begin(), open.end());
-  for (const auto& c : all) c->close_if_idle();
-  if (open.empty()) {
-    std::lock_guard lock(mutex);
-    all_closed = true;
-    empty.notify_all();
+  stopping = true;
+  tell_if_empty();
+  close_quiet();
+}
+
+void HttpServer::Impl::close_quiet() {
+  const auto now = Clock::now();
+  if (now - stopped >= kGrace) {
+    const std::vector<std::shared_ptr<Connection>> all(open.begin(), open.end());
+    for (const auto& c : all) c->close_if_quiet(now - kGrace);
   }
+  quiet_look.expires_after(kGraceLook);
+  quiet_look.async_wait([this](error_code e) {
+    if (!e) close_quiet();
+  });
+}
+
+void HttpServer::Impl::close_all() {
+  const std::vector<std::shared_ptr<Connection>> all(open.begin(), open.end());
+  for (const auto& c : all) {
+    cut = cut || c->busy();
+    c->close();
+  }
+  loop.stop();
 }
 
 HttpServer::HttpServer(const HttpOptions& options, HttpHandler& handler)
@@ -483,23 +573,15 @@ HttpCounts HttpServer::counts() const {
 bool HttpServer::stop(std::chrono::milliseconds patience) {
   Impl& m = *impl_;
   if (!m.thread.joinable()) return true;
-  asio::post(m.loop, [&m] {
-    m.stopping = true;
-    m.close_idle();
-  });
-  bool done = false;
+  asio::post(m.loop, [&m] { m.begin_stop(); });
   {
     std::unique_lock lock(m.mutex);
-    done = m.empty.wait_for(lock, patience, [&] { return m.all_closed; });
+    m.empty.wait_for(lock, patience, [&] { return m.all_closed; });
   }
-  asio::post(m.loop, [&m] {
-    const std::vector<std::shared_ptr<Connection>> all(m.open.begin(), m.open.end());
-    for (const auto& c : all) c->close();
-    m.loop.stop();
-  });
+  asio::post(m.loop, [&m] { m.close_all(); });
   m.thread.join();
   m.ended = true;
-  return done;
+  return !m.cut;
 }
 
 }  // namespace nacre::serve

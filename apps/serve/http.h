@@ -103,8 +103,9 @@ class HttpServer {
   ~HttpServer();
   int port() const;
   HttpCounts counts() const;
-  /// Takes no more connections, lets requests that are there finish for at most that long and ends
-  /// the loop. Returns whether all were answered.
+  /// Takes no more connections, answers what comes on those that are open, as the last request of
+  /// each, until they are quiet (at most that long), and ends the loop. Returns whether all
+  /// requests were answered.
   bool stop(std::chrono::milliseconds patience);
 
   struct Impl;

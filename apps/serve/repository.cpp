@@ -86,6 +86,19 @@ Model open_copy(const FileMark& file) {
   }
 }
 
+/// "input f32 [-1, 3] -> output f32 [-1, 2]".
+std::string signature_of(const Predictor& model) {
+  std::string text;
+  const auto add = [&](const std::vector<Predictor::Port>& ports) {
+    for (size_t i = 0; i < ports.size(); ++i)
+      text += cat({i ? ", " : "", ports[i].name, " ", ports[i].dtype, " ", ports[i].shape});
+  };
+  add(model.inputs());
+  text += " -> ";
+  add(model.outputs());
+  return text;
+}
+
 }  // namespace
 
 bool is_model_name(std::string_view name) {
@@ -224,6 +237,14 @@ LoadedPtr Repository::read(const std::string& name, const Candidate& c) {
   }
   e.refused.reset();
   e.counted = std::max(e.counted, version);
+  if (e.serving) {
+    const std::string now = signature_of(*e.serving->model), then = signature_of(*fresh->model);
+    if (now != then)
+      log_warning({name, ": version ", version, " (", then,
+                   ") has other inputs or outputs than "
+                   "version ",
+                   e.serving->version, " (", now, "), which is served"});
+  }
   return fresh;
 }
 
@@ -235,6 +256,13 @@ void Repository::adopt(const std::string& name, LoadedPtr fresh) {
   if (e.canary && e.canary->version == fresh->version) e.canary.reset();
   old = std::exchange(e.previous, std::exchange(e.serving, std::move(fresh)));
   log_info({name, ": version ", e.serving->version, " of ", e.serving->file.path, " is served"});
+}
+
+void Repository::begin_canary(Entry& e, LoadedPtr fresh, int percent) {
+  e.canary = std::move(fresh);
+  e.percent = percent;
+  log_info({e.canary->name, ": version ", e.canary->version, " gets ", percent,
+            " % of the requests, version ", e.serving->version, " the others"});
 }
 
 Repository::Repository(RepositoryOptions options, MemoryBudget& memory, Metrics& metrics)
@@ -331,9 +359,12 @@ void Repository::poll() {
     for (auto& [name, e] : entries_) {
       if (!e.wanted || e.files.empty()) continue;
       const Candidate& newest = e.files.back();
-      const LoadedPtr& now = e.canary ? e.canary : e.serving;
-      const bool same = now && now->file == newest.file;
-      const bool older = now && newest.version > 0 && newest.version < now->version;
+      bool same = false, older = false;
+      for (const LoadedPtr& l : {e.serving, e.canary, e.previous}) {
+        if (!l) continue;
+        same = same || l->file == newest.file;
+        older = older || (l != e.previous && newest.version > 0 && newest.version < l->version);
+      }
       if (same || older || e.refused == newest.file) continue;
       if (e.seen == newest.file)
         fresh.emplace_back(name, newest);
@@ -347,10 +378,7 @@ void Repository::poll() {
       std::unique_lock lock(mutex_);
       Entry& e = entries_[name];
       if (options_.canary > 0 && e.serving) {
-        e.canary = std::move(loaded);
-        e.percent = options_.canary;
-        log_info(
-            {name, ": version ", e.canary->version, " gets ", e.percent, " % of the requests"});
+        begin_canary(e, std::move(loaded), options_.canary);
         continue;
       }
       lock.unlock();
@@ -382,7 +410,7 @@ void Repository::post(std::function<void()> change, Done done) {
   // The thread has ended.
 }
 
-Repository::Entry& Repository::entry(const std::string& name) {
+Repository::Entry& Repository::entry(std::string_view name) {
   const auto at = entries_.find(name);
   if (at == entries_.end()) throw Refusal(404, cat({"there is no model '", name, "'"}));
   return at->second;
@@ -402,13 +430,17 @@ void Repository::load(const std::string& name, std::optional<int64_t> version, D
       [this, name, version] {
         refresh();
         std::optional<Candidate> file;
+        LoadedPtr here;
         {
           std::lock_guard lock(mutex_);
           Entry& e = entry(name);
           file = candidate(e, name, version);
           e.wanted = true;
+          for (const LoadedPtr& l : {e.previous, e.canary, e.serving})
+            if (l && l->file == file->file) here = l;
+          if (here && (here == e.serving || (here == e.canary && !version))) return;
         }
-        adopt(name, read(name, *file));
+        adopt(name, here ? here : read(name, *file));
       },
       std::move(done));
 }
@@ -439,26 +471,19 @@ void Repository::canary(const std::string& name, std::optional<int64_t> version,
           std::lock_guard lock(mutex_);
           Entry& e = entry(name);
           if (!e.serving) throw Refusal(400, cat({name, " is not loaded"}));
-          if (e.canary && (!version || *version == e.canary->version)) {
-            e.percent = percent;
-            return;
-          }
+          if (e.canary && (!version || *version == e.canary->version))
+            return begin_canary(e, e.canary, percent);
           if (version == e.serving->version)
             throw Refusal(400, cat({"version ", *version, " of ", name, " is served already"}));
-          if (e.previous && version == e.previous->version) {
-            e.canary = e.previous;
-            e.percent = percent;
-            return;
-          }
+          if (e.previous && version == e.previous->version)
+            return begin_canary(e, e.previous, percent);
           file = candidate(e, name, version);
           if (file->file == e.serving->file)
             throw Refusal(400, cat({name, " has no other version than the one that is served"}));
         }
         LoadedPtr fresh = read(name, *file);
         std::lock_guard lock(mutex_);
-        Entry& e = entry(name);
-        e.canary.swap(fresh);
-        e.percent = percent;
+        begin_canary(entry(name), std::move(fresh), percent);
       },
       std::move(done));
 }
@@ -501,37 +526,46 @@ void Repository::roll_back(const std::string& name, Done done) {
 
 // ---- questions
 
+LoadedPtr Repository::loaded(const Entry& e, std::string_view name,
+                             std::optional<int64_t> version) const {
+  if (!version) {
+    if (!e.serving) throw Refusal(503, cat({name, " is not loaded"}), true);
+    return e.serving;
+  }
+  for (const LoadedPtr& l : {e.serving, e.canary, e.previous})
+    if (l && l->version == *version) return l;
+  throw Refusal(404, cat({"version ", *version, " of ", name, " is not loaded"}));
+}
+
+LoadedPtr Repository::serving(std::string_view name, std::optional<int64_t> version) {
+  std::lock_guard lock(mutex_);
+  return loaded(entry(name), name, version);
+}
+
 LoadedPtr Repository::choose(std::string_view name, std::optional<int64_t> version) {
   std::lock_guard lock(mutex_);
-  const auto at = entries_.find(name);
-  if (at == entries_.end()) throw Refusal(404, cat({"there is no model '", name, "'"}));
-  Entry& e = at->second;
-  if (version) {
-    for (const LoadedPtr& l : {e.serving, e.canary, e.previous})
-      if (l && l->version == *version) return l;
-    throw Refusal(404, cat({"version ", *version, " of ", name, " is not loaded"}));
-  }
-  if (!e.serving) throw Refusal(503, cat({name, " is not loaded"}), true);
+  Entry& e = entry(name);
+  LoadedPtr chosen = loaded(e, name, version);
   // 61 and 100 have no common factor: of any 100 requests in a row, `percent` go to the canary.
-  if (e.canary && static_cast<int>(e.requests++ * 61 % 100) < e.percent) {
+  if (!version && e.canary && static_cast<int>(e.requests++ * 61 % 100) < e.percent) {
     ++e.canary->metrics->canary;
     return e.canary;
   }
-  return e.serving;
+  return chosen;
 }
 
 ModelState Repository::state(std::string_view name) {
   std::lock_guard lock(mutex_);
-  const auto at = entries_.find(name);
-  if (at == entries_.end()) throw Refusal(404, cat({"there is no model '", name, "'"}));
-  const Entry& e = at->second;
+  const Entry& e = entry(name);
   ModelState s;
   s.name = name;
   s.trouble = e.trouble;
   s.loading = e.loading;
   s.percent = e.canary ? e.percent : 0;
   for (const LoadedPtr& l : {e.serving, e.canary, e.previous})
-    if (l) s.versions.push_back(l);
+    if (l && std::none_of(s.versions.begin(), s.versions.end(),
+                          [&](const LoadedPtr& o) { return o->version == l->version; }))
+      s.versions.push_back(l);
   s.serving = e.serving ? e.serving->version : 0;
   s.canary = e.canary ? e.canary->version : 0;
   s.previous = e.previous ? e.previous->version : 0;

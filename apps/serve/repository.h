@@ -81,6 +81,8 @@ class Repository {
   /// The version that answers the next request, or that one if it is loaded. Throws Refusal (404
   /// unknown, 503 not loaded).
   LoadedPtr choose(std::string_view name, std::optional<int64_t> version = {});
+  /// The same for questions about a model: never the canary unless it is named.
+  LoadedPtr serving(std::string_view name, std::optional<int64_t> version = {});
   ModelState state(std::string_view name);
   std::vector<ModelState> states();
   /// Whether every model is loaded and has the memory that it needs.
@@ -89,7 +91,8 @@ class Repository {
   /// Changes are made one after the other on a thread of the repository; `done` is called there,
   /// with an exception or null.
   using Done = std::function<void(std::exception_ptr)>;
-  /// Looks for the files again and loads the newest version, or that one.
+  /// Looks for the files again and loads the newest version, or that one. If the newest is loaded
+  /// already, as it is now, nothing changes.
   void load(const std::string& name, std::optional<int64_t> version, Done done);
   void unload(const std::string& name, Done done);
   /// Sends a share of the requests to another version, which is loaded if need be.
@@ -123,7 +126,10 @@ class Repository {
   LoadedPtr make(const std::string& name, const Candidate& file, int64_t version);
   LoadedPtr read(const std::string& name, const Candidate& file);
   void adopt(const std::string& name, LoadedPtr fresh);
-  Entry& entry(const std::string& name);
+  /// Under mutex_.
+  void begin_canary(Entry& e, LoadedPtr fresh, int percent);
+  Entry& entry(std::string_view name);
+  LoadedPtr loaded(const Entry& e, std::string_view name, std::optional<int64_t> version) const;
   const Candidate& candidate(const Entry& e, const std::string& name,
                              std::optional<int64_t> version) const;
 

@@ -78,7 +78,7 @@ class Predictor {
   size_t bytes() const;
 
   // ---- what a caller has, as a sample; each throws Error(data) if it is not what it should be
-  /// The bytes of a picture file.
+  /// The bytes of a picture file. Throws Error(usage) if the model takes rows of a table.
   Sample picture(std::string_view bytes, std::string_view name = "picture",
                  const DecodeLimits& limits = {}) const;
   /// A row of a table, in the order of the training part's columns without the target. An empty

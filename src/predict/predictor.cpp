@@ -292,6 +292,8 @@ size_t Predictor::bytes() const { return impl_->bytes; }
 
 Sample Predictor::picture(std::string_view bytes, std::string_view name,
                           const DecodeLimits& limits) const {
+  if (impl_->has_table && info().input.rank() != 3)
+    fail(Error::Kind::usage, {impl_->name, " takes rows of a table, it does not take pictures"});
   Sample s;
   s.image =
       decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, name, limits);

@@ -107,6 +107,8 @@ TEST(Predictor, RowsByNameAndInOrder) {
             std::string::npos);
   EXPECT_NE(message([&] { Predictor(digits_model()).row({"1"}); }).find("no columns"),
             std::string::npos);
+  EXPECT_NE(message([&] { p.picture("no picture either"); }).find("takes rows of a table"),
+            std::string::npos);
 }
 
 TEST(Predictor, AnOnnxFileKeepsTheColumns) {

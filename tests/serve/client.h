@@ -63,6 +63,14 @@ class Client {
     char c = 0;
     return ::poll(&p, 1, ms) == 1 && ::recv(fd_, &c, 1, MSG_PEEK) <= 0;
   }
+  /// How the connection ends within that time: 0 cleanly, ECONNRESET, ..., -1 not at all.
+  int end_within(int ms) {
+    pollfd p{fd_, POLLIN, 0};
+    char c = 0;
+    if (::poll(&p, 1, ms) != 1) return -1;
+    const ssize_t n = ::recv(fd_, &c, 1, 0);
+    return n == 0 ? 0 : n < 0 ? errno : -1;
+  }
   Response receive(bool head = false, int ms = 20000) {
     Response r;
     size_t end = 0;

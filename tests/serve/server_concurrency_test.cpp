@@ -298,8 +298,13 @@ TEST_F(Serve, SlowAndIdleClientsDoNotHoldTheServer) {
   slow_head.send("GET / HT");
   slow_body.send("POST /v2/models/table/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\n{");
   EXPECT_EQ(idle.ask("GET", "/v2/health/live").status, 200);
-  EXPECT_TRUE(slow_head.closed_within(5000));
-  EXPECT_TRUE(slow_body.closed_within(5000));
+  for (Client* slow : {&slow_head, &slow_body}) {
+    const auto r = slow->receive();
+    EXPECT_EQ(r.status, 408);
+    EXPECT_TRUE(holds(r.body, "took too long")) << r.body;
+    EXPECT_EQ(slow->receive().status, 0);  // nothing else comes before the end
+    EXPECT_TRUE(slow->closed_within(5000));
+  }
   EXPECT_EQ(metric("nacre_connection_timeouts_total"), 2);
   EXPECT_TRUE(idle.closed_within(5000));
   // More connections than one address may have: the rest is closed, those that are open work.
@@ -450,6 +455,63 @@ TEST_F(ServeVersions, ACanaryGetsItsShareAndIsPromotedOrDropped) {
     EXPECT_GE(change("/v1/models/table:canary", body), 400) << body;
 }
 
+TEST_F(ServeVersions, UnchangedFilesAreNotLoadedAgain) {
+  version(2, 2);
+  options_.models.poll = 20ms;
+  start();
+  const auto loads = [&] { return metric("nacre_model_loads_total{model=\"table\"}"); };
+  const auto listed = [&] {
+    const Json m = ask("GET", "/v2/models/table").json();
+    return print_json(m.at("versions")) + " of " + m.at("parameters").at("version").text();
+  };
+  const std::string load = "/v2/repository/models/table/load";
+  // The canary is the older one, the newest file is what is served.
+  ASSERT_EQ(change("/v1/models/table:canary", R"({"version":"1","percent":50})"), 200);
+  EXPECT_EQ(loads(), 2);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(change(load), 200) << last_error_;
+    EXPECT_EQ(listed(), R"(["2", "1"] of 2)");
+    EXPECT_EQ(change(load, R"({"parameters":{"version":"2"}})"), 200) << last_error_;
+    std::this_thread::sleep_for(50ms);  // looks at the files
+  }
+  EXPECT_EQ(loads(), 2);
+  int canary = 0;
+  for (int i = 0; i < 100; ++i) canary += scale() == 1;
+  EXPECT_EQ(canary, 50);
+  // One that is loaded and asked for by its number takes over as it is.
+  EXPECT_EQ(change(load, R"({"parameters":{"version":"1"}})"), 200) << last_error_;
+  EXPECT_EQ(listed(), R"(["1", "2"] of 1)");
+  EXPECT_EQ(change("/v1/models/table:canary", R"({"version":"2","percent":1})"), 200);
+  EXPECT_EQ(listed(), R"(["1", "2"] of 1)");
+  EXPECT_EQ(change(load), 200) << last_error_;
+  EXPECT_EQ(listed(), R"(["1", "2"] of 1)");
+  EXPECT_EQ(loads(), 2);
+}
+
+TEST_F(ServeVersions, ACanaryAndWhatItTakesAreLogged) {
+  version(2, 2);
+  start();
+  version(3, 3);
+  make_folders(path("table/4"));
+  test::save_picture_model(path("table/4/model.safetensors"));
+  const auto log_of = [&](const std::string& body) {
+    testing::internal::CaptureStderr();
+    const int status = change("/v1/models/table:canary", body);
+    const std::string log = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(status, 200) << last_error_;
+    return log;
+  };
+  const std::string like = log_of(R"({"version":"3","percent":30})");
+  EXPECT_TRUE(holds(like, "table: version 3 gets 30 % of the requests, version 2 the others"));
+  EXPECT_FALSE(holds(like, "inputs or outputs")) << like;
+  const std::string other = log_of(R"({"version":"4","percent":5})");
+  EXPECT_TRUE(holds(other, "version 4 gets 5 %")) << other;
+  const size_t at = other.find("has other inputs or outputs than version 2 (");
+  EXPECT_NE(at, other.npos) << other;
+  EXPECT_EQ(other.find("inputs or outputs", at + 20), other.npos) << other;
+  EXPECT_TRUE(holds(other, "32")) << other;
+}
+
 TEST_F(ServeVersions, LoadAndUnloadManyTimes) {
   version(2, 2);
   start();
@@ -545,6 +607,74 @@ TEST_F(Serve, DrainsWhatWasBegun) {
   EXPECT_FALSE(Client(server_->port()).open());
 }
 
+TEST_F(Serve, AnswersWhatComesOnOpenConnectionsAfterTheStop) {
+  start();
+  Client late(server_->port()), pipelined(server_->port()), silent(server_->port());
+  for (Client* c : {&late, &pipelined, &silent})
+    EXPECT_EQ(c->ask("GET", "/v2/health/ready").headers.count("connection"), 0u);
+  bool all = false;
+  std::thread drain([&] { all = server_->drain(10s); });
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_TRUE(soon([&] { return !Client(server_->port()).open(); }));
+  const std::string one = Client::text("POST", "/v2/models/table/infer", infer_body("[1,1,0]"), {});
+  late.send(one);
+  pipelined.send(one + one);
+  for (Client* c : {&late, &pipelined}) {
+    const auto r = c->receive();
+    EXPECT_EQ(data_of(r), (std::vector<double>{1, 10}));
+    EXPECT_EQ(r.headers.at("connection"), "close");
+    EXPECT_EQ(c->end_within(5000), 0) << "the end is clean";
+    c->close();
+  }
+  EXPECT_EQ(silent.end_within(5000), 0);
+  silent.close();
+  drain.join();
+  EXPECT_TRUE(all);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 5s);
+}
+
+TEST_F(Serve, ALoadThatGoesOnLosesNothingAtTheStop) {
+  start();
+  std::atomic<int> lost{0}, last{0}, good{0};
+  std::vector<std::thread> clients;
+  for (int t = 0; t < 12; ++t)
+    clients.emplace_back([&] {
+      Client c(server_->port());
+      for (;;) {
+        const auto r = c.ask("POST", "/v2/models/table/infer", infer_body("[1,1,0]"), {});
+        ++(r.status == 200 ? good : lost);
+        if (r.status != 200) return;
+        if (r.headers.contains("connection")) {
+          ++last;
+          return;
+        }
+      }
+    });
+  ASSERT_TRUE(soon([&] { return good > 200; }));
+  EXPECT_TRUE(server_->drain(20s));
+  for (auto& t : clients) t.join();
+  EXPECT_EQ(lost, 0);
+  EXPECT_EQ(last, 12);
+}
+
+TEST_F(Serve, TheDrainTimeBoundsTheStop) {
+  options_.models.batch.wait = 1s;
+  start();
+  Client busy(server_->port()), idle(server_->port());
+  EXPECT_EQ(idle.ask("GET", "/v2/health/ready").status, 200);
+  busy.send(Client::text("POST", "/v2/models/table/infer", infer_body("[1,1,0]"), {}));
+  ASSERT_TRUE(soon([&] { return metric("nacre_queue_length{model=\"table\"}") == 1; }));
+  EXPECT_FALSE(server_->drain(50ms));
+  EXPECT_EQ(busy.receive().status, 0);
+  // Connections that only wait are no requests that are left.
+  options_.models.batch.wait = 0ms;
+  start();
+  Client other(server_->port());
+  EXPECT_EQ(other.ask("GET", "/v2/health/ready").status, 200);
+  EXPECT_TRUE(server_->drain(50ms));
+  EXPECT_TRUE(other.closed_within(1000));
+}
+
 /// Rounds of mixed load, with bad requests, clients that leave and models that come and go: memory,
 /// descriptors and threads stay as they are. NACRE_SOAK is the number of seconds.
 TEST_F(ServeVersions, SoakKeepsMemoryDescriptorsAndThreads) {
@@ -565,6 +695,7 @@ TEST_F(ServeVersions, SoakKeepsMemoryDescriptorsAndThreads) {
                 i % 3 ? infer_body("[1,1,0]") : infer_body("[1,\"x\",0]"), {});
         }
       });
+    version(2, 2);  // a file that is new is loaded
     change("/v2/repository/models/table/load");
     for (auto& t : clients) t.join();
   };
