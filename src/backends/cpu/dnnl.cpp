@@ -310,7 +310,8 @@ bool winograd_allowed() {
 
 /// Shapes of which Winograd's form (Lavin and Gray 2015) is the faster one: transforms of few tiles
 /// or channels cost more than they save (measured: 7x7 of one picture), and of weights that change,
-/// as much as many tiles do (512 channels of 8 pictures of 7x7 also want 126 MB of scratch).
+/// as much as many tiles do (512 channels of 8 pictures of 7x7 also want 126 MB of scratch). Small
+/// planes are so little work that they keep the smaller rounding error.
 bool suits_winograd(const Shape& weight, const Shape& output, const Ints& stride,
                     const Ints& dilation, int64_t groups, bool constant_weight) {
   const auto all = [](const Ints& list, int64_t value) {
@@ -319,9 +320,10 @@ bool suits_winograd(const Shape& weight, const Shape& output, const Ints& stride
   if (!winograd_allowed() || groups != 1 || weight.rank() != 4 || !all(weight.slice(2, 4), 3) ||
       !all(stride, 1) || !all(dilation, 1))
     return false;
-  const int64_t results = output[0] * output[2] * output[3];
-  return std::min(weight[0], weight[1]) >= 32 &&
-         results >= (constant_weight ? 128 : 2 * std::max(weight[0], weight[1]));
+  const int64_t plane = output[2] * output[3], results = output[0] * plane;
+  if (std::min(weight[0], weight[1]) < 32) return false;
+  return constant_weight ? results >= 128
+                         : plane >= 128 && results >= 2 * std::max(weight[0], weight[1]);
 }
 
 Convolution lift(Convolution c) {
