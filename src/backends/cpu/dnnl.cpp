@@ -169,7 +169,7 @@ struct Program::Impl {
     return args;
   }
   void give(std::unique_ptr<Args> args) const {
-    delete spare.exchange(args.release(), std::memory_order_release);
+    delete spare.exchange(args.release(), std::memory_order_acq_rel);  // deletes what another made
   }
 
   // `to_library`: the reorder runs before the primitive.
