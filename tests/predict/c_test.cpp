@@ -109,6 +109,8 @@ TEST(CInterface, ReadsARow) {
   const char* hole[] = {"4", nullptr};
   EXPECT_EQ(nacre_predict_row(m.model, hole, 2, got, 2, &found), nacre_usage);
   EXPECT_EQ(nacre_predict_row(m.model, nullptr, 2, got, 2, &found), nacre_usage);
+  const std::vector<uint8_t> png = encode_png(Image(8, 8, 1, 0.5f));
+  EXPECT_EQ(nacre_predict_picture(m.model, png.data(), png.size(), got, 2, &found), nacre_usage);
 }
 
 TEST(CInterface, ErrorsAreCodesAndBelongToTheirThread) {
