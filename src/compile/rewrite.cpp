@@ -26,4 +26,16 @@ Graph rewrite(const Graph& graph, const RewriteRule& rule) {
   return Graph(graph.inputs(), std::move(outputs));
 }
 
+bool is_op(const Node* n, std::string_view op) {
+  return n->op && !n->evaluated && n->op->name == op;
+}
+
+bool has_kernel(const Node& n, std::span<const Tensor> inputs, const CompileOptions& options) {
+  std::vector<Operand> in, out;
+  for (const Tensor& t : inputs)
+    in.push_back({t.dtype(), t.shape(), contiguous_strides(t.shape())});
+  for (const Output& o : n.outputs) out.push_back({o.dtype, o.shape, contiguous_strides(o.shape)});
+  return find_kernel({*n.op, n.attrs.get(), in, out, n.attrs.hash()}, options) != nullptr;
+}
+
 }  // namespace nacre

@@ -4,6 +4,7 @@
 #include <functional>
 #include <unordered_map>
 
+#include "compile/plan.h"
 #include "graph/node.h"
 #include "nacre/graph.h"
 
@@ -16,5 +17,11 @@ using RewriteRule = std::function<Tensors(const Node& node, const Tensors& input
 /// The graph with `rule` applied to every node, inputs first. Nodes that nothing needs any more are
 /// left out.
 Graph rewrite(const Graph& graph, const RewriteRule& rule);
+
+/// True for a node of this op that is to be computed.
+bool is_op(const Node* n, std::string_view op);
+
+/// True if a backend has a kernel for the node on these inputs, without gaps.
+bool has_kernel(const Node& n, std::span<const Tensor> inputs, const CompileOptions& options);
 
 }  // namespace nacre

@@ -23,10 +23,6 @@ bool is(const Tensor& t, double want) {
   return uniform_constant(t, v) && v == want;
 }
 
-bool is_op(const Node* n, const char* name) {
-  return n->op && !n->evaluated && std::strcmp(n->op->name, name) == 0;
-}
-
 /// `x`, if it already has the type and shape of the node's output.
 Tensors unchanged(const Node& n, const Tensor& x) {
   if (x.dtype() == n.outputs[0].dtype && x.shape() == n.outputs[0].shape) return {x};

@@ -5,20 +5,10 @@
 namespace nacre {
 namespace {
 
-std::vector<Operand> operands(std::span<const Tensor> tensors) {
-  std::vector<Operand> list;
-  for (const Tensor& t : tensors)
-    list.push_back({t.dtype(), t.shape(), contiguous_strides(t.shape())});
-  return list;
-}
-
 bool stays(const Node& n, const Tensors& in, const CompileOptions& options) {
   if (n.op->kind != OpKind::composite || !n.op->decompose) return true;
   if (options.reference) return n.op->ref != nullptr;
-  std::vector<Operand> outs;
-  for (const Output& o : n.outputs) outs.push_back({o.dtype, o.shape, contiguous_strides(o.shape)});
-  const std::vector<Operand> ins = operands(in);
-  return find_kernel({*n.op, n.attrs.get(), ins, outs, n.attrs.hash()}, options) != nullptr;
+  return has_kernel(n, in, options);
 }
 
 Graph run(const Graph& graph, const CompileOptions& options) {

@@ -15,8 +15,6 @@
 namespace nacre {
 namespace {
 
-bool is(const Node* n, std::string_view op) { return n->op && !n->evaluated && n->op->name == op; }
-
 template <typename T>
 T attr(const Node& n, std::string_view name) {
   return std::get<T>(attr_field(*n.op, n.attrs.get(), name));
@@ -24,7 +22,7 @@ T attr(const Node& n, std::string_view name) {
 
 /// x of from_blocks(x); undefined for others.
 Tensor inside(const Tensor& t) {
-  return is(t.node(), "from_blocks") ? t.node()->inputs[0] : Tensor();
+  return is_op(t.node(), "from_blocks") ? t.node()->inputs[0] : Tensor();
 }
 
 /// Of channels in blocks, the share that is not padding.
@@ -60,14 +58,14 @@ class Layout {
   Graph run() {
     return rewrite(graph_, [&](const Node& n, const Tensors& in) -> Tensors {
       if (n.outputs[0].dtype != DType::f32) return {};
-      if (is(&n, "conv")) return convolution(n, in);
+      if (is_op(&n, "conv")) return convolution(n, in);
       if (in.empty() ||
           std::none_of(in.begin(), in.end(), [](const Tensor& t) { return inside(t).defined(); }))
         return {};
-      if (is(&n, "max_pool") || is(&n, "avg_pool")) return pool(n, in[0]);
-      if (is(&n, "batch_norm_infer")) return batch_norm(n, in);
-      if (is(&n, "mean") || is(&n, "sum")) return over_pixels(n, in[0]);
-      if (is(&n, "concat")) return join(n, in);
+      if (is_op(&n, "max_pool") || is_op(&n, "avg_pool")) return pool(n, in[0]);
+      if (is_op(&n, "batch_norm_infer")) return batch_norm(n, in);
+      if (is_op(&n, "mean") || is_op(&n, "sum")) return over_pixels(n, in[0]);
+      if (is_op(&n, "concat")) return join(n, in);
       if (n.op->kind != OpKind::elementwise) return {};
       if (Tensors y = into_convolution(n, in); !y.empty()) return y;
       return elementwise(n, in);
@@ -78,16 +76,7 @@ class Layout {
   bool used_once(const Tensor& t) { return uses_[{t.node(), t.index()}] == 1; }
 
   /// True if a kernel is there for this node.
-  bool claimed(const Tensor& t) const {
-    const Node* n = t.node();
-    const auto operand = [](const Output& o) {
-      return Operand{o.dtype, o.shape, contiguous_strides(o.shape)};
-    };
-    std::vector<Operand> in, out;
-    for (const Tensor& x : n->inputs) in.push_back(operand(x.node()->outputs[x.index()]));
-    for (const Output& o : n->outputs) out.push_back(operand(o));
-    return find_kernel({*n->op, n->attrs.get(), in, out, n->attrs.hash()}, options_) != nullptr;
-  }
+  bool claimed(const Tensor& t) const { return has_kernel(*t.node(), t.node()->inputs, options_); }
 
   Tensors convolution(const Node& n, const Tensors& in) {
     if (!in[1].evaluated() || in[0].rank() != 4) return {};
@@ -131,8 +120,8 @@ class Layout {
   Tensors into_convolution(const Node& n, const Tensors& in) {
     const auto last = [&](size_t i) -> const Node* {  // a convolution that only `n` reads
       const Tensor x = inside(in[i]);
-      return x.defined() && is(x.node(), "conv_blocks") && used_once(n.inputs[i]) ? x.node()
-                                                                                  : nullptr;
+      return x.defined() && is_op(x.node(), "conv_blocks") && used_once(n.inputs[i]) ? x.node()
+                                                                                     : nullptr;
     };
     const auto again = [&](const Node* conv, const ConvBlocksAttrs& a, Tensors inputs) -> Tensors {
       const MadeFor place(*conv);
@@ -150,22 +139,22 @@ class Layout {
       if (!conv) continue;
       ConvBlocksAttrs a = attrs(conv);
       Tensors inputs(conv->inputs.begin(), conv->inputs.end());
-      if (is(&n, "relu") && !limited(a)) {
+      if (is_op(&n, "relu") && !limited(a)) {
         a.low = 0;
         return again(conv, a, std::move(inputs));
       }
       if (in.size() < 2 || in[i].shape() != n.outputs[0].shape) continue;
       const Tensor& other = in[1 - i];
       const bool number = other.evaluated() && other.numel() == 1;
-      if (is(&n, "maximum") && number && !limited(a)) {
+      if (is_op(&n, "maximum") && number && !limited(a)) {
         a.low = other.item();
         return again(conv, a, std::move(inputs));
       }
-      if (is(&n, "minimum") && number && a.high == INFINITY && a.low <= other.item()) {
+      if (is_op(&n, "minimum") && number && a.high == INFINITY && a.low <= other.item()) {
         a.high = other.item();
         return again(conv, a, std::move(inputs));
       }
-      if (!is(&n, "add") || limited(a) || a.swish || a.residual) continue;
+      if (!is_op(&n, "add") || limited(a) || a.swish || a.residual) continue;
       if (const Tensor bias = per_channel(other, n.outputs[0].shape[1]);
           bias.defined() && !a.bias) {
         a.bias = true;
@@ -184,11 +173,11 @@ class Layout {
   /// y * sigmoid(y), where nothing else reads y.
   template <typename Again>
   Tensors swish(const Node& n, const Tensors& in, const Again& again) {
-    if (!is(&n, "mul")) return {};
+    if (!is_op(&n, "mul")) return {};
     for (size_t i = 0; i < 2; ++i) {
       const Tensor y = inside(in[i]), gate = inside(in[1 - i]);
-      if (!y.defined() || !gate.defined() || !is(y.node(), "conv_blocks") ||
-          !is(gate.node(), "sigmoid") || !same(gate.node()->inputs[0], y) ||
+      if (!y.defined() || !gate.defined() || !is_op(y.node(), "conv_blocks") ||
+          !is_op(gate.node(), "sigmoid") || !same(gate.node()->inputs[0], y) ||
           uses_[{n.inputs[i].node(), n.inputs[i].index()}] != 2 || !used_once(n.inputs[1 - i]))
         continue;
       ConvBlocksAttrs a = *static_cast<const ConvBlocksAttrs*>(y.node()->attrs.get());
@@ -251,7 +240,7 @@ class Layout {
   }
 
   Tensors pool(const Node& n, const Tensor& in) {
-    const bool average = is(&n, "avg_pool");
+    const bool average = is_op(&n, "avg_pool");
     if (in.rank() != 4 || (!average && uses_.count({&n, 1}))) return {};
     PoolBlocksAttrs a;
     a.kernel = attr<Ints>(n, "kernel");
@@ -299,7 +288,7 @@ class Layout {
 Graph run(const Graph& graph, const CompileOptions& options) {
   const auto nodes = graph.nodes();
   if (std::none_of(nodes.begin(), nodes.end(),
-                   [](const Node* n) { return is(n, "conv") && n->inputs[1].evaluated(); }))
+                   [](const Node* n) { return is_op(n, "conv") && n->inputs[1].evaluated(); }))
     return graph;
   return Layout(graph, options).run();
 }

@@ -10,28 +10,26 @@
 namespace nacre {
 namespace {
 
-bool is(const Node* n, std::string_view op) { return n->op && !n->evaluated && n->op->name == op; }
-
 Graph run(const Graph& graph, const CompileOptions&) {
   std::unordered_map<const Node*, int> uses;
   for (const Node* n : graph.nodes())
     for (const Tensor& t : n->inputs) ++uses[t.node()];
   for (const Tensor& t : graph.outputs()) ++uses[t.node()];
   return rewrite(graph, [&](const Node& n, const Tensors& in) -> Tensors {
-    if (!is(&n, "batch_norm_infer") || in[0].dtype() != DType::f32) return {};
+    if (!is_op(&n, "batch_norm_infer") || in[0].dtype() != DType::f32) return {};
     for (size_t i = 1; i < in.size(); ++i)
       if (!in[i].evaluated()) return {};
     // y = conv(x, kernel), or that + bias; nothing else needs either.
     const Node *y = in[0].node(), *before = n.inputs[0].node();
     if (uses[before] != 1) return {};
     Tensor bias;
-    if (is(y, "add") && y->inputs[1].evaluated()) {
+    if (is_op(y, "add") && y->inputs[1].evaluated()) {
       bias = y->inputs[1];
       y = y->inputs[0].node();
       before = before->inputs[0].node();
       if (uses[before] != 1) return {};
     }
-    if (!is(y, "conv") || !y->inputs[1].evaluated()) return {};
+    if (!is_op(y, "conv") || !y->inputs[1].evaluated()) return {};
     const Tensor& kernel = y->inputs[1];
     Shape first(kernel.shape().size(), 1), second = first;
     first[0] = second[1] = kernel.size(0);
