@@ -101,7 +101,7 @@ int run_fit(const FitArgs& a) {
   bool regression = false;
   FitCallbacks callbacks;
   callbacks.on_plan = [&](const FitPlan& p) {
-    regression = p.task.find("value to predict") != std::string::npos;
+    regression = p.regression;
     print_plan(p);
   };
   callbacks.on_trial = [&](const FitTrial& t, bool best) { print_trial(t, best, regression); };

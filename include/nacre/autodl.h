@@ -47,6 +47,7 @@ struct FitOptions {
 /// What is known before the search starts.
 struct FitPlan {
   std::string task;  ///< "pictures of 10 classes", "rows with a value to predict"
+  bool regression = false;
   int64_t train = 0, held_out = 0, test = 0;  ///< samples; held_out is 0 with folds
   int64_t folds = 1;                          ///< of cross-validation; 1: held-out samples
   std::vector<Finding> findings;

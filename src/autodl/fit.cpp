@@ -213,6 +213,7 @@ double Fitter::flops_of(const TrainConfig& config) {
 /// Measures some steps of the usual network, and predicts time and memory from that.
 void Fitter::make_plan() {
   plan_.task = task_words(task_);
+  plan_.regression = task_.regression;
   plan_.train = task_.train->size();
   plan_.held_out = task_.val ? task_.val->size() : 0;
   plan_.test = task_.test ? task_.test->size() : 0;
@@ -292,8 +293,7 @@ TrialOutcome Fitter::execute(Trial& trial, const TrainConfig& config, double dea
     const bool worse = study_->report(trial, part, value);
     return worse && trial.label.empty();  // the first points are worth knowing
   };
-  TrialOutcome out;
-  out = run_trial(task_, config, limits);
+  TrialOutcome out = run_trial(task_, config, limits);
   trial.seconds = out.seconds;
   switch (out.end) {
     case TrialOutcome::End::done: {
@@ -426,7 +426,6 @@ void Fitter::longer() {
     if (!by_time(task_, config) || config.model == "logistic_regression") continue;
     const FitTrial was = shown(best);
     const double each = best.seconds / static_cast<double>(was.epochs);
-    if (!task_.folds.empty()) return;
     config.epochs = std::min<int64_t>(4 * was.epochs, static_cast<int64_t>(0.8 * left / each));
     if (static_cast<double>(config.epochs) < 1.4 * static_cast<double>(was.epochs)) return;
     if (callbacks_.on_stage)
