@@ -14,11 +14,15 @@
 
 namespace nacre {
 
-/// True if import_network() reads files of this ending: .prototxt (Caffe), .param (ncnn).
+/// True if import_network() reads files of this ending.
 bool is_network_file(const std::string& path);
 
-/// The bytes of an ONNX model. The weights lie in the file `weights`; if that is empty, in the file
-/// with the same stem and the ending .caffemodel or .bin.
+/// The bytes of an ONNX model. The ending of `path` says what it is:
+///
+///   .prototxt   Caffe; weights in the .caffemodel of the same stem
+///   .param      ncnn; weights in the .bin of the same stem
+///
+/// Weights elsewhere are named by `weights`. Throws Error(usage) for other endings.
 std::string import_network(const std::string& path, const std::string& weights = "");
 
 /// Caffe: the network as text, and a .caffemodel. `what` names them in messages.

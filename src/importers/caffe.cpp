@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "importers/kinds.h"
 #include "importers/onnx_builder.h"
 #include "importers/problems.h"
 #include "importers/prototxt.h"
@@ -585,5 +586,11 @@ CaffeSolver read_caffe_solver(std::string_view text, std::string_view what) {
     s.schedule = policy;
   return s;
 }
+
+const NetworkKind kCaffeFiles = {
+    ".prototxt", "Caffe", [](const std::string& path, const std::string& weights) {
+      return read_text_network(
+          path, weights.empty() ? beside(path, ".prototxt", ".caffemodel") : weights, import_caffe);
+    }};
 
 }  // namespace nacre

@@ -1,41 +1,43 @@
-// Which importer a file belongs to, and where its weights are.
+// Which importer a file belongs to.
 #include "nacre/import.h"
 
 #include "base/file.h"
+#include "importers/kinds.h"
 #include "nacre/error.h"
 
 namespace nacre {
 namespace {
 
-constexpr uint64_t kTextCap = 64 << 20;
+/// The first whose ending fits is taken.
+const NetworkKind* const kKinds[] = {&kCaffeFiles, &kNcnnFiles};
 
-struct Kind {
-  std::string_view ending, weights;
-  std::string (*import)(std::string_view, std::string_view, std::string_view);
-};
-constexpr Kind kKinds[] = {{".prototxt", ".caffemodel", import_caffe},
-                           {".param", ".bin", import_ncnn}};
-
-const Kind* kind_of(const std::string& path) {
-  for (const Kind& k : kKinds)
-    if (path.ends_with(k.ending)) return &k;
+const NetworkKind* kind_of(const std::string& path) {
+  for (const NetworkKind* k : kKinds)
+    if (path.ends_with(k->ending)) return k;
   return nullptr;
 }
 
 }  // namespace
 
+std::string beside(const std::string& path, std::string_view ending, std::string_view other) {
+  return path.substr(0, path.size() - ending.size()) + std::string(other);
+}
+
+std::string read_text_network(const std::string& path, const std::string& weights,
+                              std::string (*import)(std::string_view, std::string_view,
+                                                    std::string_view)) {
+  const std::string text = read_file(path, 64 << 20);
+  return import(text, MappedFile::open(weights)->bytes(), path);
+}
+
 bool is_network_file(const std::string& path) { return kind_of(path) != nullptr; }
 
 std::string import_network(const std::string& path, const std::string& weights) {
-  const Kind* kind = kind_of(path);
-  if (!kind)
-    fail(Error::Kind::usage,
-         {path, " is no network that nacre translates: .prototxt (Caffe) or .param (ncnn)"});
-  const std::string beside =
-      path.substr(0, path.size() - kind->ending.size()) + std::string(kind->weights);
-  const std::string text = read_file(path, kTextCap);
-  const auto map = MappedFile::open(weights.empty() ? beside : weights);
-  return kind->import(text, map->bytes(), path);
+  if (const NetworkKind* kind = kind_of(path)) return kind->read(path, weights);
+  std::string list;
+  for (const NetworkKind* k : kKinds)
+    list += cat({list.empty() ? "" : ", ", k->ending, " (", k->framework, ")"});
+  fail(Error::Kind::usage, {path, " is no network that nacre translates; those end in ", list});
 }
 
 }  // namespace nacre

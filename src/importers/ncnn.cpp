@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "importers/kinds.h"
 #include "importers/ncnn_file.h"
 #include "importers/onnx_builder.h"
 #include "importers/problems.h"
@@ -568,5 +569,11 @@ class Importer {
 std::string import_ncnn(std::string_view param, std::string_view bin, std::string_view what) {
   return with_name(what, [&] { return Importer(bin, what).run(read_ncnn_param(param, what)); });
 }
+
+const NetworkKind kNcnnFiles = {
+    ".param", "ncnn", [](const std::string& path, const std::string& weights) {
+      return read_text_network(path, weights.empty() ? beside(path, ".param", ".bin") : weights,
+                               import_ncnn);
+    }};
 
 }  // namespace nacre
