@@ -71,36 +71,51 @@ std::string cell(const std::string& text) {
   return quoted + "\"";
 }
 
-void write_csv(const DataSplits& d, const std::string& to) {
-  if (const TableSchema* schema = table_schema(*d.train); schema && schema->has_text())
+void write_csv(const Dataset& part, const std::string& to) {
+  const TableSchema* schema = table_schema(part);
+  if (schema && schema->has_text())
     fail(Error::Kind::unsupported, {"texts cannot be written as numbers of a .csv file"});
   AtomicFile file(to);
-  std::string header;
-  for (const auto& [name, part] : parts(d))
-    for (int64_t i = 0; i < part->size(); ++i) {
-      check_stop();
-      const Sample s = part->get(i);
-      const auto& values = s.image.empty() ? s.features : s.image.pixels;
-      if (values.empty() || s.image.channels > 1)
-        fail(Error::Kind::unsupported,
-             {"only grey pictures and rows of numbers can be written as .csv"});
-      if (header.empty()) {
-        const TableSchema* schema = table_schema(*part);
-        if (schema && s.image.empty())
-          for (const std::string& f : schema->feature_names()) header += cell(f) + ",";
-        else
-          for (size_t k = 0; k < values.size(); ++k) header += cat({"pixel", k, ","});
-        header += "label,part\n";
-        file.write(header);
-      }
-      std::string row;
-      for (float v : values) row += Piece(static_cast<double>(v)).text() + ",";
-      row += s.label >= 0       ? cell(part->classes()[static_cast<size_t>(s.label)])
-             : s.target.empty() ? ""
-                                : Piece(static_cast<double>(s.target[0])).text();
-      file.write(row + "," + name + "\n");
+  for (int64_t i = 0; i < part.size(); ++i) {
+    check_stop();
+    const Sample s = part.get(i);
+    const auto& values = s.image.empty() ? s.features : s.image.pixels;
+    if (values.empty() || s.image.channels > 1)
+      fail(Error::Kind::unsupported,
+           {"only grey pictures and rows of numbers can be written as .csv"});
+    std::string line;
+    if (i == 0) {
+      if (schema && s.image.empty())
+        for (const std::string& f : schema->feature_names()) line += cell(f) + ",";
+      else
+        for (size_t k = 0; k < values.size(); ++k) line += cat({"pixel", k, ","});
+      const bool named = schema && schema->target >= 0;
+      line += named ? cell(schema->columns[static_cast<size_t>(schema->target)].name) : "label";
+      line += '\n';
     }
+    for (float v : values) line += Piece(static_cast<double>(v)).text() + ",";
+    line += s.label >= 0       ? cell(part.classes()[static_cast<size_t>(s.label)])
+            : s.target.empty() ? ""
+                               : Piece(static_cast<double>(s.target[0])).text();
+    file.write(line + "\n");
+  }
   file.commit();
+}
+
+/// One file, or one for each part with the part's name in its own. Returns their paths.
+std::string write_csv_files(const DataSplits& d, const std::string& to) {
+  const auto list = parts(d);
+  std::vector<std::string> files;
+  for (const auto& [name, part] : list)
+    files.push_back(list.size() == 1 ? to : cat({to.substr(0, to.size() - 4), "_", name, ".csv"}));
+  for (const std::string& file : files)
+    if (file_exists(file)) fail(Error::Kind::usage, {file, " exists"});
+  std::string said;
+  for (size_t k = 0; k < files.size(); ++k) {
+    write_csv(*list[k].second, files[k]);
+    said += (k ? ", " : "") + files[k];
+  }
+  return said;
 }
 
 void write_pictures(const DataSplits& d, const std::string& to) {
@@ -210,13 +225,12 @@ int run_data_check(const DataArgs& a) {
 
 int run_data_convert(const DataArgs& a) {
   const DataSplits d = open_dataset(a.path);
-  if (a.to.size() > 4 && a.to.compare(a.to.size() - 4, 4, ".csv") == 0) {
-    if (file_exists(a.to)) fail(Error::Kind::usage, {a.to, " exists"});
-    write_csv(d, a.to);
-  } else {
+  std::string written = a.to;
+  if (a.to.ends_with(".csv") && a.to.size() > 4)
+    written = write_csv_files(d, a.to);
+  else
     write_pictures(d, a.to);
-  }
-  std::printf("wrote %s\n", a.to.c_str());
+  std::printf("wrote %s\n", written.c_str());
   return 0;
 }
 

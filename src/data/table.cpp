@@ -85,9 +85,10 @@ bool writes_decimal_commas(const std::string& text, char separator, const CsvOpt
 
 /// What the cells of a column have in common.
 struct Profile {
-  bool numbers = true, whole = true, any = false;
-  double low = 0, high = 0;
+  bool numbers = true, whole = true;
   int64_t cells = 0, words = 0;  ///< that are not missing
+  int64_t odd = 0;               ///< of them, no numbers
+  std::string first_odd;
   std::set<std::string> values;  ///< at most `cap` + 1
   std::set<double> few;          ///< at most kFewValues + 1 numbers
   void add(const std::string& cell, size_t cap) {
@@ -95,17 +96,17 @@ struct Profile {
     ++cells;
     words += words_in(cell);
     double v = 0;
-    if (numbers && parse_number(cell, v)) {
-      low = any ? std::min(low, v) : v;
-      high = any ? std::max(high, v) : v;
+    if (parse_number(cell, v)) {
       whole = whole && v == std::floor(v);
       if (few.size() <= kFewValues) few.insert(v);
     } else {
+      if (odd++ == 0) first_odd = trimmed(cell).substr(0, 40);
       numbers = false;
     }
-    any = true;
     if (values.size() <= cap) values.emplace(trimmed(cell));
   }
+  /// Numbers but for slips of the pen, which one cell in a hundred may be.
+  void forgive_slips() { numbers = numbers || (cells >= 50 && odd * 100 <= cells); }
   /// Texts of several words that seldom repeat, to be read and not to be counted.
   bool free_text(size_t max_categories) const {
     if (numbers || values.size() * 2 <= static_cast<size_t>(cells)) return false;
@@ -209,9 +210,9 @@ class Table final : public LineDataset {
     });
     find_picture(options.schema != nullptr);
     for (const auto& [column, texts] : unknown_)
-      remark_ +=
-          cat({remark_.empty() ? name_ + ": " : "; ", texts.second, " cells of '", column,
-               "' hold texts that the training part does not have, such as '", texts.first, "'"});
+      add_remark(
+          cat({texts.second, " cells of '", column,
+               "' hold texts that the training part does not have, such as '", texts.first, "'"}));
   }
 
   Sample get(int64_t i) const override {
@@ -285,6 +286,7 @@ class Table final : public LineDataset {
       for (size_t c = 0; c < cells.size(); ++c) profiles[c].add(cells[c], cap);
     });
     if (first) fail(Error::Kind::data, {name_, ": the table has no rows"});
+    for (Profile& p : profiles) p.forgive_slips();
     if (options.schema) {
       adopt(*options.schema, header, header_line >= 0, options.needs_target);
     } else {
@@ -357,6 +359,7 @@ class Table final : public LineDataset {
       if (target < 0 && names.size() > 1) target = static_cast<int64_t>(names.size()) - 1;
     }
     schema_.target = static_cast<int>(target);
+    std::vector<std::string> left_out;
     for (size_t c = 0; c < names.size(); ++c) {
       const Profile& p = profiles[c];
       TableColumn column{names[c], TableColumn::Kind::number, {}};
@@ -379,16 +382,26 @@ class Table final : public LineDataset {
         else if (p.values.size() <= options.max_categories)
           column.categories.assign(p.values.begin(), p.values.end());
         else
-          remark_ += cat({remark_.empty() ? name_ + ": left out, more than " : ", ",
-                          remark_.empty() ? cat({options.max_categories, " texts: "}) : "", "'",
-                          names[c], "'"});
+          left_out.push_back(names[c]);
       } else if (is_target) {
         schema_.regression = true;
+      } else if (p.odd > 0) {
+        slips_.push_back(c);
+        add_remark(cat({"the column '", names[c], "' holds numbers, but for ", p.odd,
+                        p.odd == 1 ? " cell, '" : " cells such as '", p.first_odd, "', which ",
+                        p.odd == 1 ? "counts" : "count", " as missing"}));
       }
       schema_.columns.push_back(std::move(column));
       place_.push_back(static_cast<int64_t>(c));
     }
     cells_ = names.size();
+    if (!left_out.empty())
+      add_remark(
+          cat({"left out, more than ", options.max_categories, " texts: ", listed(left_out)}));
+  }
+
+  void add_remark(const std::string& text) {
+    remark_ += (remark_.empty() ? name_ + ": " : "; ") + text;
   }
 
   void add(int64_t line, const std::vector<std::string>& cells) {
@@ -404,7 +417,9 @@ class Table final : public LineDataset {
         if (column.kind == TableColumn::Kind::text) {
           add_text(text, cell);
         } else if (static_cast<int>(c) != schema_.target) {
-          if (!encode_cell(column, cell, features_)) {
+          double v = 0;
+          const bool slip = std::count(slips_.begin(), slips_.end(), c) && !parse_number(cell, v);
+          if (!encode_cell(column, slip ? std::string() : cell, features_)) {
             auto& texts = unknown_[column.name];
             if (texts.second++ == 0) texts.first = cell.substr(0, 40);
           }
@@ -472,6 +487,7 @@ class Table final : public LineDataset {
   std::map<std::string, int64_t, std::less<>> index_;
   std::vector<int64_t> place_;  ///< cell of each column of the schema; -1: left out
   size_t cells_ = 0;            ///< in a row of the file
+  std::vector<size_t> slips_;   ///< columns of numbers with a few other texts
   std::map<std::string, std::pair<std::string, int64_t>> unknown_;  ///< first text, count
   int side_ = 0;  ///< of pictures; 0 for plain tables
 };

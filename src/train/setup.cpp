@@ -205,6 +205,18 @@ static void check_number_of_classes(const Dataset& data) {
                              "'; a model that tells classes apart needs at least two"});
 }
 
+/// Nor is there anything to learn where all samples have one value.
+static void check_values_differ(const Dataset& data) {
+  const TableSchema* schema = data.schema();
+  if (!schema || !schema->regression || data.size() < 2) return;
+  const float first = data.get(0).target[0];
+  for (int64_t i = 1; i < data.size(); ++i)
+    if (data.get(i).target[0] != first) return;
+  fail(Error::Kind::data, {"all ", data.size(), " training samples have the value ", first, " in '",
+                           schema->columns[static_cast<size_t>(schema->target)].name,
+                           "'; there is nothing to predict"});
+}
+
 static void warn_of_empty_classes(const Dataset& data) {
   const auto count = class_sizes(data);
   const auto none = std::find(count.begin(), count.end(), 0);
@@ -229,6 +241,7 @@ void prepare_splits(DataSplits& data, const TrainConfig& config) {
   for (const DatasetPtr& part : {data.train, data.val, data.test})
     if (part) check_labels(*part);
   check_number_of_classes(*data.train);
+  check_values_differ(*data.train);
   const Key key = Key(static_cast<uint64_t>(config.seed)).fold_in("split");
   const auto divide = [&](DatasetPtr& part, double share, const char* name) {
     if (share == 0) return;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "cli/program.h"
 #include "nacre/data.h"
@@ -201,6 +202,13 @@ TEST_F(Cli, LooksAtAndConvertsData) {
   EXPECT_EQ(parse_json(nacre("data info --json " + path("back.csv")).output, "info").at("train"),
             before.at("train"));
   expect_one_line(nacre("-q data convert " + kDigits + " " + path("pictures")), 2, "pictures");
+  // A file for each part, with the names of the columns.
+  folder_->write("parts/train.csv", "x,kind\n1,a\n2,b\n");
+  folder_->write("parts/test.csv", "x,kind\n3,a\n");
+  const auto parts = nacre("-q data convert " + path("parts") + " " + path("all.csv"));
+  EXPECT_EQ(parts.code, 0) << parts.output;
+  EXPECT_EQ(read_file(path("all_train.csv"), 99), "x,kind\n1,a\n2,b\n");
+  EXPECT_EQ(read_file(path("all_test.csv"), 99), "x,kind\n3,a\n");
 }
 
 TEST_F(Cli, DoctorIsWell) {

@@ -341,6 +341,27 @@ TEST(Csv, ColumnsOfFreeTextAreLeftOutAndSaid) {
   EXPECT_TRUE(contains(d->remark(), "left out, more than 100 texts: 'name'"));
 }
 
+TEST(Csv, ASlipAmongManyNumbersCountsAsMissing) {
+  std::string text = "x,y,label\n";
+  for (int i = 0; i < 120; ++i)
+    text += (i == 7 ? "1O" : std::to_string(i)) + ",0.5," + (i % 2 ? "a\n" : "b\n");
+  const auto d = data::csv_dataset(text, {}, "t");
+  ASSERT_EQ(d->get(3).features, (std::vector<float>{3, 0.5f}));
+  EXPECT_TRUE(std::isnan(d->get(7).features[0]));
+  EXPECT_TRUE(contains(d->remark(), "'x' holds numbers, but for 1 cell, '1O', which counts as"))
+      << d->remark();
+  // Rows that come later are held to it.
+  CsvOptions later;
+  later.schema = d->schema();
+  EXPECT_TRUE(contains(error_of([&] { data::csv_dataset(text, later, "t"); }), "line 9: '1O' in"));
+  // In the target it is an error: no sample should lose its label by a slip.
+  std::string values = "x,y\n";
+  for (int i = 0; i < 120; ++i)
+    values += std::to_string(i) + "," + (i == 7 ? "1,5" : std::to_string(i) + ".25") + "\n";
+  values.replace(values.find("1,5"), 3, "1;5");
+  EXPECT_TRUE(contains(error_of([&] { data::csv_dataset(values, {}, "t"); }), "line 9: '1;5' in"));
+}
+
 TEST(Text, LinesWithLabels) {
   Folder f;
   f.write("t/topics_train.tsv", "sport\tthe ball\r\nnews\tthe vote\nsport\ta race\n");

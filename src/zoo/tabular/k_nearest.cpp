@@ -10,8 +10,8 @@ namespace {
 struct KNearest : Module {
   struct Config {
     int64_t in = 1, classes = 1;
-    bool values = false;  ///< to predict, not classes
-    int64_t k = 5;
+    bool values = false;    ///< to predict, not classes
+    int64_t k = 5;          ///< all rows where there are fewer
     bool weighted = false;  ///< near neighbours count more: 1 / distance
     int64_t points = 1;
     void fields(FieldVisitor& v) {
