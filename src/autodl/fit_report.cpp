@@ -10,8 +10,10 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "base/yaml.h"
+#include "nacre/explain.h"
 #include "nacre/formats.h"
 #include "nacre/metrics.h"
+#include "nacre/predict.h"
 #include "train/mistakes.h"
 #include "train/report.h"
 
@@ -189,6 +191,17 @@ RunReport::Table slices(const FitResult& r, const FitTask& t, const std::string&
   return table;
 }
 
+/// Heat maps of what the model saw.
+Reason heat_maps(const Predictor& model) {
+  return [&model](const Sample& sample, int64_t taken_for) {
+    Shape one = {1};
+    for (int64_t d : model.info().input) one.push_back(d);
+    const Tensor x = Tensor::from(model.prepare(sample), one);
+    return png_of(explain::overlay(explain::picture_of(x, model.transform()),
+                                   explain::heat(model.net(), x, {taken_for})));
+  };
+}
+
 std::string cpp_example(const std::string& model, bool pictures) {
   return cat({"#include \"nacre/predict.h\"\n\nconst nacre::Predictor model(\"", model, "\");\n",
               pictures ? "const auto p = model.predict(model.picture(bytes_of_a_file));\n"
@@ -288,7 +301,8 @@ void write_fit_report(const FitResult& r, const FitTask& t, const FitOptions& op
     page.classes = r.test.classes;
     page.confusion = r.test.confusion;
     page.calibration = calibration(r.test.labels, r.test.scores, t.classes());
-    page.mistakes = worst_mistakes(r.test, *t.test);
+    const Predictor predictor(r.model);
+    page.mistakes = worst_mistakes(r.test, *t.test, t.pictures() ? heat_maps(predictor) : nullptr);
   }
   Shape one = {1};
   for (int64_t d : model.info.input) one.push_back(d);

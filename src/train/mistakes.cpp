@@ -14,7 +14,8 @@ std::string png_of(const Image& picture) {
   return {bytes.begin(), bytes.end()};
 }
 
-std::vector<RunReport::Mistake> worst_mistakes(const Evaluation& e, const Dataset& data) {
+std::vector<RunReport::Mistake> worst_mistakes(const Evaluation& e, const Dataset& data,
+                                               const Reason& reason) {
   const auto classes = e.classes.size();
   std::vector<size_t> wrong;
   for (size_t i = 0; i < e.labels.size(); ++i)
@@ -30,6 +31,7 @@ std::vector<RunReport::Mistake> worst_mistakes(const Evaluation& e, const Datase
     RunReport::Mistake m;
     const Sample s = data.get(static_cast<int64_t>(i));
     if (!s.image.empty()) m.png = png_of(s.image);
+    if (reason) m.reason_png = reason(s, e.predicted[i]);
     m.label = e.classes[static_cast<size_t>(e.labels[i])];
     m.predicted = e.classes[static_cast<size_t>(e.predicted[i])];
     m.probability = sureness(i);

@@ -129,21 +129,30 @@ bool is_tiny(const std::string& png) {
          static_cast<unsigned char>(png[19]) <= 96;
 }
 
+std::string picture(const std::string& png, const char* alt) {
+  if (png.empty()) return "";
+  return cat({"<img class=\"", is_tiny(png) ? "tiny" : "", "\" alt=\"", alt,
+              "\" src=\"data:image/png;base64,", base64(png), "\">"});
+}
+
 std::string mistakes(const RunReport& r) {
   std::string out;
+  bool reasons = false;
   for (const RunReport::Mistake& m : r.mistakes) {
-    out += "<div class=\"mistake\">";
-    if (!m.png.empty())
-      out += cat({"<img class=\"", is_tiny(m.png) ? "tiny" : "",
-                  "\" alt=\"\" src=\"data:image/png;base64,", base64(m.png), "\">"});
+    out += "<div class=\"mistake\">" + picture(m.png, "") +
+           picture(m.reason_png, "where the model looked");
+    reasons = reasons || !m.reason_png.empty();
     out += cat({"<div><b>", html_escape(m.predicted), "</b> ", percent(m.probability), "<br>is ",
                 html_escape(m.label)});
     if (!m.note.empty()) out += "<div class=\"note\">" + html_escape(clip(m.note, 120)) + "</div>";
     out += "</div></div>";
   }
   if (out.empty()) return out;
-  return "<p class=\"muted\">The wrong answers that the model was most sure of.</p>"
-         "<div class=\"mistakes\">" +
+  return cat({"<p class=\"muted\">The wrong answers that the model was most sure of.",
+              reasons
+                  ? " Below each picture: what speaks for its answer in red, against it in blue."
+                  : "",
+              "</p><div class=\"mistakes\">"}) +
          out + "</div>";
 }
 

@@ -21,7 +21,8 @@ struct RunReport {
     int64_t parameters = 0;
   };
   struct Mistake {
-    std::string png{};  ///< an encoded picture; may be empty
+    std::string png{};         ///< an encoded picture; may be empty
+    std::string reason_png{};  ///< where the model looked; may be empty
     std::string label{}, predicted{};
     double probability = 0;  ///< that the model gave to `predicted`
     std::string note{};      ///< the file's name, or the text that was misread

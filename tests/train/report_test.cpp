@@ -32,7 +32,7 @@ RunReport full_report(const std::string& text) {
   r.charts = {{text, text, text, {{text, {1, 2, 3}, {0.5, NAN, 0.25}}}}};
   r.confusion = {2, {3, 1, 0, 4}};
   r.calibration = Calibration{{{0.9, 0.8, 10}, {0, 0, 0}}, 0.1, 0.1};
-  r.mistakes = {{"\x89PNG", text, text, 0.5, text}};
+  r.mistakes = {{"\x89PNG", "\x89PNG", text, text, 0.5, text}};
   r.layers = {{text, text, text, 11689512}};
   r.kernels_of = text;
   r.kernels = {"\x89PNG", "\x89PNG"};
@@ -49,6 +49,7 @@ TEST(Report, HasEverySectionAndNeedsNothingElse) {
         << title;
   EXPECT_TRUE(holds(html, "11,689,512"));
   EXPECT_TRUE(holds(html, "data:image/png;base64,iVBORw==\""));
+  EXPECT_TRUE(holds(html, "alt=\"where the model looked\""));
   // Nothing is fetched: the only addresses are the name space of SVG and data.
   std::string rest = html;
   for (size_t at; (at = rest.find("http://www.w3.org/2000/svg")) != rest.npos;) rest.erase(at, 26);
