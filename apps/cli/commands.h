@@ -83,6 +83,8 @@ struct ConvertArgs {
   std::string model, options, classes, transform;
   bool partial = false;  ///< take what fits and begin the rest afresh
   int64_t opset = 17;    ///< of ONNX files
+  bool check = false;    ///< compare what was written with what was read
+  double tolerance = 1e-5;
 };
 int run_convert(const ConvertArgs& a);
 

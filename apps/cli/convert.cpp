@@ -1,4 +1,5 @@
 // nacre convert: weights from one kind of file to another, or into a model of the zoo.
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <sstream>
@@ -7,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "nacre/convert.h"
 #include "nacre/import.h"
 #include "nacre/predict.h"
 #include "nacre/transforms.h"
@@ -51,6 +53,111 @@ void refuse_same_file(const std::string& from, const std::string& to) {
     fail(Error::Kind::usage, {"the input ", from, " would be written over; choose another output"});
 }
 
+/// The initialisers of a model by name.
+Weights onnx_weights(const ConvertArgs& a) {
+  Weights w;
+  w.format = "onnx";
+  const auto net = load_network(a.from, a.weights);
+  for (const Variable& v : net->variables()) {
+    // The tensor lives as long as what refers to its memory.
+    auto value = std::make_shared<Tensor>(v.value());
+    RawTensor raw = raw_tensor(*value);
+    raw.owner = value;
+    w.tensors.emplace_back(v.name(), raw);
+  }
+  return w;
+}
+
+/// What is converted: a network of another framework, a model file, or a model of the zoo with
+/// fresh parameters.
+struct Source {
+  std::unique_ptr<onnx::Network> network;
+  std::string bytes;  ///< of the ONNX model that an importer made
+  Model model;        ///< where there is no network
+};
+
+Source open_source(const ConvertArgs& a) {
+  if (!a.model.empty())
+    fail(Error::Kind::usage, {"--model writes a model file of nacre's; convert that then"});
+  Source s;
+  if (is_network_file(a.from)) {
+    s.bytes = import_network(a.from, a.weights);
+    s.network = onnx::parse(s.bytes, a.from);
+    return s;
+  }
+  if (!a.weights.empty())
+    fail(Error::Kind::usage, {"--weights goes with a network of another framework; ", a.from,
+                              " has its weights inside"});
+  if (is_onnx(a.from)) {
+    s.network = load_network(a.from);
+  } else if (file_exists(a.from)) {
+    s.model = load_model(a.from);
+  } else {
+    s.model.net = make_model(a.from, "", Scope::init(Key(0)));
+    s.model.info.input = find_model(a.from).input;
+  }
+  if (!s.network && s.model.info.input.empty())
+    fail(Error::Kind::usage, {a.from, " does not say what shape its input has"});
+  return s;
+}
+
+NetworkFunction function_of(const Source& s) {
+  return s.network ? as_function(*s.network) : as_function(*s.model.net, s.model.info.input);
+}
+
+void write_onnx(const ConvertArgs& a, const Source& s) {
+  if (s.network && s.bytes.empty()) fail(Error::Kind::usage, {a.from, " is an ONNX file already"});
+  if (s.network) {
+    write_file_atomic(a.to, s.bytes);
+    std::printf("%s: ONNX, opset 13, %zu bytes\n", a.to.c_str(), s.bytes.size());
+    return;
+  }
+  onnx::SaveOptions options;
+  options.opset = a.opset;
+  options.metadata = onnx_metadata(s.model.info);
+  onnx::save(a.to, *s.model.net, s.model.info.input, options);
+  std::printf("%s: ONNX, opset %ld, %ld parameters\n", a.to.c_str(), static_cast<long>(a.opset),
+              static_cast<long>(s.model.net->parameter_count()));
+}
+
+/// Prints a line; false if the difference is too large.
+bool report(const ConvertArgs& a, const OutputDifference& d) {
+  const bool fits = d.relative <= a.tolerance;
+  std::printf("%s: largest difference %.3g, %.3g of the largest value%s\n", d.name.c_str(),
+              d.absolute, d.relative, fits ? "" : ": too much");
+  return fits;
+}
+
+/// What was written computes the same.
+int check_outputs(const ConvertArgs& a, const Source& before) {
+  const auto after = load_network(a.to);
+  bool fits = true;
+  for (const OutputDifference& d : compare_outputs(function_of(before), as_function(*after)))
+    fits = report(a, d) && fits;
+  return fits ? 0 : 1;
+}
+
+/// What was written has the same values.
+int check_arrays(const ConvertArgs& a, const std::vector<NamedTensor>& before) {
+  OutputDifference worst{cat({before.size(), " arrays"})};
+  std::map<std::string, Tensor> after;
+  if (std::filesystem::is_directory(a.to)) {
+    for (const auto& [name, array] : before)
+      after[name] = copied_tensor(load_npy(a.to + "/" + name + ".npy"));
+  } else {
+    for (const auto& [name, array] : read_weights(a.to).tensors) after[name] = copied_tensor(array);
+  }
+  for (const auto& [name, array] : before) {
+    const auto at = after.find(name);
+    const OutputDifference d = at == after.end()
+                                   ? OutputDifference{name, INFINITY, INFINITY}
+                                   : compare_values(name, copied_tensor(array), at->second);
+    worst.absolute = std::max(worst.absolute, d.absolute);
+    worst.relative = std::max(worst.relative, d.relative);
+  }
+  return report(a, worst) ? 0 : 1;
+}
+
 int to_model(const ConvertArgs& a, const Weights& weights) {
   const ModelEntry& entry = find_model(a.model);
   ModelInfo info;
@@ -73,69 +180,37 @@ int to_model(const ConvertArgs& a, const Weights& weights) {
   save_model(a.to, *net, info);
   std::printf("%s: %s, %zu variables, %ld parameters\n", a.to.c_str(), entry.name, report.taken,
               static_cast<long>(net->parameter_count()));
-  return 0;
+  if (!a.check) return 0;
+  std::vector<NamedTensor> taken;
+  for (const Variable& v : net->variables())
+    for (const NamedTensor& array : weights.tensors)
+      if (array.first == v.name() && array.second.shape == v.value().shape())
+        taken.push_back(array);
+  return check_arrays(a, taken);
 }
 
-/// The initialisers of a model by name.
-Weights onnx_weights(const std::string& path) {
-  Weights w;
-  w.format = "onnx";
-  const auto net = load_network(path);
-  for (const Variable& v : net->variables()) {
-    // The tensor lives as long as what refers to its memory.
-    auto value = std::make_shared<Tensor>(v.value());
-    RawTensor raw = raw_tensor(*value);
-    raw.owner = value;
-    w.tensors.emplace_back(v.name(), raw);
-  }
-  return w;
-}
-
-/// A model file, or a model of the zoo with fresh parameters, as an ONNX file.
-int to_onnx(const ConvertArgs& a) {
-  if (!a.model.empty())
-    fail(Error::Kind::usage, {"--model writes a model file of nacre's; convert that to ONNX then"});
-  if (is_network_file(a.from)) {
-    const std::string model = import_network(a.from, a.weights);
-    onnx::parse(model, a.from);  // what is written can be read
-    write_file_atomic(a.to, model);
-    std::printf("%s: ONNX, opset 13, %zu bytes\n", a.to.c_str(), model.size());
-    return 0;
-  }
-  Model m;
-  if (file_exists(a.from)) {
-    if (is_onnx(a.from)) fail(Error::Kind::usage, {a.from, " is an ONNX file already"});
-    m = load_model(a.from);
-  } else {
-    m.net = make_model(a.from, "", Scope::init(Key(0)));
-    m.info.input = find_model(a.from).input;
-  }
-  if (m.info.input.empty())
-    fail(Error::Kind::usage, {a.from, " does not say what shape its input has"});
-  onnx::SaveOptions options;
-  options.opset = a.opset;
-  options.metadata = onnx_metadata(m.info);
-  onnx::save(a.to, *m.net, m.info.input, options);
-  std::printf("%s: ONNX, opset %ld, %ld parameters\n", a.to.c_str(), static_cast<long>(a.opset),
-              static_cast<long>(m.net->parameter_count()));
-  return 0;
+/// Into a file that holds a whole network.
+int to_network(const ConvertArgs& a) {
+  const Source source = open_source(a);
+  write_onnx(a, source);
+  return a.check ? check_outputs(a, source) : 0;
 }
 
 }  // namespace
 
 int run_convert(const ConvertArgs& a) {
   refuse_same_file(a.from, a.to);
-  if (a.format == "onnx" || (a.format.empty() && a.to.ends_with(".onnx"))) return to_onnx(a);
+  if (a.format == "onnx" || (a.format.empty() && a.to.ends_with(".onnx"))) return to_network(a);
   for (const auto& [given, name] : {std::pair{!a.options.empty(), "--options"},
                                     {!a.classes.empty(), "--classes"},
                                     {!a.transform.empty(), "--transform"},
                                     {a.partial, "--partial"}})
     if (given && a.model.empty())
       fail(Error::Kind::usage, {name, " goes with --model, which is not given"});
-  if (!a.weights.empty())
-    fail(Error::Kind::usage, {"--weights goes with a network that is written as .onnx"});
+  if (!a.weights.empty() && !is_network_file(a.from))
+    fail(Error::Kind::usage, {"--weights goes with a network of another framework"});
   const Weights weights =
-      is_onnx(a.from) ? onnx_weights(a.from) : read_weights(a.from, {.prefix = a.prefix});
+      is_onnx(a.from) ? onnx_weights(a) : read_weights(a.from, {.prefix = a.prefix});
   if (weights.metadata.contains("prefix"))
     log_info({a.from, ": takes '", weights.metadata.at("prefix"), "'"});
   if (weights.tensors.empty()) fail(Error::Kind::data, {a.from, " holds no arrays"});
@@ -147,7 +222,7 @@ int run_convert(const ConvertArgs& a) {
   for (const auto& [name, array] : weights.tensors) values += array.shape.numel();
   std::printf("%s: %zu arrays, %ld values\n", a.to.c_str(), weights.tensors.size(),
               static_cast<long>(values));
-  return 0;
+  return a.check ? check_arrays(a, weights.tensors) : 0;
 }
 
 }  // namespace nacre::cli

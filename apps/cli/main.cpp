@@ -401,7 +401,7 @@ int run(int argc, char** argv) {
       "and "
       "ncnn (.param).\nExample:\n  nacre convert weights.pth weights.safetensors\n  nacre convert "
       "lenet.pth lenet.safetensors --model lenet5\n  nacre convert runs/a/model.safetensors "
-      "model.onnx\n  nacre convert net.prototxt net.onnx");
+      "model.onnx --check\n  nacre convert net.prototxt net.onnx");
   cv->add_option("input", convert.from,
                  "file of weights, or a network; for ONNX also a model of the zoo")
       ->required();
@@ -410,8 +410,8 @@ int run(int argc, char** argv) {
       ->check(CLI::IsMember({"safetensors", "npz", "npy", "onnx"}));
   cv->add_option("--opset", convert.opset, "of ONNX files")->check(CLI::Range(13, 21));
   cv->add_option("--weights", convert.weights,
-                 "of a network that is written as .onnx (default: the file of the same name that "
-                 "ends in .caffemodel or .bin)");
+                 "file with the weights of a network of another framework (default: the one beside "
+                 "it that such networks have)");
   cv->add_option("--prefix", convert.prefix,
                  "dotted path of the weights in a checkpoint that holds several");
   cv->add_option("--model", convert.model, "write a model file of this model of the zoo");
@@ -420,6 +420,12 @@ int run(int argc, char** argv) {
   cv->add_option("--transform", convert.transform,
                  "of the model: steps between picture and network");
   cv->add_flag("--partial", convert.partial, "take what fits the model and begin the rest afresh");
+  cv->add_flag("--check", convert.check,
+               "compare outputs before and after on random inputs, or the arrays; exit code 1 if "
+               "they differ by more than --tolerance");
+  cv->add_option("--tolerance", convert.tolerance,
+                 "largest difference of --check, as a part of the output's largest value")
+      ->check(CLI::Range(0.0, 1.0));
   takes_plugins(cv);
   cv->callback([&] {
     settle();

@@ -10,8 +10,9 @@
 
 namespace nacre {
 
-/// The network of a file for which is_onnx() is true.
-std::unique_ptr<onnx::Network> load_network(const std::string& path);
+/// The network of a file for which is_onnx() is true; `weights` as import_network() takes them.
+std::unique_ptr<onnx::Network> load_network(const std::string& path,
+                                            const std::string& weights = "");
 
 /// Shape of an input where the file leaves sizes open: those become 1. Throws Error(usage) if the
 /// input is no tensor.

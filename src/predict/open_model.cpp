@@ -16,9 +16,9 @@ constexpr int64_t kMaxClasses = 1 << 20;
 
 bool is_onnx(const std::string& path) { return path.ends_with(".onnx") || is_network_file(path); }
 
-std::unique_ptr<onnx::Network> load_network(const std::string& path) {
+std::unique_ptr<onnx::Network> load_network(const std::string& path, const std::string& weights) {
   if (!is_network_file(path)) return onnx::load(path);
-  return onnx::parse(import_network(path), path);
+  return onnx::parse(import_network(path, weights), path);
 }
 
 Shape usual_shape(const onnx::Port& port) {

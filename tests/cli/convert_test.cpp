@@ -75,6 +75,22 @@ TEST(Convert, NetworksOfOtherFrameworks) {
                   1, "has no weights in the .caffemodel");
 }
 
+TEST(Convert, ChecksWhatItWrote) {
+  TempFolder folder;
+  const std::string networks = std::string(NACRE_SOURCE_DIR) + "/tests/importers/goldens/";
+  for (const std::string& job :
+       {"lenet5 " + (folder / "m.onnx").string(),
+        networks + "tiny.prototxt " + (folder / "t.onnx").string(),
+        kGoldens + "state.pth " + (folder / "s.npz").string(),
+        kGoldens + "state.pth --to npy " + (folder / "npy").string(),
+        kGoldens + "mlp.pth --model mlp --options 'in=3 hidden=4 classes=2' " +
+            (folder / "m.safetensors").string()}) {
+    const auto r = nacre("convert --check " + job);
+    EXPECT_EQ(r.code, 0) << r.output;
+    EXPECT_TRUE(holds(r.output, ": largest difference 0, 0 of the largest value\n")) << r.output;
+  }
+}
+
 TEST(Convert, Mistakes) {
   TempFolder folder;
   const std::string out = (folder / "m.safetensors").string();
