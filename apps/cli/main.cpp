@@ -34,7 +34,8 @@ const char* help_of(const std::string& name) {
       {"out", "run folder to write"},
       {"transform",
        "steps between file and network, or auto: "
-       "\"resize(32)|hflip()|normalize(mean=0.5,std=0.25)\""},
+       "\"resize(32)|hflip()|normalize(mean=0.5,std=0.25)\"; or selected: of a table only columns "
+       "that go with the target"},
       {"from", "model file to start from"},
       {"freeze", "pattern of parameters that stay as they are"},
       {"epochs", "passes over the training part"},

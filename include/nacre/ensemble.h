@@ -13,8 +13,9 @@ namespace nacre {
 
 /// A model of the zoo ("ensemble") that holds the members, which must be of the same data: classes
 /// and inputs agree. Transforms may differ in the random steps that matter in training only, and
-/// for rows in how missing values are filled and columns scaled. Weights are above 0 and are
-/// divided by their sum. Throws Error(usage) for members that do not go together.
+/// for rows in how missing values are filled and columns scaled, once columns are chosen. Weights
+/// are above 0 and are divided by their sum. Throws Error(usage) for members that do not go
+/// together.
 Model make_ensemble(std::vector<Model> members, const std::vector<double>& weights);
 
 }  // namespace nacre

@@ -55,8 +55,10 @@ std::vector<int64_t> label_suspects(std::span<const int64_t> labels,
 std::vector<int64_t> select_columns(std::span<const float> x, int64_t columns,
                                     std::span<const float> targets, bool classes, double q = 0.05);
 
-/// The same for a data set of rows, as the step "columns([...])" of a Transform. Fit it to the
-/// training part only.
+/// The same for the features of a data set of rows.
+std::vector<int64_t> select_columns(const Dataset& dataset, double q = 0.05);
+
+/// As the step "columns([...])" of a Transform. Fit it to the training part only.
 std::string fit_columns(const Dataset& dataset, double q = 0.05);
 
 }  // namespace nacre

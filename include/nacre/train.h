@@ -38,7 +38,9 @@ struct TrainConfig {
   std::string task = "auto";       ///< of a table: classes or values are predicted; auto: by looks
   std::string out;                 ///< run folder; empty: nothing is written
   std::string transform = "auto";  ///< see nacre/transforms.h; auto: to the model's input size,
-                                   ///< normalised by the data's mean
+                                   ///< normalised by the data's mean; selected: the same for a
+                                   ///< table, of which only columns that go with the target in
+                                   ///< the training part are used (see nacre/screening.h)
   std::string from;    ///< model file to start from; parameters whose shapes differ start fresh
   std::string freeze;  ///< regular expression of parameter names that stay as they are
   int64_t epochs = 10, batch = 64;

@@ -464,6 +464,7 @@ void Fitter::choose_members(const std::vector<Trial>& list, std::vector<Trial>& 
   const auto size_of = [&](const Trial& t) {
     std::string text = t.point.has("size") ? t.point.word("size") : "";
     text += t.point.has("look") ? t.point.word("look") : "plain";
+    text += t.point.has("features") ? t.point.word("features") : "all";
     if (task_.texts && find_model(config_of(task_, t.point).model).missing) text += " as it is";
     return text;
   };

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <optional>
+#include <sstream>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -21,6 +23,7 @@ namespace nacre {
 namespace {
 
 constexpr size_t kSuspects = 20, kGroups = 30;
+constexpr int64_t kColumns = 200;
 constexpr double kUnlikely = 0.05, kSure = 0.9;
 
 std::string percent(double v) { return format_number(100 * v, 4) + " %"; }
@@ -91,6 +94,26 @@ RunReport::Table findings(const std::vector<Finding>& list) {
                                                                : "note",
                           f.text, f.count ? std::to_string(f.count) : "", clip(examples, 300)});
   }
+  return table;
+}
+
+/// Where the model looks at some columns only: which ones.
+std::optional<RunReport::Table> used_columns(const Model& model, const FitTask& t) {
+  const std::string start = "columns([", &text = model.info.transform;
+  const TableSchema* schema = table_schema(*t.pool);
+  if (!schema || text.rfind(start, 0) != 0) return std::nullopt;
+  const auto names = schema->feature_names();
+  RunReport::Table table;
+  table.title = "Columns that are used";
+  table.columns = {"", "Column"};
+  std::stringstream list(text.substr(start.size(), text.find(']') - start.size()));
+  int64_t count = 0;
+  for (std::string number; std::getline(list, number, ',');)
+    if (++count <= kColumns) table.rows.push_back({number, names.at(std::stoull(number))});
+  table.note = cat({count, " of ", names.size(),
+                    " go with what is to be predicted, by F tests on the samples that the model "
+                    "learned from; the others are given, but not looked at"});
+  if (count > kColumns) table.note += cat({". The first ", kColumns, " are shown"});
   return table;
 }
 
@@ -296,6 +319,7 @@ void write_fit_report(const FitResult& r, const FitTask& t, const FitOptions& op
   std::vector<Finding> found = r.plan.findings;
   if (const Finding noise = suspects(t, scores); noise.count) found.push_back(noise);
   page.tables.push_back(findings(found));
+  if (auto used = used_columns(model, t)) page.tables.push_back(std::move(*used));
   if (!options.slice.empty()) page.tables.push_back(slices(r, t, options.slice));
   if (!t.regression) {
     page.classes = r.test.classes;

@@ -210,6 +210,7 @@ SearchSpace row_space(const FitTask& t) {
     s.real("spread", 0.05, 5, true).when("model", {"svm"});  // of gamma, in units of 1 / columns
   }
   if (is_imbalanced(t)) s.choice("class_weights", {"none", "balanced"});
+  if (t.useless) s.choice("features", {"all", "selected"});
   return s;
 }
 
@@ -217,7 +218,13 @@ std::vector<std::pair<std::string, Point>> row_points(const FitTask& t) {
   std::vector<std::pair<std::string, Point>> list;
   const auto add = [&](const char* label, Point p) {
     if (is_imbalanced(t)) p.values.emplace("class_weights", "none");
+    if (t.useless) p.values.emplace("features", "all");
     list.emplace_back(label, std::move(p));
+  };
+  const auto add_selected = [&](const char* label, Point p) {
+    if (t.useless == 0) return;
+    p.values["features"] = "selected";
+    add(label, std::move(p));
   };
   const int64_t n = t.pool->size();
   if (is_wide(t)) {
@@ -260,10 +267,13 @@ std::vector<std::pair<std::string, Point>> row_points(const FitTask& t) {
                      {"columns", 1.0},
                      {"min_weight", 1.0}});
   };
-  add("linear", point_of({{"model", "linear"}, {"linear_c", 1.0}}));
+  const Point line = point_of({{"model", "linear"}, {"linear_c", 1.0}}),
+              near = point_of({{"model", "k_nearest"}, {"k", int64_t{5}}, {"weighted", "true"}});
+  add("linear", line);
+  add_selected("linear, some columns", line);
   add("boosted trees", trees(150, 0.1, 5));
-  add("nearest neighbours",
-      point_of({{"model", "k_nearest"}, {"k", int64_t{5}}, {"weighted", "true"}}));
+  add("nearest neighbours", near);
+  add_selected("nearest neighbours, some columns", near);
   add("small network", mlp("64", 0, 5e-3, 0.01));
   const double root = std::sqrt(static_cast<double>(t.features)) /
                       static_cast<double>(std::max<int64_t>(1, t.features));
@@ -272,10 +282,14 @@ std::vector<std::pair<std::string, Point>> row_points(const FitTask& t) {
                 {"trees", int64_t{200}},
                 {"min_leaf", int64_t{1}},
                 {"columns", std::clamp(t.regression ? 1.0 / 3 : root, 0.1, 1.0)}}));
-  if (has_svm(t))
-    for (const double c : {1.0, 10.0})
-      add(c == 1 ? "support vectors" : "support vectors, stricter",
-          point_of({{"model", "svm"}, {"c", c}, {"spread", 1.0}}));
+  if (has_svm(t)) {
+    const auto svm = [](double c) {
+      return point_of({{"model", "svm"}, {"c", c}, {"spread", 1.0}});
+    };
+    add("support vectors", svm(1));
+    add_selected("support vectors, some columns", svm(1));
+    add("support vectors, stricter", svm(10));
+  }
   add("network", mlp("256-128", 0.2, 3e-3, 0.05));
   add("shallow trees, many", trees(400, 0.05, 3));
   return list;
@@ -293,9 +307,12 @@ void set_row(const FitTask& t, const Point& p, TrainConfig& c) {
     if (p.has(name)) option(name, number(p.number(name)));
   for (const char* name : {"weighted", "hidden"})
     if (p.has(name)) option(name, p.word(name));
+  const bool some = p.has("features") && p.word("features") == "selected";
+  if (some) c.transform = "selected";
+  const int64_t columns = t.features - (some ? t.useless : 0);
   if (p.has("spread"))
     option("gamma",
-           number(p.number("spread") / static_cast<double>(std::max<int64_t>(1, t.features))));
+           number(p.number("spread") / static_cast<double>(std::max<int64_t>(1, columns))));
   if (p.has("class_weights")) c.class_weights = p.word("class_weights");
   if (model != "mlp") return;
   c.epochs = p.integer("epochs");

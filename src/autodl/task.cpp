@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "nacre/metrics.h"
+#include "nacre/screening.h"
 #include "nacre/zoo.h"
 #include "train/setup.h"
 
@@ -17,6 +18,7 @@ namespace {
 
 constexpr int64_t kLargestSide = 64, kLooked = 256;
 constexpr double kTestShare = 0.2, kMostLoss = 2;
+constexpr int64_t kManyColumns = 10, kMostNumbers = 100000000;  // for a choice of columns
 
 /// Pictures decoded once, as small as training wants them; names, labels and hashes are those of
 /// the files.
@@ -233,6 +235,11 @@ FitTask make_task(const FitOptions& options) {
     t.val = divided.val;
   }
   look_for_leaks(t, t.findings);
+  if (const auto columns = static_cast<int64_t>(t.pool->get(0).features.size());
+      !t.pictures() && columns >= kManyColumns && t.train->size() * columns <= kMostNumbers) {
+    t.useless = columns - static_cast<int64_t>(select_columns(*t.train).size());
+    if (t.useless < columns / 10) t.useless = 0;
+  }
   return t;
 }
 

@@ -21,6 +21,7 @@ struct FitTask {
   std::vector<Finding> findings;
   int64_t features = 0;  ///< numbers in a row, those made of texts included
   bool texts = false;    ///< rows have free text
+  int64_t useless = 0;   ///< columns that do not go with the target, by select_columns
   // of pictures
   int64_t side_width = 0, side_height = 0, channels = 0;
   std::string head;                      ///< steps of the transform up to the size of the pictures

@@ -184,7 +184,7 @@ std::vector<int64_t> select_columns(std::span<const float> x, int64_t columns,
   return list;
 }
 
-std::string fit_columns(const Dataset& dataset, double q) {
+std::vector<int64_t> select_columns(const Dataset& dataset, double q) {
   std::vector<float> x, targets;
   int64_t columns = 0;
   const bool classes = !dataset.classes().empty();
@@ -196,8 +196,12 @@ std::string fit_columns(const Dataset& dataset, double q) {
                       : s.target.empty() ? std::nanf("")
                                          : s.target[0]);
   }
+  return select_columns(x, columns, targets, classes, q);
+}
+
+std::string fit_columns(const Dataset& dataset, double q) {
   std::string list;
-  for (const int64_t c : select_columns(x, columns, targets, classes, q))
+  for (const int64_t c : select_columns(dataset, q))
     list += (list.empty() ? "" : ",") + std::to_string(c);
   return "columns([" + list + "])";
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/yaml.h"
+#include "nacre/screening.h"
 #include "nacre/weights.h"
 #include "nacre/zoo.h"
 
@@ -143,15 +144,28 @@ void check_outputs(const DataSplits& data, const std::string& options, int64_t o
   }
 }
 
-/// Missing numbers become the mean, which is 0 after standardising; a text becomes what counts in
-/// it.
-std::string row_transform(const ModelEntry& entry, const Dataset& data, const Sample& first) {
-  std::string spec;
+/// A scaler of the features after some steps.
+Scaler scaler_of(const Dataset& data, const Transform& before) {
+  Scaler scaler(Scaler::Kind::z_score);
+  for (int64_t i = 0; i < data.size(); ++i) {
+    Sample s = data.get(i);
+    before.apply(s, false, Key(0));
+    scaler.fit(std::vector<double>(s.features.begin(), s.features.end()),
+               static_cast<int64_t>(s.features.size()));
+  }
+  return scaler;
+}
+
+/// Columns that say nothing are left out if asked. Missing numbers become the mean, which is 0
+/// after standardising; a text becomes what counts in it.
+std::string row_transform(const ModelEntry& entry, const Dataset& data, const Sample& first,
+                          bool selected) {
+  std::string spec = selected ? fit_columns(data) : "";
   if (!first.features.empty() && !entry.missing) {
-    const Scaler scaler = fit_scaler(Scaler::Kind::z_score, data);
+    const Scaler scaler = scaler_of(data, Transform::parse(spec));
     std::string means;
     for (const double v : scaler.fitted().offset) means += (means.empty() ? "" : ",") + number(v);
-    spec = "impute([" + means + "])|" + scaler.step();
+    spec += (selected ? "|impute([" : "impute([") + means + "])|" + scaler.step();
   }
   const TableSchema* schema = data.schema();
   if (schema ? schema->has_text() : !first.text.empty())
@@ -347,8 +361,11 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
     const std::vector<Sample> samples = some_samples(*data.train);
     spec = image_transform(entry, config, *data.train, samples,
                            channels_for(entry, s.options, samples));
-  } else if (spec == "auto") {
-    spec = row_transform(entry, *data.train, first);
+  } else if (spec == "auto" || spec == "selected") {
+    if (spec == "selected" && first.features.empty())
+      fail(Error::Kind::usage, {"the transform selected chooses among the columns of a table, and "
+                                "the data have none"});
+    spec = row_transform(entry, *data.train, first, spec == "selected");
   }
   s.transform = Transform::parse(spec);
   s.transform.apply(first, false, Key(0));

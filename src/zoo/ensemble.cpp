@@ -120,6 +120,11 @@ std::string fixed_steps(const std::string& transform) {
   return out;
 }
 
+/// The step that chooses columns, which stands first if there is one.
+std::string choice_of_columns(const std::string& transform) {
+  return transform.rfind("columns(", 0) == 0 ? transform.substr(0, transform.find('|')) : "";
+}
+
 Tensor row(const std::vector<float>& v) {
   return Tensor::from(v, {static_cast<int64_t>(v.size())});
 }
@@ -151,7 +156,8 @@ Model make_ensemble(std::vector<Model> members, const std::vector<double>& weigh
   const bool shared = !rows || std::all_of(members.begin(), members.end(), [&](const Model& m) {
     return m.info.transform == first.transform;
   });
-  all.info.transform = !shared ? "" : fixed_steps(first.transform);
+  const std::string chosen = choice_of_columns(first.transform);
+  all.info.transform = shared ? fixed_steps(first.transform) : chosen;
   double total = 0;
   for (double w : weights) total += w;
   std::vector<std::pair<std::string, Tensor>> values;
@@ -159,14 +165,15 @@ Model make_ensemble(std::vector<Model> members, const std::vector<double>& weigh
   for (size_t k = 0; k < members.size(); ++k) {
     const ModelInfo& info = members[k].info;
     if (info.classes != first.classes || info.input != first.input ||
-        (!rows && fixed_steps(info.transform) != all.info.transform))
+        (rows ? choice_of_columns(info.transform) != chosen
+              : fixed_steps(info.transform) != all.info.transform))
       fail(Error::Kind::usage, {info.model, " and ", first.model, " do not go together: their ",
                                 info.classes != first.classes ? "classes"
                                 : info.input != first.input   ? "inputs"
                                                               : "transforms",
                                 " differ"});
     const std::string place = std::to_string(k) + ".";
-    const bool scales = !shared && !info.transform.empty();
+    const bool scales = !shared && info.transform != chosen;
     if (scales) {
       std::vector<float> fill, offset, scale;
       for (const std::string& step : split(info.transform, '|')) {

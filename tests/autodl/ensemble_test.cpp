@@ -58,6 +58,27 @@ TEST(Ensemble, IsTheMeanOfItsMembersEachWithItsOwnScaling) {
   for (size_t k = 0; k < 3; ++k) EXPECT_NEAR(p[k], q[k], 1e-6);
 }
 
+TEST(Ensemble, OfMembersThatUseTheSameColumnsTakesAllColumns) {
+  const auto a = [] {
+    return member("mlp", "in=2 classes=3 hidden=8",
+                  "columns([3,1])|impute([5,6])|standardize([5,6],[2,4])", 1);
+  };
+  const auto b = [] { return member("mlp", "in=2 classes=3 hidden=16", "columns([3,1])", 2); };
+  std::vector<Model> members;
+  members.push_back(a());
+  members.push_back(b());
+  Model both = make_ensemble(std::move(members), {1, 1});
+  const std::vector<float> row = {9, 2, NAN, 1};
+  Model first = a(), second = b();
+  const auto p = probabilities(first, row), q = probabilities(second, row),
+             mean = probabilities(both, row);
+  for (size_t k = 0; k < 3; ++k) EXPECT_NEAR(mean[k], 0.5f * (p[k] + q[k]), 1e-6) << k;
+  members.clear();
+  members.push_back(a());
+  members.push_back(member("mlp", "in=2 classes=3 hidden=16", "columns([3,2])", 2));
+  EXPECT_THROW(make_ensemble(std::move(members), {1, 1}), Error);
+}
+
 TEST(Ensemble, RefusesMembersThatDoNotGoTogether) {
   std::vector<Model> members;
   members.push_back(member("mlp", "in=2 classes=3 hidden=4", "", 1));

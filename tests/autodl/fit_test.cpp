@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <sstream>
 #include <thread>
 
@@ -150,6 +151,83 @@ TEST(Fit, GoesOnAfterAKillAndLosesNothing) {
         EXPECT_EQ(after[static_cast<size_t>(t.number)].seconds, t.seconds);  // not run again
       }
   }
+}
+
+/// Ten columns that say something of the class, ninety that do not, some cells missing.
+std::string mostly_noise_csv(int rows) {
+  std::ostringstream out;
+  for (int c = 0; c < 100; ++c) out << "c" << c << ",";
+  out << "kind\n";
+  Rng rng(Key(5));
+  for (int i = 0; i < rows; ++i) {
+    double sum = 0;
+    for (int c = 0; c < 100; ++c) {
+      const double v = rng.normal();
+      if (c % 10 == 3) sum += v;
+      if (i % 37 == c) {
+        out << "?,";
+        continue;
+      }
+      out << v << ",";
+    }
+    out << (sum + 0.3 * rng.normal() > 0 ? "more" : "less") << "\n";
+  }
+  return out.str();
+}
+
+TEST(Fit, LeavesOutColumnsThatSayNothing) {
+  TempFolder folder;
+  folder.write("noise.csv", mostly_noise_csv(500));
+  FitOptions o;
+  o.data = folder / "noise.csv";
+  o.out = folder / "run" / "model.safetensors";
+  o.trials = 2;  // linear, with all columns and with some
+  const FitResult r = fit(o);
+  EXPECT_EQ(r.leaderboard.at(0).label, "linear, some columns");
+  EXPECT_GT(r.leaderboard[0].score, r.leaderboard.at(1).score + 0.03);
+  const Model m = load_model(o.out);
+  const std::string step = m.info.transform.substr(0, m.info.transform.find(']'));
+  ASSERT_EQ(step.rfind("columns([", 0), 0u) << step;
+  int useful = 0, noise = 0;
+  std::stringstream list(step.substr(9));
+  for (std::string c; std::getline(list, c, ',');) ++(std::stoi(c) % 10 == 3 ? useful : noise);
+  EXPECT_GE(useful, 9);
+  EXPECT_LE(noise, 5);
+  EXPECT_EQ(m.info.input, (Shape{useful + noise}));
+  const std::string page = folder.read("run/report.html");
+  EXPECT_NE(page.find("Columns that are used"), std::string::npos);
+  EXPECT_NE(page.find("--transform selected"), std::string::npos);
+  // Rows come with all columns, as before.
+  const auto said = run_command(kProgram + " predict --json " + o.out + " " + o.data);
+  EXPECT_EQ(said.code, 0) << said.output;
+  EXPECT_EQ(std::count(said.output.begin(), said.output.end(), '\n'), 500) << said.output;
+}
+
+TEST(Fit, PreparesRowsByTheTrainingPartOfEachFold) {
+  // Means, deviations, categories' columns and the choice among columns of a fold are the same
+  // whatever stands in the rows that are held out of it.
+  TempFolder folder;
+  folder.write("noise.csv", mostly_noise_csv(300));
+  const DataSplits data = open_dataset(folder / "noise.csv");
+  Indices learned(200), held_out(100);
+  std::iota(learned.begin(), learned.end(), 0);
+  std::iota(held_out.begin(), held_out.end(), 200);
+  const auto transform_of = [&](const char* transform, float change) {
+    std::vector<Sample> others;
+    for (int64_t i : held_out) {
+      others.push_back(data.train->get(i));
+      for (float& v : others.back().features) v = change == 0 ? v : change * others.back().label;
+    }
+    DataSplits parts;
+    parts.train = subset(data.train, learned);
+    parts.val = parts.test = from_samples(others, data.train->classes());
+    TrainConfig c = TrainConfig::for_model("linear");
+    c.transform = transform;
+    return Trainer(c, parts).info().transform;
+  };
+  for (const char* transform : {"auto", "selected"})
+    EXPECT_EQ(transform_of(transform, 0), transform_of(transform, 1e6f));
+  EXPECT_NE(transform_of("auto", 0), transform_of("selected", 0));
 }
 
 TEST(Fit, KeepsItsBudget) {
