@@ -25,3 +25,17 @@ add_custom_command(
   DEPENDS gen_ops ${nacre_gen_inputs} ${NACRE_GEN_DIR}/inputs.txt
   COMMENT "Tables of ops, kernels and models"
   VERBATIM)
+
+# The recipes of recipes/*.yaml are part of the library.
+file(GLOB nacre_recipes CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/recipes/*.yaml)
+list(JOIN nacre_recipes "|" nacre_recipe_list)
+file(GENERATE OUTPUT ${NACRE_GEN_DIR}/recipes.txt CONTENT "${nacre_recipe_list}\n")
+add_custom_command(
+  OUTPUT ${NACRE_GEN_DIR}/recipe_texts.cpp
+  COMMAND ${CMAKE_COMMAND} "-DFILES=${nacre_recipe_list}" -DOUT=${NACRE_GEN_DIR}/recipe_texts.cpp
+          -P ${PROJECT_SOURCE_DIR}/cmake/EmbedRecipes.cmake
+  DEPENDS ${nacre_recipes} ${PROJECT_SOURCE_DIR}/cmake/EmbedRecipes.cmake
+          ${NACRE_GEN_DIR}/recipes.txt
+  COMMENT "Recipes"
+  VERBATIM)
+list(APPEND nacre_generated_sources ${NACRE_GEN_DIR}/recipe_texts.cpp)

@@ -12,6 +12,8 @@ install(FILES ${PROJECT_SOURCE_DIR}/include/nacre.h DESTINATION ${CMAKE_INSTALL_
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${NACRE_GEN_DIR}/ops.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/nacre)
+
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/nacre)
 install(EXPORT nacreTargets NAMESPACE nacre:: DESTINATION ${package_dir})
 configure_package_config_file(

@@ -12,6 +12,7 @@ struct TrainArgs {
   std::vector<std::pair<std::string, std::string>>
       settings;  ///< of TrainConfig, in the order given
   std::string config;
+  std::string recipe;  ///< name, see nacre/recipes.h
   std::string resume;  ///< run folder to go on with
   bool find_lr = false;
   bool json = false;
@@ -69,6 +70,8 @@ struct ZooArgs {
 };
 int run_zoo_list(const ZooArgs& a);
 int run_zoo_show(const ZooArgs& a);
+/// All recipes, or with a name the file of one.
+int run_zoo_recipes(const ZooArgs& a);
 
 struct DataArgs {
   std::string path, to;

@@ -165,7 +165,7 @@ int run(int argc, char** argv) {
   auto* t = app.add_subcommand("train", "Train a model of the zoo on a data set");
   t->footer(
       "Example:\n  nacre train lenet5 --data data/digits --epochs 20 --out runs/a\n  nacre train "
-      "--resume runs/a");
+      "--recipe cnn-mnist --data mnist\n  nacre train --resume runs/a");
   const std::vector<std::string> settings = TrainConfig::names();
   std::map<std::string, std::string> given;
   for (const std::string& name : settings) {
@@ -178,6 +178,8 @@ int run(int argc, char** argv) {
   t->add_option("model", model, "model of the zoo (see: nacre zoo list)");
   t->add_option("--config", train.config,
                 "YAML file of settings; options on the command line go before");
+  t->add_option("--recipe", train.recipe,
+                "settings that come with nacre (see: nacre zoo recipes), likewise");
   t->add_option("--resume", train.resume, "run folder to go on with");
   t->add_flag("--find-lr", train.find_lr, "try growing learning rates and suggest one");
   t->add_flag("--json", train.json, "print the result as JSON");
@@ -366,6 +368,16 @@ int run(int argc, char** argv) {
   zs->callback([&] {
     settle();
     code = run_zoo_show(zoo);
+  });
+
+  auto* zr = z->add_subcommand(
+      "recipes", "Settings of training by model and data set, with results; or one of them");
+  zr->footer("Example:\n  nacre zoo recipes\n  nacre zoo recipes resnet20-cifar10");
+  zr->add_option("name", zoo.name, "recipe, whose file is printed");
+  zr->add_flag("--json", zoo.json, "as JSON");
+  zr->callback([&] {
+    settle();
+    code = run_zoo_recipes(zoo);
   });
 
   DataArgs data;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -6,6 +7,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/show.h"
+#include "nacre/recipes.h"
 #include "nacre/train.h"
 
 namespace nacre::cli {
@@ -15,6 +17,9 @@ namespace {
 constexpr int64_t kFewSteps = 200, kMoreSteps = 500;
 
 int train(const TrainArgs& a, TrainConfig& c) {
+  if (!a.recipe.empty() && !(a.config.empty() && a.resume.empty()))
+    fail(Error::Kind::usage, {"--recipe ", a.recipe, " has no place beside ",
+                              a.config.empty() ? "--resume" : "--config", "; give one of them"});
   if (!a.resume.empty()) {
     if (!a.config.empty())
       fail(Error::Kind::usage, {"--resume takes the settings of ", a.resume,
@@ -33,10 +38,19 @@ int train(const TrainArgs& a, TrainConfig& c) {
     if (!file_exists(wanted.data) && !folder_exists(wanted.data))
       fail(Error::Kind::usage, {wanted.data, ", the data of ", a.resume,
                                 ", does not exist; if it was moved, add --data with its place"});
+  } else if (!a.recipe.empty()) {
+    const Recipe r = find_recipe(a.recipe);
+    c = r.config;
+    for (const auto& [name, value] : a.settings)
+      if (name == "model" && value != c.model)
+        fail(Error::Kind::usage, {"recipe ", a.recipe, " trains ", c.model, ", not ", value});
+    if (c.data.empty() && std::none_of(a.settings.begin(), a.settings.end(),
+                                       [](const auto& s) { return s.first == "data"; }))
+      fail(Error::Kind::usage, {"recipe ", a.recipe, " needs --data with ", r.data});
   } else if (!a.config.empty()) {
     c = TrainConfig::from_yaml_file(a.config);
   }
-  if (a.resume.empty() && a.config.empty())
+  if (a.resume.empty() && a.config.empty() && a.recipe.empty())
     for (const auto& [name, value] : a.settings)
       if (name == "model") c = TrainConfig::for_model(value);
   for (const auto& [name, value] : a.settings) c.set(name, value);

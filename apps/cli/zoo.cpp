@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "graph/node.h"
 #include "nacre/predict.h"
+#include "nacre/recipes.h"
 #include "nacre/zoo.h"
 #include "predict/network.h"
 #include "train/terminal.h"
@@ -89,6 +90,26 @@ int show_onnx(const ZooArgs& a) {
   return 0;
 }
 
+Json recipe_json(const Recipe& r) {
+  Json j = Json::object();
+  j["name"] = r.name;
+  j["model"] = r.config.model;
+  j["about"] = r.about;
+  j["data"] = r.data;
+  j["source"] = r.source;
+  j["published"] = r.published;
+  j["measured"] = r.measured;
+  j["time"] = r.time;
+  return j;
+}
+
+/// What nacre and others reached with a model.
+std::vector<Recipe> recipes_of(const std::string& model) {
+  std::vector<Recipe> list = all_recipes();
+  std::erase_if(list, [&](const Recipe& r) { return r.config.model != model; });
+  return list;
+}
+
 }  // namespace
 
 int run_zoo_list(const ZooArgs& a) {
@@ -108,6 +129,24 @@ int run_zoo_list(const ZooArgs& a) {
                m->input.empty() ? "" : m->input.str(), m->summary});
   }
   std::printf("%s", a.json ? (print_json(list, 2) + "\n").c_str() : table.str(70).c_str());
+  return 0;
+}
+
+int run_zoo_recipes(const ZooArgs& a) {
+  if (!a.name.empty()) {
+    const Recipe r = find_recipe(a.name);
+    std::printf("%s", a.json ? (print_json(recipe_json(r), 2) + "\n").c_str() : r.text.c_str());
+    return 0;
+  }
+  if (a.json) {
+    Json list = Json::array();
+    for (const Recipe& r : all_recipes()) list.push_back(recipe_json(r));
+    std::printf("%s\n", print_json(list, 2).c_str());
+    return 0;
+  }
+  TextTable table({"recipe", "published", "measured", "what it is"});
+  for (const Recipe& r : all_recipes()) table.add({r.name, r.published, r.measured, r.about});
+  std::printf("%s", table.str(60).c_str());
   return 0;
 }
 
@@ -140,6 +179,8 @@ int run_zoo_show(const ZooArgs& a) {
     }
     j["parameters"] = net->parameter_count();
     if (usual) j["macs"] = macs;
+    j["recipes"] = Json::array();
+    for (const Recipe& r : recipes_of(m.name)) j["recipes"].push_back(recipe_json(r));
     std::printf("%s\n", print_json(j).c_str());
     return 0;
   }
@@ -155,6 +196,12 @@ int run_zoo_show(const ZooArgs& a) {
     std::printf("transform   %s\nclasses     %s\n", held.info.transform.c_str(), classes.c_str());
   } else if (*m.settings) {
     std::printf("settings    %s\n", m.settings);
+  }
+  if (const auto recipes = recipes_of(m.name); !file && !recipes.empty()) {
+    TextTable results({"recipe", "published", "measured", "time"});
+    for (const Recipe& r : recipes)
+      results.add({r.name, r.published, r.measured.empty() ? "not yet" : r.measured, r.time});
+    std::printf("\n%s\n", results.str().c_str());
   }
   if (!usual) return 0;
   std::printf("MACs        %ld for an input of %s%s\n\n", static_cast<long>(macs),

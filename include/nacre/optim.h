@@ -284,7 +284,8 @@ class LBFGS {
 };
 
 /// An optimiser by name with its usual options: "sgd", "momentum" (SGD with 0.9), "nesterov",
-/// "adagrad", "adadelta", "rmsprop", "adam", "adamw", "nadam", "radam", "adamax", "lamb", "lars",
+/// "adagrad", "adadelta", "rmsprop", "rmsprop_momentum" (alpha 0.9, eps 1e-3, and momentum, as the
+/// mobile networks were trained), "adam", "adamw", "nadam", "radam", "adamax", "lamb", "lars",
 /// "lion", "rprop". Throws Error(usage).
 std::unique_ptr<Optimizer> make_optimizer(const std::string& name, std::vector<Variable> parameters,
                                           double lr, double weight_decay = 0,

@@ -44,10 +44,13 @@ struct TrainConfig {
   std::string from;    ///< model file to start from; parameters whose shapes differ start fresh
   std::string freeze;  ///< regular expression of parameter names that stay as they are
   int64_t epochs = 10, batch = 64;
-  /// cross_entropy, focal, mse or perceptron; auto: cross_entropy for classes, mse for values.
+  /// cross_entropy, focal, margin, mse or perceptron; auto: cross_entropy for classes, mse for
+  /// values.
   /// focal: cross-entropy times (1 - p)^2, so that what is learned already counts little (Lin et
   /// al. 2017, arXiv:1708.02002). mse and perceptron of classes compare with 1 for the class of a
   /// sample and -1 for the others; perceptron is the sum over classes of max(0, -target * score).
+  /// margin takes the sigmoid p of a score for the length of a capsule: max(0, 0.9 - p)^2 for the
+  /// class of a sample, max(0, p - 0.1)^2 / 2 for the others (Sabour et al. 2017).
   std::string loss = "auto";
   std::string optimizer = "adamw";
   double lr = 1e-3, weight_decay = 1e-2, momentum = 0.9;

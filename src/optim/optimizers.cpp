@@ -202,6 +202,12 @@ const Named kNamed[] = {
        return std::make_unique<RMSprop>(std::move(p),
                                         RMSprop::Options{.lr = lr, .weight_decay = d});
      }},
+    {"rmsprop_momentum",
+     [](auto p, double lr, double d, double m) -> std::unique_ptr<Optimizer> {
+       return std::make_unique<RMSprop>(
+           std::move(p),
+           RMSprop::Options{.lr = lr, .alpha = 0.9, .eps = 1e-3, .weight_decay = d, .momentum = m});
+     }},
     {"adam", adam_like<Adam>},
     {"adamw", adam_like<AdamW>},
     {"nadam",

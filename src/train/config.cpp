@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/yaml.h"
 #include "nacre/train.h"
+#include "train/recipe_texts.h"
 
 namespace nacre {
 namespace {
@@ -83,7 +84,9 @@ struct Choice {
 const std::vector<Choice>& all_choices() {
   static const std::vector<Choice> list = {
       {"task", &TrainConfig::task, {"auto", "classes", "values"}},
-      {"loss", &TrainConfig::loss, {"auto", "cross_entropy", "focal", "mse", "perceptron"}},
+      {"loss",
+       &TrainConfig::loss,
+       {"auto", "cross_entropy", "focal", "margin", "mse", "perceptron"}},
       {"sampler", &TrainConfig::sampler, {"shuffle", "balanced"}},
       {"class_weights", &TrainConfig::class_weights, {"none", "balanced"}},
       {"on_error", &TrainConfig::on_error, {"fail", "skip"}},
@@ -213,6 +216,22 @@ TrainConfig TrainConfig::for_model(const std::string& model) {
   return c;
 }
 
+TrainConfig config_from(const Json& j, const std::string& what) {
+  if (!j.is_object())
+    fail(Error::Kind::usage, {what, " should hold settings, one 'name: value' a line"});
+  TrainConfig c;
+  if (j.has("model")) c = TrainConfig::for_model(text_of(j.at("model")));
+  for (const auto& [name, value] : j.fields()) {
+    if (name == kRecipeKey) continue;
+    try {
+      c.set(name, value.is_null() ? "" : text_of(value));
+    } catch (const Error& e) {
+      fail(Error::Kind::usage, {what, ": ", e.what()});
+    }
+  }
+  return c;
+}
+
 TrainConfig TrainConfig::from_yaml_file(const std::string& path) {
   Json j;
   try {
@@ -221,18 +240,7 @@ TrainConfig TrainConfig::from_yaml_file(const std::string& path) {
     if (e.kind() != Error::Kind::data) throw;
     fail(Error::Kind::usage, {e.what()});
   }
-  if (!j.is_object())
-    fail(Error::Kind::usage, {path, " should hold settings, one 'name: value' a line"});
-  TrainConfig c;
-  if (j.has("model")) c = for_model(text_of(j.at("model")));
-  for (const auto& [name, value] : j.fields()) {
-    try {
-      c.set(name, value.is_null() ? "" : text_of(value));
-    } catch (const Error& e) {
-      fail(Error::Kind::usage, {path, ": ", e.what()});
-    }
-  }
-  return c;
+  return config_from(j, path);
 }
 
 }  // namespace nacre

@@ -39,6 +39,12 @@ Tensor loss_of(const std::string& name, const Tensor& y, const Batch& b, double 
     const Tensor margin = signs(b, y.size(-1)) * y;
     return sum(where(margin <= 0.0, neg(margin), 0.0)) / static_cast<double>(b.size());
   }
+  if (name == "margin") {
+    const Tensor length = sigmoid(y), there = (signs(b, y.size(-1)) + 1.0) / 2.0;
+    const Tensor part = there * square(maximum(0.9 - length, 0.0)) +
+                        0.5 * (1.0 - there) * square(maximum(length - 0.1, 0.0));
+    return sum(part) / static_cast<double>(b.size());
+  }
   const Tensor labels = b.targets.empty() ? Tensor::from(b.labels, {b.size()}) : targets_of(b);
   if (name == "focal") {
     const Tensor log_p = log_softmax(y),

@@ -89,6 +89,26 @@ TEST(Settings, AreRefusedBeforeTheDataAreRead) {
                     "classes");
 }
 
+TEST(Settings, OfARecipeAreFoundByItsName) {
+  expect_one_line(nacre("train --recipe resnet20-cifar"), 2, "resnet20-cifar10");
+  expect_one_line(nacre("train --recipe resnet20-cifar10"), 2, "--data with CIFAR-10");
+  expect_one_line(nacre("train mlp --recipe resnet20-cifar10 --data x"), 2, "trains resnet20");
+  expect_one_line(nacre("train --recipe cnn-mnist --resume x"), 2, "beside --resume");
+  expect_one_line(nacre("train --recipe cnn-mnist --config x"), 2, "beside --config");
+  const TempFolder folder;
+  const auto r = nacre("-q train --recipe cnn-mnist --data " + kDigits +
+                       " --epochs 1 --val-share 0.5 --test-share 0.4 --options widths=4 "
+                       "--transform auto --out " +
+                       folder.str() + "/run");
+  EXPECT_EQ(r.code, 0) << r.output;
+  const std::string config = folder.read("run/config.yaml");
+  EXPECT_TRUE(holds(config, "schedule: one_cycle")) << config;
+  EXPECT_TRUE(holds(config, "weight_decay: 0.02")) << config;
+  EXPECT_TRUE(holds(config, "epochs: 1\n")) << config;
+  EXPECT_TRUE(holds(nacre("zoo recipes cnn-mnist").output, "weight_decay: 0.02"));
+  EXPECT_TRUE(holds(nacre("zoo show cnn").output, "cnn-mnist"));
+}
+
 TEST(Settings, FitTheData) {
   TempFolder folder;
   const std::string common = "-q train mlp --data " + kDigits + " --out " + folder.str() + "/run ";

@@ -43,6 +43,19 @@ TEST(TrainingLoss, SquaredErrorOfClassesIsToPlusAndMinusOne) {
   EXPECT_FLOAT_EQ(loss_of("mse", Tensor::from<float>({3, 3}, {2, 1}), values).item(), 2.5);
 }
 
+TEST(TrainingLoss, MarginTakesSigmoidsForLengths) {
+  const auto score = [](double p) { return static_cast<float>(std::log(p / (1 - p))); };
+  const Tensor y = Tensor::from<float>({score(0.8), score(0.3), score(0.05),  //
+                                        score(0.1), score(0.5), score(0.95)},
+                                       {2, 3});
+  const double first = 0.1 * 0.1 + 0.5 * 0.2 * 0.2, second = 0.5 * 0.4 * 0.4;
+  EXPECT_NEAR(loss_of("margin", y, labelled({0, 2})).item(), (first + second) / 2, 1e-6);
+  Batch soft = labelled({0, 2});
+  soft.targets = {1, 0, 0, 0, 0, 1};
+  soft.target_width = 3;
+  EXPECT_NEAR(loss_of("margin", y, soft).item(), (first + second) / 2, 1e-6);
+}
+
 TEST(TrainingLoss, FocalAndWeightedByHand) {
   // Probabilities 0.8 and 0.2, 0.5 and 0.5.
   const float a = std::log(4.0f);

@@ -112,6 +112,7 @@ MODEL(capsnet) = {
     .macs = 200871936,
     .tiny = "side=20 width=4 capsules=2 decoder=false",
     .tiny_input = {1, 20, 20},
+    .settings = "loss=margin optimizer=adam weight_decay=0",
 };
 
 }  // namespace nacre

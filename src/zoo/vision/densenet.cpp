@@ -13,6 +13,7 @@ struct DenseNet : Module {
     int64_t growth = 32;            ///< channels that a layer adds
     int64_t stem = 64;              ///< channels of the first convolution
     int64_t bottleneck = 4;         ///< 1x1 convolutions have this many times `growth` channels
+    bool small = false;             ///< for small pictures: a 3x3 stem and no pooling
     double dropout = 0;
     bool memory_efficient = false;  ///< concatenations are made again in the backward pass
     void fields(FieldVisitor& v) {
@@ -22,6 +23,7 @@ struct DenseNet : Module {
       v("growth", growth);
       v("stem", stem);
       v("bottleneck", bottleneck);
+      v("small", small);
       v("dropout", dropout);
       v("memory_efficient", memory_efficient);
     }
@@ -70,10 +72,12 @@ struct DenseNet : Module {
   DenseNet(const Scope& s, const Config& c)
       : Module(s), features(s / "features"), classifier(s / "classifier", head(c)) {
     int64_t in = c.stem;
-    features.add_as<Conv2d>("conv0", conv_same(c.channels, in, 7, 2));
-    features.add_as<BatchNorm>("norm0", BatchNorm::Config{in});
-    features.add(
-        [](const Tensor& x) { return max_pool2d(relu(x), 3, {.stride = 2, .padding = 1})[0]; });
+    features.add_as<Conv2d>("conv0", conv_same(c.channels, in, c.small ? 3 : 7, c.small ? 1 : 2));
+    if (!c.small) {
+      features.add_as<BatchNorm>("norm0", BatchNorm::Config{in});
+      features.add(
+          [](const Tensor& x) { return max_pool2d(relu(x), 3, {.stride = 2, .padding = 1})[0]; });
+    }
     for (int64_t k = 0; k < c.layers.rank(); ++k) {
       const std::string number = std::to_string(k + 1);
       features.add_as<Block>("denseblock" + number, c, in, c.layers[k]);
@@ -114,6 +118,14 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
           .tiny_input = {3, 32, 32}};
 }
 
+/// DenseNet-BC for pictures of 32x32 (section 4 of the paper).
+ModelEntry small(const char* name, const char* options, int64_t parameters, int64_t macs) {
+  ModelEntry e = entry(name, options, parameters, macs);
+  e.input = {3, 32, 32};
+  e.tiny_input = {3, 12, 12};
+  return e;
+}
+
 }  // namespace
 
 // clang-format off
@@ -121,6 +133,7 @@ MODEL(densenet121) = entry("densenet121", "", 7978856, 2834161664);
 MODEL(densenet161) = entry("densenet161", "layers=6-12-36-24 growth=48 stem=96", 28681000, 7727907072);
 MODEL(densenet169) = entry("densenet169", "layers=6-12-32-32", 14149480, 3359843328);
 MODEL(densenet201) = entry("densenet201", "layers=6-12-48-32", 20013928, 4291365888);
+MODEL(densenet_bc_100) = small("densenet_bc_100", "layers=16-16-16 growth=12 stem=24 small=true classes=10", 769162, 287929692);
 // clang-format on
 
 }  // namespace nacre

@@ -12,12 +12,20 @@ struct ResNetV2 : Module {
     Ints layers = {3, 4, 6, 3};  ///< blocks of each stage
     bool bottleneck = true;      ///< blocks of 1x1, 3x3 and 1x1 convolutions
     int64_t width = 64;          ///< channels of the first convolution
+    bool small = false;          ///< for small pictures: a 3x3 stem and no pooling
     void fields(FieldVisitor& v) {
       v("channels", channels);
       v("classes", classes);
       v("layers", layers);
       v("bottleneck", bottleneck);
       v("width", width);
+      v("small", small);
+    }
+    /// Channels of the last stage.
+    int64_t last() const {
+      if (layers.rank() < 1 || layers.rank() > 8)
+        fail(Error::Kind::usage, {"layers should be of 1 to 8 stages, got ", layers.rank()});
+      return (bottleneck ? 4 : 1) * width << (layers.rank() - 1);
     }
   };
 
@@ -49,12 +57,13 @@ struct ResNetV2 : Module {
 
   ResNetV2(const Scope& s, const Config& c)
       : Module(s),
-        stem(s / "stem" / "conv", conv_same(c.channels, c.width, 7, 2)),
+        small(c.small),
+        stem(s / "stem" / "conv", conv_same(c.channels, c.width, c.small ? 3 : 7, c.small ? 1 : 2)),
         stages(s / "stages"),
-        norm(s / "norm", {c.width * (c.bottleneck ? 32 : 8)}),
-        fc(s / "head" / "fc", {c.width * (c.bottleneck ? 32 : 8), c.classes}) {
+        norm(s / "norm", {c.last()}),
+        fc(s / "head" / "fc", {c.last(), c.classes}) {
     int64_t in = c.width;
-    for (int64_t k = 0, width = c.width; k < 4; ++k, width *= 2) {
+    for (int64_t k = 0, width = c.width; k < c.layers.rank(); ++k, width *= 2) {
       auto& blocks = stages.add<Sequential>().add_as<Sequential>("blocks");
       for (int64_t i = 0; i < c.layers[k]; ++i) {
         blocks.add<Block>(c, in, width, i == 0 && k > 0 ? 2 : 1);
@@ -63,10 +72,12 @@ struct ResNetV2 : Module {
     }
   }
   Tensor forward(const Tensor& x, Context& ctx) override {
-    const Tensor y = max_pool2d(stem(x, ctx), 3, {.stride = 2, .padding = 1})[0];
+    Tensor y = stem(x, ctx);
+    if (!small) y = max_pool2d(y, 3, {.stride = 2, .padding = 1})[0];
     const Tensor z = relu(norm(stages(y, ctx), ctx));
     return flatten(fc(mean(z, {2, 3}, true), ctx), 1);
   }
+  bool small;
   Conv2d stem;
   Sequential stages;
   BatchNorm norm;
@@ -87,6 +98,14 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
           .tiny_input = {3, 32, 32}};
 }
 
+ModelEntry small(const char* name, const char* options, int64_t parameters, int64_t macs) {
+  ModelEntry e = entry(name, options, parameters, macs);
+  e.input = {3, 32, 32};
+  e.tiny = "layers=1-1-1 width=8";
+  e.tiny_input = {3, 12, 12};
+  return e;
+}
+
 }  // namespace
 
 // clang-format off
@@ -94,6 +113,8 @@ MODEL(resnet18_v2) = entry("resnet18_v2", "layers=2-2-2-2 bottleneck=false", 116
 MODEL(resnet50_v2) = entry("resnet50_v2", "", 25549352, 4089184256);
 MODEL(resnet101_v2) = entry("resnet101_v2", "layers=3-4-23-3", 44541480, 7801405440);
 MODEL(resnet152_v2) = entry("resnet152_v2", "layers=3-8-36-3", 60185128, 11513626624);
+MODEL(resnet164_v2) = small("resnet164_v2", "layers=18-18-18 width=16 small=true classes=10", 1703258, 247646720);
+MODEL(resnet1001) = small("resnet1001", "layers=111-111-111 width=16 small=true classes=10", 10327706, 1490995712);
 // clang-format on
 
 }  // namespace nacre

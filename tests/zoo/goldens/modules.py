@@ -1,4 +1,6 @@
 """References that neither torchvision nor timm has, written from the papers."""
+from collections import OrderedDict
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -43,6 +45,30 @@ class CifarResNet(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.linear(x.mean((2, 3)))
+
+
+def small_resnet_v2(blocks):
+    """He et al. 2016, Identity mappings, appendix: timm's blocks behind a 3x3 stem, three stages."""
+    from timm.layers import BatchNormAct2d, create_conv2d
+    from timm.models.resnetv2 import ResNetV2
+
+    net = ResNetV2(
+        [blocks] * 3, channels=(64, 128, 256), stem_chs=16, num_classes=10,
+        conv_layer=create_conv2d, norm_layer=BatchNormAct2d,
+    )
+    net.stem = nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 16, 3, 1, 1, bias=False)))
+    return net
+
+
+def small_densenet():
+    """Huang et al. 2017, section 4: torchvision's blocks behind a 3x3 convolution alone."""
+    import torchvision
+
+    net = torchvision.models.DenseNet(12, (16, 16, 16), 24, num_classes=10)
+    for name in ("norm0", "relu0", "pool0"):
+        del net.features._modules[name]
+    net.features.conv0 = nn.Conv2d(3, 24, 3, 1, 1, bias=False)
+    return net
 
 
 class CaffeNet(nn.Module):

@@ -70,6 +70,9 @@ timm_models("mixer_b16=mixer_b16_224 mixer_l16=mixer_l16_224", (3, 224, 224))
 for name, blocks in {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9, "resnet110": 18}.items():
     own(name, lambda blocks=blocks: modules.CifarResNet(blocks), (3, 32, 32))
 own("plain20", lambda: modules.CifarResNet(3, plain=True), (3, 32, 32))
+for name, blocks in {"resnet164_v2": 18, "resnet1001": 111}.items():
+    own(name, lambda blocks=blocks: modules.small_resnet_v2(blocks), (3, 32, 32))
+own("densenet_bc_100", modules.small_densenet, (3, 32, 32))
 own("shufflenet_v1", modules.ShuffleNetV1, (3, 64, 64), (3, 224, 224))
 own("caffenet", modules.CaffeNet, (3, 227, 227))
 own("capsnet", modules.CapsNet, (1, 28, 28))
