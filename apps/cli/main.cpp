@@ -36,8 +36,16 @@ const char* help_of(const std::string& name) {
        "steps between file and network, or auto: "
        "\"resize(32)|hflip()|normalize(mean=0.5,std=0.25)\"; or selected: of a table only columns "
        "that go with the target"},
-      {"from", "model file to start from"},
-      {"freeze", "pattern of parameters that stay as they are"},
+      {"from", "weights to start from: a model file, .pth, .safetensors, .npz, .gguf"},
+      {"freeze", "patterns of parameters that stay as they are: \"stem,layer[1-3]\""},
+      {"unfreeze", "patterns and the epochs from which they are trained: \"head@0,layer4@2\""},
+      {"lr_scale", "factors on the learning rate: \"stem=0.1,layer1=0.3\""},
+      {"layer_decay", "the rate of a layer as a share of that of the layer above it"},
+      {"adapter", "few parameters that correct the weights, which stay"},
+      {"adapter_rank", "of adapters"},
+      {"adapter_alpha", "of lora: its factor times the rank; 0: the rank"},
+      {"adapter_layers", "patterns of weights that get adapters (default: all but the head)"},
+      {"l2_sp", "penalty on half the squared distance from the weights to start from"},
       {"epochs", "passes over the training part"},
       {"batch", "samples per step"},
       {"loss", "what is minimised (auto: what the data call for)"},

@@ -43,7 +43,12 @@ class Variable {
   bool is_parameter() const;
   /// Parameters that are not frozen are trained.
   bool trainable() const;
+  bool frozen() const;
   void freeze(bool frozen = true);
+  /// What value() gives in place of the variable's own value, such as a function of others through
+  /// which gradients flow (see Adapters in nacre/transfer.h). The own value stays; an undefined
+  /// Tensor brings it back. Shape and type must be those of the variable.
+  void substitute(const Tensor& value);
   /// Replaces the value, in the graph: nothing is computed yet, and no gradient flows into the new
   /// value. Shape and type must stay. Until commit() the value before can be brought back.
   void set(const Tensor& value);
@@ -192,8 +197,8 @@ class Module {
   /// Parameters that are not frozen, and their values (for grad).
   std::vector<Variable> trainable() const;
   int64_t parameter_count() const;
-  /// Freezes parameters whose path matches an ECMAScript regular expression (anywhere in the path);
-  /// returns how many.
+  /// Freezes parameters whose path matches an ECMAScript regular expression (anywhere in the path),
+  /// and buffers that it matches; returns how many parameters.
   int64_t freeze(const std::string& pattern, bool frozen = true);
 
  private:
@@ -257,7 +262,8 @@ struct ConvTranspose2d : Conv {
 
 /// Batch normalisation over channels (dimension 1), any number of spatial dimensions (Ioffe and
 /// Szegedy 2015). Parameters weight, bias; buffers running_mean, running_var (unbiased), updated
-/// with `momentum` in training.
+/// with `momentum` in training. Where weight and bias are frozen, or the buffers are, it works in
+/// training as it does in evaluation and the buffers stay.
 class BatchNorm : public Module {
  public:
   struct Config {
@@ -270,6 +276,7 @@ class BatchNorm : public Module {
   Variable weight, bias, running_mean, running_var;
 
  private:
+  bool frozen() const;
   Config config_;
 };
 

@@ -35,6 +35,10 @@ class Optimizer {
   void set_lr(double lr) { lr_ = lr; }
   /// Factors on the learning rate, one for each parameter (discriminative rates). Default 1.
   void set_lr_scales(std::vector<double> scales);
+  /// Trains these parameters from now on, and with scales of 1; those that it had before keep their
+  /// momentum and the like. `since`: the steps taken before each joined, which bias corrections do
+  /// not count; empty: 0 for all.
+  void set_parameters(std::vector<Variable> parameters, std::vector<int64_t> since = {});
   /// Steps taken.
   int64_t steps() const { return steps_; }
   void set_steps(int64_t n) { steps_ = n; }
@@ -56,6 +60,7 @@ class Optimizer {
  private:
   std::vector<Variable> parameters_;
   std::vector<double> scales_;
+  std::vector<int64_t> since_;
   double lr_;
   int64_t steps_ = 0;
   std::shared_ptr<State> state_ = std::make_shared<State>();

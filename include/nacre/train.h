@@ -41,8 +41,22 @@ struct TrainConfig {
                                    ///< normalised by the data's mean; selected: the same for a
                                    ///< table, of which only columns that go with the target in
                                    ///< the training part are used (see nacre/screening.h)
-  std::string from;    ///< model file to start from; parameters whose shapes differ start fresh
-  std::string freeze;  ///< regular expression of parameter names that stay as they are
+  /// Weights to start from (see nacre/weights.h); parameters that they lack, or have in another
+  /// shape, start fresh, such as the head for other classes.
+  std::string from;
+  std::string freeze;      ///< patterns of parameters that stay as they are, see nacre/transfer.h
+  std::string unfreeze;    ///< gradual: "head@0,layer4@2"; what it does not name stays frozen
+  std::string lr_scale;    ///< factors on the learning rate: "stem=0.1,layer1=0.3"
+  double layer_decay = 1;  ///< the rate of a layer as a share of that of the layer above it
+  /// none; lora, residual: few parameters that correct the weights, which stay. Besides them the
+  /// head, what starts fresh and normalisations are trained. The model file has the sum.
+  std::string adapter = "none";
+  int64_t adapter_rank = 4;
+  double adapter_alpha = 0;    ///< of lora: its factor times the rank; 0: the rank
+  std::string adapter_layers;  ///< patterns of weights that get adapters; empty: all but the head
+  /// Penalty on half the squared distance from the weights that the run started from (L2-SP); l2 is
+  /// then of the others alone.
+  double l2_sp = 0;
   int64_t epochs = 10, batch = 64;
   /// cross_entropy, focal, margin, mse or perceptron; auto: cross_entropy for classes, mse for
   /// values.

@@ -82,11 +82,17 @@ BatchNorm::BatchNorm(const Scope& s, const Config& c) : Module(s), config_(c) {
   running_var = s.buffer("running_var", {c.channels}, init::ones());
 }
 
+bool BatchNorm::frozen() const {
+  const bool affine = weight.defined() && weight.frozen() && bias.frozen();
+  return affine || running_mean.frozen();
+}
+
 Tensor BatchNorm::forward(const Tensor& x, Context& ctx) {
   const Tensor& mean = running_mean.value();
   const Tensor w = weight.defined() ? weight.value() : ones_like(mean);
   const Tensor b = bias.defined() ? bias.value() : zeros_like(mean);
-  if (!ctx.training()) return batch_norm_infer(x, w, b, mean, running_var.value(), config_.eps);
+  if (!ctx.training() || frozen())
+    return batch_norm_infer(x, w, b, mean, running_var.value(), config_.eps);
   const Tensors y = batch_norm_train(x, w, b, config_.eps);
   const double n = static_cast<double>(x.numel()) / static_cast<double>(config_.channels);
   const double m = config_.momentum, unbiased = n > 1 ? n / (n - 1) : 1;

@@ -11,6 +11,7 @@ namespace nacre {
 struct Variable::Data {
   std::string name;
   Tensor value, before;
+  Tensor shown;  // in place of value, see substitute()
   bool parameter = true, frozen = false;
 
   // The value before the last set() is held without counting as a use, so that it can still be
@@ -30,7 +31,16 @@ struct Variable::Data {
 const std::string& Variable::name() const { return data_->name; }
 const Tensor& Variable::value() const {
   static const Tensor none;
-  return data_ ? data_->value : none;
+  if (!data_) return none;
+  return data_->shown.defined() ? data_->shown : data_->value;
+}
+bool Variable::frozen() const { return data_->frozen; }
+void Variable::substitute(const Tensor& value) {
+  const Tensor& own = data_->value;
+  if (value.defined() && (value.dtype() != own.dtype() || value.shape() != own.shape()))
+    fail(Error::Kind::shape, {"variable '", data_->name, "' is ", own.dtype(), " ", own.shape(),
+                              ", in its place came ", value.dtype(), " ", value.shape(), where()});
+  data_->shown = value;
 }
 bool Variable::is_parameter() const { return data_->parameter; }
 bool Variable::trainable() const { return data_->parameter && !data_->frozen; }
@@ -101,7 +111,7 @@ void State::commit(std::span<State* const> states, const Tensors& also) {
   all.reserve(most);
   for (const State* s : states)
     for (const Variable& v : s->variables_)
-      if (!v.value().evaluated()) all.push_back(v.value());
+      if (!v.data_->value.evaluated()) all.push_back(v.data_->value);
   try {
     eval(all);
   } catch (...) {
@@ -231,10 +241,10 @@ int64_t Module::freeze(const std::string& pattern, bool frozen) {
   int64_t n = 0;
   try {
     const std::regex regex(pattern);
-    for (Variable v : parameters())
+    for (Variable v : variables())
       if (std::regex_search(v.name(), regex)) {
         v.freeze(frozen);
-        ++n;
+        n += v.is_parameter();
       }
   } catch (const std::regex_error&) {
     fail(Error::Kind::usage, {"'", pattern, "' is not a regular expression"});

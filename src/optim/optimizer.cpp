@@ -6,10 +6,21 @@
 
 namespace nacre {
 
-Optimizer::Optimizer(std::vector<Variable> parameters, double lr)
-    : parameters_(std::move(parameters)), scales_(parameters_.size(), 1.0), lr_(lr) {
-  if (parameters_.empty())
+Optimizer::Optimizer(std::vector<Variable> parameters, double lr) : lr_(lr) {
+  set_parameters(std::move(parameters));
+}
+
+void Optimizer::set_parameters(std::vector<Variable> parameters, std::vector<int64_t> since) {
+  if (parameters.empty())
     fail(Error::Kind::usage, {"[optimizer] there are no parameters to train"});
+  if (since.empty()) since.assign(parameters.size(), 0);
+  if (since.size() != parameters.size())
+    fail(Error::Kind::usage,
+         {"[optimizer] ", since.size(), " beginnings for ", parameters.size(), " parameters"});
+  parameters_ = std::move(parameters);
+  since_ = std::move(since);
+  scales_.assign(parameters_.size(), 1.0);
+  slots_.clear();  // found again by name
 }
 
 void Optimizer::set_lr_scales(std::vector<double> scales) {
@@ -64,7 +75,7 @@ void Optimizer::step(const Tensors& gradients, const Tensor& only_if) {
       fail(Error::Kind::shape,
            {"[optimizer] the gradient of '", parameters_[i].name(), "' has shape ",
             gradients[i].shape(), ", the parameter ", p.shape(), where()});
-    parameters_[i].set(chosen(update(i, p, gradients[i], lr_ * scales_[i], steps_), p));
+    parameters_[i].set(chosen(update(i, p, gradients[i], lr_ * scales_[i], steps_ - since_[i]), p));
     for (auto& [variable, before] : reached_) variable.set(chosen(variable.value(), before));
     reached_.clear();
   }

@@ -87,6 +87,7 @@ const std::vector<Choice>& all_choices() {
       {"loss",
        &TrainConfig::loss,
        {"auto", "cross_entropy", "focal", "margin", "mse", "perceptron"}},
+      {"adapter", &TrainConfig::adapter, {"none", "lora", "residual"}},
       {"sampler", &TrainConfig::sampler, {"shuffle", "balanced"}},
       {"class_weights", &TrainConfig::class_weights, {"none", "balanced"}},
       {"on_error", &TrainConfig::on_error, {"fail", "skip"}},
@@ -106,6 +107,14 @@ void TrainConfig::fields(FieldVisitor& v) {
   v("transform", transform);
   v("from", from);
   v("freeze", freeze);
+  v("unfreeze", unfreeze);
+  v("lr_scale", lr_scale);
+  v("layer_decay", layer_decay);
+  v("adapter", adapter);
+  v("adapter_rank", adapter_rank);
+  v("adapter_alpha", adapter_alpha);
+  v("adapter_layers", adapter_layers);
+  v("l2_sp", l2_sp);
   v("epochs", epochs);
   v("batch", batch);
   v("loss", loss);
@@ -169,6 +178,11 @@ void TrainConfig::check() const {
       {"weight_decay", weight_decay, 0, kMost, true, true, "a number of at least 0"},
       {"momentum", momentum, 0, 1, true, false, "at least 0 and below 1"},
       {"label_smoothing", label_smoothing, 0, 1, true, false, "at least 0 and below 1"},
+      {"layer_decay", layer_decay, 0, 1, false, true, "above 0 and at most 1"},
+      {"adapter_rank", static_cast<double>(adapter_rank), 1, 1 << 20, true, true,
+       "from 1 to 1048576"},
+      {"adapter_alpha", adapter_alpha, 0, kMost, true, true, "a number of at least 0"},
+      {"l2_sp", l2_sp, 0, kMost, true, true, "a number of at least 0"},
       {"l1", l1, 0, kMost, true, true, "a number of at least 0"},
       {"l2", l2, 0, kMost, true, true, "a number of at least 0"},
       {"clip_norm", clip_norm, 0, kMost, true, true, "a number of at least 0"},

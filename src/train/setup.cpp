@@ -9,7 +9,6 @@
 #include "base/signals.h"
 #include "base/yaml.h"
 #include "nacre/screening.h"
-#include "nacre/weights.h"
 #include "nacre/zoo.h"
 
 namespace nacre {
@@ -329,9 +328,10 @@ std::string settings_without_use(const TrainConfig& config, const ModelEntry& en
       list += (list.empty() ? "" : ", ") + std::string(name);
   };
   if (entry.fit) {
-    for (const char* name : {"epochs", "batch", "loss", "optimizer", "lr", "weight_decay",
-                             "momentum", "schedule", "label_smoothing", "l1", "l2", "clip_norm",
-                             "accumulate", "ema", "sampler", "patience", "checkpoint_every"})
+    for (const char* name :
+         {"epochs", "batch", "loss", "optimizer", "lr", "weight_decay", "momentum", "schedule",
+          "label_smoothing", "l1", "l2", "clip_norm", "accumulate", "ema", "sampler", "patience",
+          "checkpoint_every", "lr_scale", "layer_decay"})
       unused(name);
     return list.empty() ? ""
                         : cat({config.model, " is fitted at once, so these settings have no ",
@@ -392,26 +392,6 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
   check_outputs(data, s.options, out);
   warn_of_empty_classes(*data.train);
   return s;
-}
-
-Scope scope_from(const std::string& path, const Key& key, int64_t* taken) {
-  if (path.ends_with(".onnx"))
-    fail(Error::Kind::usage,
-         {path, " is a network, training starts from weights: nacre convert ", path,
-          " weights.safetensors writes them, then --from weights.safetensors"});
-  const Scope::Source source = weights_source(read_weights(path).tensors);
-  return Scope::load(
-      [source, path, taken](const std::string& name, const Shape& shape, DType dtype) {
-        Tensor t = source(name, shape, dtype);
-        if (t.defined() && t.shape() != shape) {
-          log_info({name, " of ", path, " has shape ", t.shape(), ", the model wants ", shape,
-                    ": it starts fresh"});
-          return Tensor();
-        }
-        *taken += t.defined();
-        return t;
-      },
-      false, key.fold_in("init"));
 }
 
 std::unique_ptr<Module> scaled_to_targets(const Scope& scope, std::unique_ptr<Module> net,

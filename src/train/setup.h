@@ -39,10 +39,6 @@ struct Setup {
 };
 Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const DataSplits& data);
 
-/// Parameters from a model file where names and shapes agree, fresh ones elsewhere; `taken`
-/// counts the former and must outlive the scope.
-Scope scope_from(const std::string& path, const Key& key, int64_t* taken);
-
 /// A model of values in their own units, which inside learns them as (value - mean) / deviation.
 std::unique_ptr<Module> scaled_to_targets(const Scope& scope, std::unique_ptr<Module> net,
                                           const Dataset& data);

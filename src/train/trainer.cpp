@@ -17,6 +17,7 @@
 #include "train/loss.h"
 #include "train/run_folder.h"
 #include "train/setup.h"
+#include "train/transfer.h"
 #include "train/trouble.h"
 
 namespace nacre {
@@ -30,8 +31,9 @@ struct Trainer::Impl {
   const ModelEntry* entry = nullptr;
   std::string loss_name;
   std::unique_ptr<Module> net;
-  std::vector<Variable> trained;
-  Tensor class_weights;  // undefined: all classes count the same
+  std::unique_ptr<Transfer> transfer;
+  std::vector<Variable> trained;  // in this epoch
+  Tensor class_weights;           // undefined: all classes count the same
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Schedule> schedule;
   std::unique_ptr<Average> average;
@@ -52,6 +54,7 @@ struct Trainer::Impl {
   bool regression() const { return data.train->classes().empty(); }
   int64_t epoch_batches() const { return (data.train->size() + config.batch - 1) / config.batch; }
   void build();
+  void enter_epoch();
   double step(const Batch& b);
   Evaluation validate(const DatasetPtr& part);
   void write_model(const RunFolder& run, const std::string& score);
@@ -74,10 +77,10 @@ void Trainer::Impl::build() {
                               "is 0"});
   fingerprint = data_fingerprint(data);
   entry = &find_model(config.model);
-  if (entry->fit && !(config.from.empty() && config.freeze.empty()))
+  if (entry->fit && !(config.from.empty() && config.freeze.empty() && config.unfreeze.empty()))
     fail(Error::Kind::usage, {config.model,
                               " is fitted at once: it cannot start from a model file "
-                              "(from) or keep parameters (freeze)"});
+                              "(from) or keep parameters (freeze, unfreeze)"});
   if (const std::string list = settings_without_use(config, *entry, regression()); !list.empty())
     log_warning({list});
   loss_name = choose_loss(config, regression());
@@ -92,16 +95,13 @@ void Trainer::Impl::build() {
   info.extra["loss"] = loss_name;
   if (!split.empty()) info.extra["split"] = split;
   const Key key(static_cast<uint64_t>(config.seed));
-  int64_t taken = 0;
+  Start start;
   const Scope scope =
-      config.from.empty() ? Scope::init(key.fold_in("init")) : scope_from(config.from, key, &taken);
+      config.from.empty() ? Scope::init(key.fold_in("init")) : scope_from(config.from, key, &start);
   net = make_model(config.model, s.options, scope);
-  if (!config.from.empty() && taken == 0)
+  if (!config.from.empty() && start.taken == 0)
     fail(Error::Kind::data, {config.from, " has no parameter whose name and shape ", config.model,
                              " (", s.options, ") has too"});
-  if (!config.freeze.empty() && net->freeze(config.freeze) == 0)
-    fail(Error::Kind::usage,
-         {"freeze pattern '", config.freeze, "' matches no parameter of ", config.model});
   try {  // before there is a run folder
     NoGrad guard;
     Shape one = s.input;
@@ -124,10 +124,13 @@ void Trainer::Impl::build() {
       of_class[static_cast<size_t>(labels[i])] = weights[i];
     class_weights = Tensor::from(of_class, {classes});
   }
-  trained = net->trainable();
+  transfer = std::make_unique<Transfer>(config, *net, s.input, start, key);
+  trained = transfer->trained(0);
   optimizer =
       make_optimizer(config.optimizer, trained, config.lr, config.weight_decay, config.momentum);
-  if (config.ema > 0 && !entry->fit) average = std::make_unique<Average>(trained, config.ema);
+  optimizer->set_lr_scales(transfer->scales(trained));
+  if (config.ema > 0 && !entry->fit)
+    average = std::make_unique<Average>(transfer->ever_trained(), config.ema);
   sampler = config.sampler == "shuffle"
                 ? shuffled(data.train->size())
                 : class_balanced(labels_of(*data.train), data.train->size());
@@ -139,14 +142,38 @@ void Trainer::Impl::build() {
   schedule = schedule::parse(config.schedule, config.lr, epoch_batches(), config.epochs);
 }
 
+/// What is trained may be more than in the epoch before.
+void Trainer::Impl::enter_epoch() {
+  const std::vector<Variable> now = transfer->trained(epoch);
+  transfer->enter(epoch);
+  if (now.size() == trained.size()) return;
+  const int64_t updates = epoch_batches();
+  Tensors gradients;
+  std::vector<int64_t> since;
+  for (size_t i = 0, known = 0; i < now.size(); ++i) {
+    const bool joins = known == trained.size() || trained[known].name() != now[i].name();
+    if (!pending.empty()) gradients.push_back(joins ? zeros_like(now[i].value()) : pending[known]);
+    known += !joins;
+    since.push_back(transfer->since(now[i]) * updates / config.accumulate);
+  }
+  trained = now;
+  pending = std::move(gradients);
+  optimizer->set_parameters(trained, since);
+  optimizer->set_lr_scales(transfer->scales(trained));
+}
+
 double Trainer::Impl::step(const Batch& b) {
   const Key key =
       Key(static_cast<uint64_t>(config.seed)).fold_in("step").fold_in(static_cast<uint64_t>(steps));
   Context ctx = Context::train(key);
   const Tensor x = Tensor::from(b.x, b.shape);
-  Tensor loss = loss_of(loss_name, (*net)(x, ctx), b, config.label_smoothing, output_std(*net),
-                        class_weights);
-  if (config.l1 > 0 || config.l2 > 0) loss = loss + penalty(trained, config.l1, config.l2);
+  Tensor y;
+  {
+    const Adapters::Use use(transfer->adapters());
+    y = (*net)(x, ctx);
+  }
+  Tensor loss = loss_of(loss_name, y, b, config.label_smoothing, output_std(*net), class_weights);
+  if (const Tensor more = transfer->penalty(trained); more.defined()) loss = loss + more;
   Tensors g = grad(config.accumulate > 1 ? loss / static_cast<double>(config.accumulate) : loss,
                    values(trained));
   if (!pending.empty())
@@ -168,9 +195,10 @@ double Trainer::Impl::step(const Batch& b) {
     optimizer->step(g, usable);
     g.clear();
     if (average) average->update(usable);
-    State* states[] = {net->state().get(), optimizer->state().get(),
-                       average ? average->state().get() : nullptr};
-    State::commit(std::span(states, average ? 3 : 2), {loss});
+    std::vector<State*> states = {net->state().get(), optimizer->state().get()};
+    if (average) states.push_back(average->state().get());
+    if (transfer->adapters()) states.push_back(transfer->adapters()->state().get());
+    State::commit(states, {loss});
   }
   const double value = loss.item();
   if (!std::isfinite(value)) {
@@ -188,6 +216,7 @@ Evaluation Trainer::Impl::validate(const DatasetPtr& part) {
   if (average) average->swap();
   Evaluation e;
   try {
+    const Adapters::Use use(transfer->adapters(), true);
     e = evaluate(*net, part, transform, 256, static_cast<int>(std::min<int64_t>(1, config.workers)),
                  loss_name);
   } catch (...) {
@@ -201,6 +230,7 @@ Evaluation Trainer::Impl::validate(const DatasetPtr& part) {
 /// The weights as they are now, averaged if averages are kept.
 void Trainer::Impl::write_model(const RunFolder& run, const std::string& score) {
   if (average) average->swap();
+  const Adapters::Use use(transfer->adapters(), true);
   ModelInfo with = info;
   if (!score.empty()) with.extra["val_score"] = score;
   save_model(run.model_path(), *net, with);
@@ -209,7 +239,10 @@ void Trainer::Impl::write_model(const RunFolder& run, const std::string& score) 
 
 void Trainer::Impl::keep_as_best() {
   if (average) average->swap();
-  best = values(net->variables());
+  {
+    const Adapters::Use use(transfer->adapters(), true);
+    best = values(net->variables());
+  }
   if (average) average->swap();
 }
 
@@ -244,6 +277,7 @@ void Trainer::Impl::end_epoch(double seconds, RunFolder* run) {
   batch_in_epoch = 0;
   epoch_loss = 0;
   epoch_samples = 0;
+  if (!entry->fit) enter_epoch();
 }
 
 /// One epoch of one step: the model comes out whole.
@@ -430,6 +464,7 @@ Evaluation Trainer::run() {
     t.net->state()->commit();
     t.best.clear();
     t.average.reset();
+    t.transfer->drop_adapters();
   }
   Evaluation test;
   try {
@@ -486,12 +521,14 @@ void Trainer::save_checkpoint(const std::string& path) const {
   put("model/", *t.net->state());
   put("optimizer/", *t.optimizer->state());
   if (t.average) put("average/", *t.average->state());
+  if (t.transfer->adapters()) put("adapter/", *t.transfer->adapters()->state());
   const auto put_list = [&](const char* prefix, const Tensors& list) {
     for (size_t i = 0; i < list.size(); ++i)
       tensors.emplace_back(prefix + std::to_string(i), raw_tensor(list[i]));
   };
   put_list("pending/", t.pending);
   put_list("best/", t.best);
+  put_list("start/", t.transfer->start());
   save_safetensors(path, tensors,
                    {{"format", "nacre-checkpoint-1"},
                     {"model", t.info.model},
@@ -542,12 +579,18 @@ void Trainer::load_checkpoint(const std::string& path) {
   const std::vector<Variable> averages =
       t.average ? t.average->state()->variables() : std::vector<Variable>();
   const Tensors averaged = values_of("average/", averages);
+  const std::vector<Variable> adapters =
+      t.transfer->adapters() ? t.transfer->adapters()->parameters() : std::vector<Variable>();
+  const Tensors adapted = values_of("adapter/", adapters);
   std::vector<std::pair<std::string, Tensor>> memory_of_optimizer;
   for (const auto& [name, raw] : file.tensors()) {
     const std::string prefix = "optimizer/";
     if (name.rfind(prefix, 0) != 0) continue;
     const std::string own = name.substr(prefix.size());  // "exp_avg.conv1.weight"
-    const Variable of = t.net->state()->find(own.substr(own.find('.') + 1));
+    const std::string parameter = own.substr(own.find('.') + 1);
+    Variable of = t.net->state()->find(parameter);
+    if (!of.defined() && t.transfer->adapters())
+      of = t.transfer->adapters()->state()->find(parameter);
     if (!of.defined())
       fail(Error::Kind::data, {path, ": '", name, "' belongs to no parameter of the model"});
     memory_of_optimizer.emplace_back(own, value(name, &of.value()));
@@ -566,11 +609,13 @@ void Trainer::load_checkpoint(const std::string& path) {
     return v;
   };
   const int64_t parts = j.has("parts") ? number("parts", t.config.accumulate - 1) : 0;
+  const int64_t epoch = number("epoch", kMost);
   Tensors pending, best;
-  if (parts > 0) pending = numbered("pending/", t.trained);
+  if (parts > 0) pending = numbered("pending/", t.transfer->trained(epoch));
   if (file.find("best/0")) best = numbered("best/", t.net->variables());
-  const int64_t epoch = number("epoch", kMost), batch = number("batch", kMost),
-                steps = number("steps", kMost), optimizer_steps = number("optimizer_steps", kMost),
+  const Tensors start = numbered("start/", t.transfer->near_start());
+  const int64_t batch = number("batch", kMost), steps = number("steps", kMost),
+                optimizer_steps = number("optimizer_steps", kMost),
                 updates = number("average_updates", kMost),
                 epoch_samples = number("epoch_samples", kMost),
                 bad_epochs = number("bad_epochs", kMost);
@@ -601,8 +646,12 @@ void Trainer::load_checkpoint(const std::string& path) {
 
   for (size_t i = 0; i < variables.size(); ++i) Variable(variables[i]).set(model[i]);
   for (size_t i = 0; i < averages.size(); ++i) Variable(averages[i]).set(averaged[i]);
-  State* states[] = {t.net->state().get(), t.average ? t.average->state().get() : nullptr};
-  State::commit(std::span(states, t.average ? 2 : 1), {});
+  for (size_t i = 0; i < adapters.size(); ++i) Variable(adapters[i]).set(adapted[i]);
+  std::vector<State*> states = {t.net->state().get()};
+  if (t.average) states.push_back(t.average->state().get());
+  if (t.transfer->adapters()) states.push_back(t.transfer->adapters()->state().get());
+  State::commit(states, {});
+  t.transfer->start() = start;
   t.optimizer->reset();
   for (const auto& [name, tensor] : memory_of_optimizer)
     t.optimizer->state()->add(name, tensor, false);
@@ -611,7 +660,6 @@ void Trainer::load_checkpoint(const std::string& path) {
   if (!memory.empty()) t.schedule->restore(memory);
   restore_seen_structures(seen);
   t.parts = parts;
-  t.pending = std::move(pending);
   t.best = std::move(best);
   t.epoch = epoch;
   t.batch_in_epoch = batch;
@@ -621,6 +669,9 @@ void Trainer::load_checkpoint(const std::string& path) {
   t.bad_epochs = bad_epochs;
   t.best_loss = best_loss;
   t.history = std::move(history);
+  t.pending.clear();
+  t.enter_epoch();
+  t.pending = std::move(pending);
 }
 
 }  // namespace nacre
