@@ -21,6 +21,7 @@ bool is_network_file(const std::string& path);
 ///
 ///   .prototxt   Caffe; weights in the .caffemodel of the same stem
 ///   .param      ncnn; weights in the .bin of the same stem
+///   .pb         a frozen graph of TensorFlow's; it has its weights in it
 ///
 /// Weights elsewhere are named by `weights`. Throws Error(usage) for other endings.
 std::string import_network(const std::string& path, const std::string& weights = "");
@@ -43,5 +44,10 @@ CaffeSolver read_caffe_solver(std::string_view text, std::string_view what);
 /// ncnn: the .param file and the .bin file. Inputs and outputs get a first dimension for the batch,
 /// which ncnn does not have.
 std::string import_ncnn(std::string_view param, std::string_view bin, std::string_view what);
+
+/// A frozen GraphDef of TensorFlow's. Nodes that no other reads are outputs; inputs and outputs
+/// keep their names, shapes and layout ([n, h, w, c] for pictures). Throws Error(unsupported) for
+/// graphs with variables and for SavedModels, whose weights are elsewhere.
+std::string import_graphdef(std::string_view graph, std::string_view what);
 
 }  // namespace nacre

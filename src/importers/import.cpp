@@ -9,7 +9,7 @@ namespace nacre {
 namespace {
 
 /// The first whose ending fits is taken.
-const NetworkKind* const kKinds[] = {&kCaffeFiles, &kNcnnFiles};
+const NetworkKind* const kKinds[] = {&kCaffeFiles, &kNcnnFiles, &kGraphDefFiles};
 
 const NetworkKind* kind_of(const std::string& path) {
   for (const NetworkKind* k : kKinds)
@@ -28,6 +28,13 @@ std::string read_text_network(const std::string& path, const std::string& weight
                                                     std::string_view)) {
   const std::string text = read_file(path, 64 << 20);
   return import(text, MappedFile::open(weights)->bytes(), path);
+}
+
+std::string read_whole_network(const std::string& path, const std::string& weights,
+                               std::string (*import)(std::string_view, std::string_view)) {
+  if (!weights.empty())
+    fail(Error::Kind::usage, {path, " has its weights in it, ", weights, " is not needed"});
+  return import(MappedFile::open(path)->bytes(), path);
 }
 
 bool is_network_file(const std::string& path) { return kind_of(path) != nullptr; }

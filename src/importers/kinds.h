@@ -14,7 +14,7 @@ struct NetworkKind {
   std::string (*read)(const std::string& path, const std::string& weights);
 };
 
-extern const NetworkKind kCaffeFiles, kNcnnFiles;
+extern const NetworkKind kCaffeFiles, kNcnnFiles, kGraphDefFiles;
 
 /// `path` with another ending: "net.param" with ".bin" for ".param".
 std::string beside(const std::string& path, std::string_view ending, std::string_view other);
@@ -22,5 +22,8 @@ std::string beside(const std::string& path, std::string_view ending, std::string
 std::string read_text_network(const std::string& path, const std::string& weights,
                               std::string (*import)(std::string_view, std::string_view,
                                                     std::string_view));
+/// What `import` makes of a network that has its weights in it.
+std::string read_whole_network(const std::string& path, const std::string& weights,
+                               std::string (*import)(std::string_view, std::string_view));
 
 }  // namespace nacre

@@ -1,5 +1,6 @@
 #include "importers/onnx_builder.h"
 
+#include <algorithm>
 #include <type_traits>
 
 #include "nacre/error.h"
@@ -62,15 +63,15 @@ WireWriter attribute_of(const OnnxBuilder::Attribute& a) {
   return w;
 }
 
-WireWriter port(const std::string& name, const OnnxBuilder::Ints& shape) {
+WireWriter port(const std::string& name, const OnnxBuilder::Ints* shape, int64_t elem) {
   WireWriter dims, tensor, type, info;
-  for (const int64_t d : shape) {
+  tensor.integer(1, elem);
+  for (size_t d = 0; shape && d < shape->size(); ++d) {
     WireWriter dim;
-    if (d >= 0) dim.integer(1, d);
+    if ((*shape)[d] >= 0) dim.integer(1, (*shape)[d]);
     dims.message(1, dim);
   }
-  tensor.integer(1, kFloat);
-  tensor.message(2, dims);
+  if (shape) tensor.message(2, dims);
   type.message(1, tensor);
   info.bytes(1, name);
   info.message(2, type);
@@ -79,15 +80,22 @@ WireWriter port(const std::string& name, const OnnxBuilder::Ints& shape) {
 
 }  // namespace
 
-void OnnxBuilder::input(const std::string& name, const Ints& shape) {
+void OnnxBuilder::input(const std::string& name, const Ints& shape, int64_t type) {
   WireWriter graph;
-  graph.message(11, port(name, shape));
+  graph.message(11, port(name, &shape, type));
   graph_ += graph.str();
 }
 
-void OnnxBuilder::output(const std::string& name, int rank) {
+void OnnxBuilder::input(const std::string& name, int64_t type) {
   WireWriter graph;
-  graph.message(12, port(name, Ints(static_cast<size_t>(rank), -1)));
+  graph.message(11, port(name, nullptr, type));
+  graph_ += graph.str();
+}
+
+void OnnxBuilder::output(const std::string& name, int rank, int64_t type) {
+  WireWriter graph;
+  const Ints open(static_cast<size_t>(std::max(rank, 0)), -1);
+  graph.message(12, port(name, rank < 0 ? nullptr : &open, type));
   outputs_ += graph.str();
 }
 

@@ -29,9 +29,12 @@ class OnnxBuilder {
 
   explicit OnnxBuilder(std::string producer) : producer_(std::move(producer)) {}
 
-  /// Sizes of -1 are not known.
-  void input(const std::string& name, const Ints& shape);
-  void output(const std::string& name, int rank);
+  /// Sizes of -1 are not known. The type is one of TensorProto.DataType.
+  void input(const std::string& name, const Ints& shape, int64_t type = 1);
+  /// An input of any shape.
+  void input(const std::string& name, int64_t type);
+  /// A rank of -1 is not known.
+  void output(const std::string& name, int rank, int64_t type = 1);
   /// Constants; the name is the result, made up if it is empty.
   std::string floats(std::span<const float> values, const Ints& shape, std::string name = "");
   std::string scalar(double value) {
@@ -40,6 +43,8 @@ class OnnxBuilder {
   }
   std::string ints(const Ints& values);
   std::string array(const RawTensor& values, std::string name);
+  /// Row-major bytes of this type of TensorProto.DataType.
+  std::string constant(std::string_view bytes, const Ints& shape, int64_t type, std::string name);
   void node(std::string_view op, const std::vector<std::string>& inputs,
             const std::vector<std::string>& outputs, const std::vector<Attribute>& attributes = {},
             std::string_view name = "");
@@ -51,8 +56,6 @@ class OnnxBuilder {
   std::string finish() const;
 
  private:
-  std::string constant(std::string_view bytes, const Ints& shape, int64_t type, std::string name);
-
   std::string producer_;
   std::string graph_;  ///< fields of the graph so far: nodes, constants, inputs
   std::string outputs_;

@@ -23,6 +23,8 @@ class WireReader {
   /// Reads the next field; false at the end of the message.
   bool next();
   uint32_t field() const { return field_; }
+  /// Whether bytes() has a value: text or a message.
+  bool is_message() const { return type_ == kBytes; }
 
   // The value of the field; throw if it is of another wire type.
   uint64_t natural() const;

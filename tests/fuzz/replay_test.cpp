@@ -12,6 +12,7 @@
 #include "events_fuzz.cpp"
 #include "gguf_fuzz.cpp"
 #include "graph_fuzz.cpp"
+#include "graphdef_fuzz.cpp"
 #include "gzip_fuzz.cpp"
 #include "json_fuzz.cpp"
 #include "model_fuzz.cpp"
@@ -151,7 +152,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Target{"model", fuzz_model, ""}, Target{"torch", fuzz_torch, ".pth"},
                     Target{"gguf", fuzz_gguf, ".gguf"}, Target{"onnx", fuzz_onnx, ""},
                     Target{"caffe", fuzz_caffe, ""}, Target{"ncnn", fuzz_ncnn, ""},
-                    Target{"mxnet", fuzz_mxnet, ""}, Target{"serve", fuzz_serve, ""}),
+                    Target{"mxnet", fuzz_mxnet, ""}, Target{"serve", fuzz_serve, ""},
+                    Target{"graphdef", fuzz_graphdef, ""}),
     [](const auto& target) { return target.param.name; });
 
 }  // namespace

@@ -1,0 +1,141 @@
+// Networks of TensorFlow and TFLite compute what these do.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/file.h"
+#include "formats/temp_folder.h"
+#include "nacre/import.h"
+#include "nacre/onnx.h"
+#include "nacre/weights.h"
+
+namespace nacre {
+namespace {
+
+const std::string kGoldens = std::string(NACRE_SOURCE_DIR) + "/tests/importers/goldens/";
+
+struct Results {
+  std::vector<Tensor> got, want;
+  std::vector<std::string> names;
+};
+
+/// Runs a network on the inputs of a .npz; outputs stand in it as out:<name>.
+Results run_network(const std::string& network, const std::string& npz) {
+  const auto net = onnx::parse(import_network(kGoldens + network), network);
+  const Weights file = read_weights(kGoldens + npz);
+  std::map<std::string, onnx::Value> inputs;
+  std::map<std::string, Tensor> outputs;
+  for (const auto& [name, raw] : file.tensors) {
+    if (name.starts_with("out:"))
+      outputs.emplace(name.substr(4), copied_tensor(raw));
+    else
+      inputs.emplace(name, copied_tensor(raw));
+  }
+  Context ctx = Context::eval();
+  NoGrad guard;
+  const onnx::Values y = net->run(inputs, ctx);
+  EXPECT_EQ(net->outputs().size(), outputs.size());
+  Results run;
+  for (size_t k = 0; k < y.size(); ++k) {
+    const std::string& name = net->outputs()[k].name;
+    EXPECT_TRUE(outputs.contains(name)) << name;
+    if (!outputs.contains(name)) continue;
+    run.names.push_back(name);
+    run.got.push_back(y[k].tensor());
+    run.want.push_back(outputs.at(name));
+  }
+  return run;
+}
+
+class Graph : public testing::TestWithParam<const char*> {};
+
+TEST_P(Graph, ComputesWhatTensorFlowDoes) {
+  const std::string name = GetParam();
+  const Results run = run_network(name + ".pb", name + "_pb.npz");
+  ASSERT_FALSE(run.got.empty());
+  for (size_t k = 0; k < run.got.size(); ++k) {
+    ASSERT_EQ(run.got[k].shape(), run.want[k].shape()) << run.names[k];
+    EXPECT_EQ(run.got[k].dtype(), run.want[k].dtype()) << run.names[k];
+    const auto a = run.got[k].to_vector<double>(), b = run.want[k].to_vector<double>();
+    double largest = 0;
+    for (const double v : b) largest = std::max(largest, std::abs(v));
+    for (size_t i = 0; i < a.size(); ++i)
+      ASSERT_NEAR(a[i], b[i], 1e-5 * largest) << run.names[k] << " " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, Graph,
+                         testing::Values("tf_vision", "tf_mlp", "tf_text", "tf_unet", "tf_pictures",
+                                         "tf_vectors"),
+                         [](const auto& c) { return std::string(c.param).substr(3); });
+
+TEST(Graphs, TransposesStandOnlyAtTheEnds) {
+  const std::string path = kGoldens + "tf_vision.pb";
+  const auto net = onnx::parse(import_network(path), path);
+  int transposes = 0, convolutions = 0;
+  net->on_node = [&](const onnx::Network::Step& s) {
+    transposes += s.op == "Transpose" && s.outputs[0].shape().numel() > 16;  // not of vectors
+    convolutions += s.op == "Conv";
+  };
+  Context ctx = Context::eval();
+  NoGrad guard;
+  (*net)(zeros({1, 20, 17, 3}), ctx);
+  EXPECT_EQ(convolutions, 6);
+  EXPECT_EQ(transposes, 2);  // of the input, and before it is flattened
+}
+
+TEST(Graphs, WeightsAreParameters) {
+  const std::string path = kGoldens + "tf_mlp.pb";
+  const auto net = onnx::parse(import_network(path), path);
+  EXPECT_EQ(net->inputs()[0].name, "x");
+  EXPECT_EQ(str(net->inputs()[0].type), "float ?x7");
+  int64_t matrices = 0;
+  for (const Variable& v : net->parameters()) matrices += v.value().rank() == 2;
+  EXPECT_GE(matrices, 4);
+}
+
+TEST(Graphs, WhatCannotBeTranslatedIsToldTogether) {
+  const auto message = [](Error::Kind kind, const std::string& file) {
+    const std::string bytes =
+        read_file(std::string(NACRE_SOURCE_DIR) + "/tests/fuzz/corpus/graphdef/" + file, 1 << 20);
+    return error_of(kind, [&] { import_graphdef(bytes, "n.pb"); });
+  };
+  using enum Error::Kind;
+  EXPECT_EQ(message(unsupported, "bad_unknown"),
+            "n.pb has 2 kinds of operators without a translation: Bucketize (2 times, first 'a'); "
+            "Conv2D with data_format NCHW_VECT_C (1 time, first 'y')");
+  EXPECT_EQ(message(unsupported, "bad_variable"),
+            "n.pb has 1 variables ('v'), whose values are not in it; freeze it first "
+            "(convert_variables_to_constants_v2)");
+  EXPECT_EQ(message(unsupported, "bad_saved_model"),
+            "n.pb is a SavedModel, whose weights are in other files; freeze it to one GraphDef "
+            "(convert_variables_to_constants_v2)");
+  EXPECT_EQ(message(data, "bad_dangling"), "n.pb: node 'y' reads 'w', which no node makes");
+  EXPECT_EQ(message(data, "bad_circle"), "n.pb: node 'a' needs its own result");
+  EXPECT_EQ(message(data, "bad_inputs"), "n.pb: node 'y' (Add) has only 1 inputs");
+  EXPECT_EQ(message(data, "bad_short_const"),
+            "n.pb: node 'c' (Const) should have 16 bytes of values and has 8");
+  EXPECT_EQ(message(data, "bad_strides"), "n.pb: node 'y' (Conv2D) has the impossible stride 0");
+}
+
+/// Imports the file cut after each byte: it throws Error or gives a network, nothing else.
+template <typename F>
+void cut_everywhere(const std::string& file, F import) {
+  const std::string bytes = read_file(kGoldens + file, 1 << 20);
+  size_t refused = 0;
+  for (size_t n = 0; n < bytes.size(); ++n) {
+    try {
+      import(std::string_view(bytes).substr(0, n), "cut");
+    } catch (const Error& e) {
+      EXPECT_TRUE(e.kind() == Error::Kind::data || e.kind() == Error::Kind::unsupported) << n;
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, bytes.size() / 2);
+}
+
+TEST(Graphs, CutAtEveryByte) { cut_everywhere("tf_mlp.pb", import_graphdef); }
+
+}  // namespace
+}  // namespace nacre
