@@ -81,6 +81,7 @@ endforeach()
 target_link_libraries(test_ops PRIVATE nacre::plugin_host)
 add_dependencies(test_ops ${nacre_plugins})
 add_dependencies(test_cli ${nacre_plugins} nacre)
+add_dependencies(test_attacks nacre)
 add_dependencies(test_autodl nacre)
 add_dependencies(test_autodl_slow nacre)
 if(NACRE_EXAMPLES)  # the slow test runs the script of an example

@@ -328,6 +328,7 @@ std::vector<FolderEntry> list_folder(const std::string& path) {
     if (name == "." || name == ".." || ::fstatat(::dirfd(folder), entry->d_name, &info, 0) != 0)
       continue;
     const bool is_folder = S_ISDIR(info.st_mode);
+    if (!is_folder && !S_ISREG(info.st_mode)) continue;  // reading a pipe may wait for ever
     entries.push_back({name, is_folder, is_folder ? 0 : static_cast<uint64_t>(info.st_size)});
   }
   std::sort(entries.begin(), entries.end(),

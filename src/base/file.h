@@ -102,8 +102,8 @@ struct FolderEntry {
   uint64_t bytes = 0;  ///< size of a file
 };
 
-/// Entries of a folder, sorted by name, hidden ones included; links are followed and those that
-/// lead nowhere are left out.
+/// Folders and files in a folder, sorted by name, hidden ones included; links are followed and
+/// those that lead nowhere are left out, as are pipes and devices.
 std::vector<FolderEntry> list_folder(const std::string& path);
 
 /// A folder that no other process, or other object, holds at the same time; removes unfinished

@@ -10,7 +10,8 @@
 namespace nacre {
 namespace {
 
-constexpr size_t kPiece = size_t{1} << 30;  // zlib counts in 32 bits
+constexpr size_t kPiece = size_t{1} << 30;   // zlib counts in 32 bits
+constexpr size_t kAtOnce = size_t{1} << 24;  // unpacked without looking ahead
 
 /// Feeds the next piece of the input.
 void feed(z_stream& z, std::string_view& rest) {
@@ -29,7 +30,36 @@ struct Inflater {
   ~Inflater() { inflateEnd(&z); }
 };
 
+[[noreturn]] void too_large(std::string_view what, uint64_t cap) {
+  fail(Error::Kind::data, {what, " unpacks to more than the limit of ", cap, " bytes"});
+}
+
+/// Bytes that the data unpack to, or cap + 1; what is damaged ends the count.
+uint64_t count_unpacked(std::string_view packed, uint64_t cap, int window_bits) {
+  Inflater inflater(window_bits);
+  z_stream& z = inflater.z;
+  std::string buffer(1 << 16, '\0');
+  uint64_t used = 0;
+  while (used <= cap) {
+    if (z.avail_in == 0 && !packed.empty()) feed(z, packed);
+    z.next_out = reinterpret_cast<Bytef*>(buffer.data());
+    z.avail_out = static_cast<uInt>(buffer.size());
+    const int status = inflate(&z, Z_NO_FLUSH);
+    const uint64_t given = buffer.size() - z.avail_out;
+    used += given;
+    if (status == Z_STREAM_END) {
+      if (window_bits <= 15 || z.avail_in == 0 || *z.next_in != 0x1f) return used;
+      inflateReset(&z);
+    } else if (status != Z_OK || (given == 0 && z.avail_in == 0 && packed.empty())) {
+      return used;
+    }
+  }
+  return cap + 1;
+}
+
 std::string unpack(std::string_view packed, uint64_t cap, int window_bits, std::string_view what) {
+  const std::string_view whole = packed;
+  bool counted = window_bits < 0;  // of an entry of a zip file the size is known
   Inflater inflater(window_bits);
   z_stream& z = inflater.z;
   std::string out;
@@ -38,10 +68,15 @@ std::string unpack(std::string_view packed, uint64_t cap, int window_bits, std::
   while (!ended) {
     if (z.avail_in == 0 && !packed.empty()) feed(z, packed);
     if (used == out.size()) {
-      if (used > cap)
-        fail(Error::Kind::data, {what, " unpacks to more than the limit of ", cap, " bytes"});
+      if (used > cap) too_large(what, cap);
       // Room grows with what was unpacked, up to one byte beyond the cap, which shows the excess.
-      const uint64_t bigger = std::max<uint64_t>(65536, 2 * uint64_t{out.size()});
+      uint64_t bigger = std::max<uint64_t>(65536, 2 * uint64_t{out.size()});
+      if (used >= kAtOnce && !counted) {
+        // What is too large is found before memory is taken for it.
+        bigger = count_unpacked(whole, cap, window_bits) + 1;
+        if (bigger > cap + 1) too_large(what, cap);
+        counted = true;
+      }
       out.resize(static_cast<size_t>(cap < bigger ? cap + 1 : bigger));
     }
     const size_t room = std::min(out.size() - used, kPiece);
@@ -65,8 +100,7 @@ std::string unpack(std::string_view packed, uint64_t cap, int window_bits, std::
       fail(Error::Kind::data, {what, " ends in the middle of compressed data"});
     }
   }
-  if (used > cap)
-    fail(Error::Kind::data, {what, " unpacks to more than the limit of ", cap, " bytes"});
+  if (used > cap) too_large(what, cap);
   out.resize(used);
   return out;
 }
@@ -96,10 +130,15 @@ std::string gunzip(std::string_view packed, uint64_t cap, std::string_view what)
   return unpack(packed, cap, 15 + 32, what);
 }
 
+uint64_t most_unpacked(uint64_t packed, uint64_t cap) {
+  constexpr uint64_t kRatio = 200, kAnyway = uint64_t{32} << 20;
+  return std::min(cap, std::max(kAnyway, packed > cap / kRatio ? cap : packed * kRatio));
+}
+
 std::string read_gzip_file(const std::string& path, uint64_t cap) {
   const auto map = MappedFile::open(path);
   if (!map->bytes().starts_with("\x1f\x8b")) return read_file(path, cap);
-  return gunzip(map->bytes(), cap, path);
+  return gunzip(map->bytes(), most_unpacked(map->bytes().size(), cap), path);
 }
 
 std::string inflate_exact(std::string_view packed, uint64_t size, std::string_view what) {

@@ -11,7 +11,12 @@ namespace nacre {
 /// it is damaged, cut short, or unpacks to more than `cap` bytes.
 std::string gunzip(std::string_view packed, uint64_t cap, std::string_view what);
 
-/// The unpacked content of a .gz file; a file without gzip's first two bytes is returned as it is.
+/// What a file of `packed` bytes is let unpack to, at most `cap`: 200 times its size or 32 MiB.
+/// Data do not reach that; bombs reach 1000 times.
+uint64_t most_unpacked(uint64_t packed, uint64_t cap);
+
+/// The unpacked content of a .gz file, at most what most_unpacked() lets it be; a file without
+/// gzip's first two bytes is returned as it is.
 std::string read_gzip_file(const std::string& path, uint64_t cap);
 
 /// Unpacks a raw deflate stream that must give exactly `size` bytes.

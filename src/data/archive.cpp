@@ -33,7 +33,8 @@ class Reader {
     std::string_view bytes = map->bytes();
     owner = map;
     if (bytes.starts_with("\x1f\x8b")) {
-      auto unpacked = std::make_shared<const std::string>(gunzip(bytes, kMaxUnpacked, path));
+      auto unpacked = std::make_shared<const std::string>(
+          gunzip(bytes, most_unpacked(bytes.size(), kMaxUnpacked), path));
       bytes = *unpacked;
       owner = unpacked;
     }

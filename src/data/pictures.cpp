@@ -3,6 +3,7 @@
 #include <cctype>
 
 #include "base/file.h"
+#include "base/gzip.h"
 #include "base/hash.h"
 #include "base/zip.h"
 #include "data/bytes.h"
@@ -52,9 +53,10 @@ class Pictures final : public Dataset {
   template <typename Use>
   void with_bytes(int64_t i, Use use) const {
     const PictureEntry& e = at(i);
-    const auto cap = static_cast<uint64_t>(limits_.max_bytes);
+    auto cap = static_cast<uint64_t>(limits_.max_bytes);
     if (e.packing == Packing::file) return use(read_file(e.path, cap));
     const bool packed = e.packing == Packing::deflated;
+    if (packed) cap = most_unpacked(e.bytes.size(), cap);
     if (const uint64_t size = packed ? e.size : e.bytes.size(); size > cap)
       fail(Error::Kind::data, {name(i), " has ", size, " bytes, at most ", cap, " are read"});
     const ZipEntry member{e.path, packed, e.crc, e.size, e.bytes};

@@ -18,6 +18,7 @@ namespace nacre {
 namespace {
 
 constexpr int64_t kBlock = 32;  // values that share a scale
+constexpr uint64_t kMaxList = uint64_t{1} << 22;
 
 float f16_at(const char* p) {
   uint16_t bits;
@@ -208,7 +209,9 @@ class Reader {
     if (type != kArray) return print_json(number(type));
     const auto of = get<uint32_t>();
     std::string list = "[";
-    for (uint64_t n = get<uint64_t>(); n > 0; --n)
+    uint64_t n = get<uint64_t>();
+    if (n > kMaxList) damaged({"a list has ", n, " entries, at most ", kMaxList, " are read"});
+    for (; n > 0; --n)
       list += print_json(of == kText ? Json(text()) : number(of)) + (n > 1 ? "," : "");
     return list + "]";
   }

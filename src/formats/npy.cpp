@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "base/gzip.h"
 #include "base/text.h"
 #include "base/zip.h"
 #include "formats/elements.h"
@@ -230,6 +231,7 @@ RawTensor load_npy(const std::string& path) {
 std::vector<NamedTensor> parse_npz(std::string_view bytes, std::shared_ptr<const void> owner,
                                    std::string_view what, uint64_t byte_cap) {
   const std::vector<ZipEntry> entries = read_zip(bytes, what);
+  byte_cap = most_unpacked(bytes.size(), byte_cap);
   uint64_t total = 0;
   for (const ZipEntry& e : entries) {
     if (!e.name.ends_with(".npy"))

@@ -24,6 +24,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 constexpr uint64_t kHeaderCap = 100'000'000;  // the reference implementation's own limit
+constexpr int64_t kMostValues = 800'000;      // in the header: about 100,000 tensors
 constexpr const char* kChecksums = "nacre.crc32c";
 constexpr size_t kDigits = 8;  // of a checksum
 
@@ -167,8 +168,8 @@ SafeTensors SafeTensors::parse(std::string_view bytes, std::shared_ptr<const voi
   const std::string_view header_text = bytes.substr(8, header_bytes);
   const std::string_view data = bytes.substr(8 + header_bytes);
   if (!header_text.starts_with('{')) damaged({"its header does not start with '{'"});
-  const Json header =
-      parse_json(header_text, cat({"the header of ", what}), {.bytes = kHeaderCap, .depth = 4});
+  const Json header = parse_json(header_text, cat({"the header of ", what}),
+                                 {.bytes = kHeaderCap, .depth = 4, .values = kMostValues});
   const std::string* checksums = checked_header(header_text, header, what);
 
   std::vector<Entry> entries;

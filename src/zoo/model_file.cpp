@@ -61,8 +61,12 @@ Model load_model(const std::string& path) {
   m.info.options = text("options");
   m.info.transform = text("transform");
   const Json classes = parse_json(text("classes"), path), input = parse_json(text("input"), path);
-  for (const Json& c : classes.list()) m.info.classes.push_back(c.text());
-  for (const Json& d : input.list()) m.info.input.push_back(d.integer());
+  try {
+    for (const Json& c : classes.list()) m.info.classes.push_back(c.text());
+    for (const Json& d : input.list()) m.info.input.push_back(d.integer());
+  } catch (const Error& e) {
+    fail(Error::Kind::data, {path, ": its classes or its input: ", e.what()});
+  }
   for (const auto& [k, v] : meta)
     if (k != "format" && k != "model" && k != "options" && k != "transform" && k != "classes" &&
         k != "input")

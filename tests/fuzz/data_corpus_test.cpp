@@ -33,6 +33,12 @@ void replay(const std::string& reader, int (*target)(const uint8_t*, size_t)) {
       EXPECT_EQ(target(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()), 0);
     };
     run(whole);
+    for (size_t n = 0; n < std::min<size_t>(whole.size(), 1500); ++n) {
+      run(whole.substr(0, n));
+      std::string flipped = whole;
+      flipped[n] = static_cast<char>(flipped[n] ^ 1 << n % 8);
+      run(flipped);
+    }
     for (int i = 0; i < 200; ++i) {
       std::string bytes = whole;
       if (i % 4 == 0) bytes.resize(rng.below(bytes.size() + 1));

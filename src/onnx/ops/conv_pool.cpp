@@ -48,8 +48,10 @@ Ints Window::padding() const {
 }
 
 Tensor convolve(const Call& c, const Tensor& x, const Tensor& w, const Tensor& bias) {
-  const Shape kernel =
-      c.is("kernel_shape", w.shape().slice(std::min<int64_t>(2, w.rank()), w.rank()));
+  const Ints of_weight = w.shape().slice(std::min<int64_t>(2, w.rank()), w.rank());
+  const Ints kernel = c.is("kernel_shape", of_weight);
+  c.check(kernel == of_weight,
+          {"kernel_shape ", as_list(kernel), " is not that of the weight, ", as_list(of_weight)});
   const Window o = window_of(c, x.shape(), kernel);
   const ConvOptions options{o.stride, o.padding(), o.dilation, c.i("group", 1)};
   switch (kernel.rank()) {
