@@ -53,8 +53,7 @@ OP(gru_layer) = {
     .infer = [](Infer& in) { infer_layer(in, CellKind::gru); },
     .decompose =
         [](const void* attrs, const Tensors& in) {
-          return decompose_layer(CellKind::gru, static_cast<const RnnLayerAttrs*>(attrs)->reverse,
-                                 in);
+          return decompose_layer(CellKind::gru, *static_cast<const RnnLayerAttrs*>(attrs), in);
         },
     .onnx = "GRU",
     .samples =

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "ops/rnn/rnn.h"
 
 namespace nacre {
@@ -99,28 +101,15 @@ void infer_layer(Infer& in, CellKind kind) {
   for (size_t i = 0; i < states_of(kind); ++i) in.out(in.dtype(0), in.shape(1));
 }
 
-Tensors decompose_layer(CellKind kind, bool reverse, const Tensors& in) {
-  const size_t w = 1 + states_of(kind), n = in.size();
-  const bool bias = n >= w + 4, masked = (n - w) % 2 == 1;
-  Tensors state(in.begin() + 1, in.begin() + static_cast<std::ptrdiff_t>(w));
-  const Tensor gates = project(in[0], in[w], bias ? in[w + 2] : Tensor());
-  const int64_t steps = in[0].size(0), batch = in[0].size(1);
-  Tensors outputs(static_cast<size_t>(steps));
-  for (int64_t k = 0; k < steps; ++k) {
-    const int64_t t = reverse ? steps - 1 - k : k;
-    Tensors next = step(kind, select(gates, 0, t), state, in[w + 1], bias ? in[w + 3] : Tensor());
-    Tensor y = next[0];
-    if (masked) {  // beyond its end a sequence keeps its state and gives zeros
-      const Tensor inside = reshape(in[n - 1] > t, {batch, 1});
-      for (size_t i = 0; i < next.size(); ++i) next[i] = where(inside, next[i], state[i]);
-      y = where(inside, y, 0.0);
-    }
-    outputs[static_cast<size_t>(t)] = y;
-    state = std::move(next);
-  }
-  Tensors result = {stack(outputs, 0)};
-  result.insert(result.end(), state.begin(), state.end());
-  return result;
+Tensors decompose_layer(CellKind kind, const RnnLayerAttrs& attrs, const Tensors& in) {
+  const size_t w = 1 + states_of(kind);
+  // All steps in one product.
+  const Tensor& x = in[0];
+  const Tensor flat = project(reshape(x, {x.size(0) * x.size(1), x.size(2)}), in[w], Tensor());
+  Tensors rest = {reshape(flat, {x.size(0), x.size(1), flat.size(1)})};
+  for (size_t i = 1; i < in.size(); ++i)
+    if (i != w) rest.push_back(in[i]);
+  return recurrence(kind, attrs.reverse, attrs.keep, rest);
 }
 
 Tensors run_layers(const char* name, const OpDef& op, CellKind kind, const Tensor& x,
@@ -153,7 +142,10 @@ Tensors run_layers(const char* name, const OpDef& op, CellKind kind, const Tenso
         in.push_back(s.defined() ? select(s, 0, at) : zeros({state[1], state[2]}, x.dtype()));
       in.insert(in.end(), weights.begin() + each * at, weights.begin() + each * (at + 1));
       if (lengths.defined()) in.push_back(lengths);
-      const Tensors out = make_all(op, box(RnnLayerAttrs{d == 1, kind == CellKind::relu}), in);
+      const bool keep = std::any_of(
+          in.begin(), in.end(), [](const Tensor& t) { return t.defined() && t.node()->tracked; });
+      const Tensors out =
+          make_all(op, box(RnnLayerAttrs{d == 1, kind == CellKind::relu, keep}), in);
       both.push_back(out[0]);
       for (size_t i = 0; i < last.size(); ++i) last[i].push_back(out[i + 1]);
     }

@@ -58,8 +58,7 @@ OP(lstm_layer) = {
     .infer = [](Infer& in) { infer_layer(in, CellKind::lstm); },
     .decompose =
         [](const void* attrs, const Tensors& in) {
-          return decompose_layer(CellKind::lstm, static_cast<const RnnLayerAttrs*>(attrs)->reverse,
-                                 in);
+          return decompose_layer(CellKind::lstm, *static_cast<const RnnLayerAttrs*>(attrs), in);
         },
     .onnx = "LSTM",
     .samples =

@@ -69,7 +69,7 @@ OP(rnn_layer) = {
     .decompose =
         [](const void* attrs, const Tensors& in) {
           const auto& a = *static_cast<const RnnLayerAttrs*>(attrs);
-          return decompose_layer(kind_of(a.relu), a.reverse, in);
+          return decompose_layer(kind_of(a.relu), a, in);
         },
     .onnx = "RNN",
     .samples =

@@ -6,6 +6,8 @@
 namespace nacre {
 
 enum class CellKind { tanh, relu, lstm, gru };
+/// "tanh", "relu", "lstm" or "gru".
+const char* name_of(CellKind k);
 
 constexpr int64_t gates_of(CellKind k) {
   return k == CellKind::lstm ? 4 : k == CellKind::gru ? 3 : 1;
@@ -20,9 +22,11 @@ struct RnnCellAttrs {
 struct RnnLayerAttrs {
   bool reverse = false;  ///< from the last step to the first
   bool relu = false;
+  bool keep = false;  ///< what the gradient needs is kept
   void fields(FieldVisitor& v) {
     v("reverse", reverse);
     v("relu", relu);
+    v("keep", keep);
   }
 };
 
@@ -42,7 +46,11 @@ Tensors make_cell(const OpDef& op, Attrs attrs, Tensors in, const Tensor& b_ih, 
 /// Shape rule of one layer in one direction, inputs as those of the cell with x TxNxC, then
 /// lengths N (i64) if there are any; outputs y TxNxH and the last states NxH.
 void infer_layer(Infer& in, CellKind kind);
-Tensors decompose_layer(CellKind kind, bool reverse, const Tensors& in);
+Tensors decompose_layer(CellKind kind, const RnnLayerAttrs& attrs, const Tensors& in);
+
+/// A layer after the product of its input with w_ih: gates TxNxGH (without biases), then the other
+/// inputs of the layer without w_ih; outputs as those of the layer.
+Tensors recurrence(CellKind kind, bool reverse, bool keep, const Tensors& in);
 
 /// Stacked layers over a sequence: {y, states...}.
 Tensors run_layers(const char* name, const OpDef& op, CellKind kind, const Tensor& x,
