@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "nacre/bench.h"
+#include "nacre/precision.h"
 #include "nacre/predict.h"
 #include "nacre/zoo.h"
 #include "train/terminal.h"
@@ -41,11 +42,12 @@ Subject open(const std::string& name, const std::string& options) {
   return s;
 }
 
-Json to_json(const std::string& name, const BenchResult& r) {
+Json to_json(const std::string& name, const BenchResult& r, const std::string& precision) {
   Json j = Json::object();
   j["model"] = name;
   j["mode"] = r.train ? "train" : "infer";
   j["batch"] = r.input[0];
+  j["precision"] = precision;
   j["threads"] = r.threads;
   j["runs"] = r.runs.size();
   j["first_ms"] = r.first;
@@ -100,6 +102,7 @@ std::vector<std::string> slower(const Json& results, const Json& earlier, const 
 }  // namespace
 
 int run_bench(const BenchArgs& a) {
+  const Precision precision(a.precision);
   std::vector<std::string> names = a.models;
   if (names.empty())
     for (const ModelEntry* m : all_models())
@@ -134,7 +137,7 @@ int run_bench(const BenchArgs& a) {
     }
     BenchResult r = bench(*s.net, input, options);
     if (!a.values.empty()) write_values(a.values, r);
-    list.push_back(to_json(name, r));
+    list.push_back(to_json(name, r, a.precision));
     table.add({name, std::to_string(a.batch), format_number(r.milliseconds(0.5)),
                format_number(r.milliseconds(0.9)), format_number(r.milliseconds(0.99)),
                format_number(r.samples_per_second()), format_number(r.first),

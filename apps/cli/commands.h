@@ -31,6 +31,7 @@ struct EvalArgs {
   std::string model, data, part = "auto";
   int64_t top_k = 5;
   int workers = 1;
+  std::string precision = "f32";
   bool sparsity = false;  ///< also the share of zeros after each ReLU
   bool json = false;
 };
@@ -40,6 +41,7 @@ struct PredictArgs {
   std::string model;
   std::vector<std::string> inputs;
   int64_t top = 3;
+  std::string precision = "f32";
   bool json = false, draw = false;
 };
 int run_predict(const PredictArgs& a);
@@ -96,6 +98,7 @@ struct BenchArgs {
   std::string options;
   int64_t batch = 1;
   bool train = false;
+  std::string precision = "f32";
   double seconds = 2;
   std::string save, html;  ///< files to write
   std::string values;      ///< folder for weights, input and results

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/show.h"
 #include "nacre/meters.h"
+#include "nacre/precision.h"
 #include "nacre/predict.h"
 #include "train/setup.h"
 #include "train/terminal.h"
@@ -133,6 +134,7 @@ int eval_on(const EvalArgs& a) {
 }  // namespace
 
 int run_eval(const EvalArgs& a) {
+  const Precision precision(a.precision);
   try {
     return eval_on(a);
   } catch (const Error& e) {

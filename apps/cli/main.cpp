@@ -119,6 +119,13 @@ int run(int argc, char** argv) {
         ->type_name("FILE")
         ->allow_extra_args(false);
   };
+  const auto takes_precision = [](CLI::App* command, std::string& precision) {
+    command
+        ->add_option("--precision", precision,
+                     "type that convolutions and matrix products multiply in: f32, or bf16 (faster "
+                     "on processors that have it)")
+        ->check(CLI::IsMember({"f32", "bf16"}));
+  };
   app.set_version_flag("--version", NACRE_VERSION);
   int code = 0;
   const auto settle = [&] {  // options that concern every command
@@ -214,6 +221,7 @@ int run(int argc, char** argv) {
   e->add_option("--top-k", eval.top_k, "also the share of labels among the k best")
       ->check(CLI::Range(1, 1000000));
   e->add_option("--workers", eval.workers, "loader threads")->check(CLI::Range(0, 64));
+  takes_precision(e, eval.precision);
   e->add_flag("--sparsity", eval.sparsity,
               "also the share of zero activations after each ReLU, on a batch");
   e->add_flag("--json", eval.json, "print the result as JSON");
@@ -233,6 +241,7 @@ int run(int argc, char** argv) {
                 "pictures, folders of pictures, a .csv file of rows, or - for standard input")
       ->required();
   p->add_option("--top", predict.top, "classes to show")->check(CLI::Range(1, 1000000));
+  takes_precision(p, predict.precision);
   p->add_flag("--draw", predict.draw, "draw each picture in the terminal");
   p->add_flag("--json", predict.json, "one JSON object a line");
   takes_plugins(p);
@@ -462,6 +471,7 @@ int run(int argc, char** argv) {
   b->add_option("--options", bench.options, "of the model: \"classes=100\"");
   b->add_option("--batch", bench.batch, "samples in one run")->check(CLI::Range(1, 65536));
   b->add_flag("--train", bench.train, "steps of training instead of inference");
+  takes_precision(b, bench.precision);
   b->add_option("--seconds", bench.seconds, "to measure each model for")
       ->check(CLI::Range(0.0, 86400.0));
   b->add_option("--save", bench.save, "write the results, for --against");

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/show.h"
 #include "data/readers.h"
+#include "nacre/precision.h"
 #include "nacre/predict.h"
 #include "train/terminal.h"
 
@@ -103,6 +104,7 @@ bool meant_as_picture(const std::string& file, const std::string& bytes) {
 }  // namespace
 
 int run_predict(const PredictArgs& a) {
+  const Precision precision(a.precision);
   const Predictor model(a.model);
   int failed = 0;
   for (const std::string& input : a.inputs) {

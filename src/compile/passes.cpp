@@ -10,7 +10,8 @@
 
 namespace nacre {
 
-extern const Pass pass_expand, pass_norm, pass_fold, pass_algebra, pass_cse, pass_fuse, pass_layout;
+extern const Pass pass_expand, pass_norm, pass_fold, pass_algebra, pass_cse, pass_fuse, pass_layout,
+    pass_precision;
 
 namespace {
 
@@ -53,8 +54,8 @@ void verify(const Graph& before, const Graph& after, const char* pass) {
 }  // namespace
 
 std::span<const Pass> passes() {
-  static const Pass list[] = {pass_expand, pass_fold,   pass_norm, pass_fold, pass_algebra,
-                              pass_cse,    pass_layout, pass_fold, pass_fuse};
+  static const Pass list[] = {pass_expand, pass_fold,      pass_norm,   pass_fold, pass_algebra,
+                              pass_cse,    pass_precision, pass_layout, pass_fold, pass_fuse};
   return list;
 }
 

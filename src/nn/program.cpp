@@ -5,6 +5,7 @@
 #include "graph/node.h"
 #include "nacre/nn.h"
 #include "nacre/ops.h"
+#include "nacre/precision.h"
 
 namespace nacre {
 
@@ -12,6 +13,7 @@ Program::Program(const Graph& graph) {
   for (const Tensor& t : graph.inputs()) inputs_.emplace_back(t.dtype(), t.shape());
   CompileOptions options;
   options.label = "program";
+  options.precision = Precision::now();
   std::lock_guard lock(graph_mutex());
   plan_ = compile(graph, {}, {}, options);
 }

@@ -13,6 +13,7 @@
 #include "compile/plan.h"
 #include "graph/node.h"
 #include "nacre/plan.h"
+#include "nacre/precision.h"
 
 namespace nacre {
 namespace {
@@ -173,7 +174,8 @@ void make_key(Work& w) {
   auto& key = w.key;
   const Settings& s = settings();
   key.push_back(static_cast<uint64_t>(num_threads()) << 4 | (s.passes ? 1 : 0) |
-                (s.reference ? 2 : 0) | (s.eager ? 4 : 0));
+                (s.reference ? 2 : 0) | (s.eager ? 4 : 0) |
+                (Precision::now() == DType::bf16 ? 8 : 0));
   for (size_t i = 0; i < w.leaves.size(); ++i) {
     const Node* n = w.leaves[i];
     uint64_t h = w.donated[i] ? 2 : 1;
@@ -292,6 +294,7 @@ std::shared_ptr<const Plan> find_plan(Work& w) {
   CompileOptions options;
   options.passes = structure != 0;
   options.reference = settings().reference;
+  options.precision = Precision::now();
   auto plan = compile(capture(w), leaf_strides(w), input_donations(w), options);
   ++(structure ? c.stats.compilations : c.stats.plain);
   c.insert(h, {w.key, plan, structure, ++c.time});

@@ -411,11 +411,11 @@ int64_t channel_block() {
 
 namespace {
 
-dnnl_memory_desc_t tagged(const Shape& shape, dnnl_format_tag_t tag) {
+dnnl_memory_desc_t tagged(const Shape& shape, dnnl_format_tag_t tag, DType type = DType::f32) {
   dnnl_memory_desc_t md;
   dnnl_dims_t dims;
   std::copy(shape.begin(), shape.end(), dims);
-  check(dnnl_memory_desc_init_by_tag(&md, static_cast<int>(shape.rank()), dims, dnnl_f32, tag),
+  check(dnnl_memory_desc_init_by_tag(&md, static_cast<int>(shape.rank()), dims, type_of(type), tag),
         "memory_desc_init_by_tag");
   return md;
 }
@@ -427,6 +427,13 @@ struct PostOps {
   PostOps() { check(dnnl_post_ops_create(&list), "post_ops_create"); }
   ~PostOps() { dnnl_post_ops_destroy(list); }
   PostOps(const PostOps&) = delete;
+  void limit(float low, float high) {
+    constexpr float inf = std::numeric_limits<float>::infinity();
+    if (low == 0 && high == inf)
+      apply(dnnl_eltwise_relu);
+    else if (low > -inf || high < inf)
+      apply(dnnl_eltwise_clip, low, high);
+  }
   void add() { check(dnnl_post_ops_append_sum(list, 1), "append_sum"); }
   void apply(dnnl_alg_kind_t f, float alpha = 0, float beta = 0) {
     check(dnnl_post_ops_append_eltwise(list, 1, f, alpha, beta), "append_eltwise");
@@ -456,11 +463,7 @@ std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c) {
   PostOps after;
   if (c.accumulate) after.add();
   if (c.swish) after.apply(dnnl_eltwise_swish, 1);
-  const float inf = std::numeric_limits<float>::infinity();
-  if (c.low == 0 && c.high == inf)
-    after.apply(dnnl_eltwise_relu);
-  else if (c.low > -inf || c.high < inf)
-    after.apply(dnnl_eltwise_clip, c.low, c.high);
+  after.limit(c.low, c.high);
   Descriptor d;
   const auto create = [&](dnnl_alg_kind_t form) {
     dnnl_convolution_desc_t op;
@@ -477,6 +480,56 @@ std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c) {
   impl->set_side(0, DNNL_ARG_SRC, x, x, true);
   impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
   impl->set_side(2, DNNL_ARG_DST, y, y, false);
+  impl->bias = bias;
+  impl->has_bias = c.bias;
+  impl->finish(d);
+  return std::make_unique<Program>(std::move(impl));
+}
+
+std::unique_ptr<Program> rows_convolution(const RowsConvolution& c) {
+  use_threads(num_threads());
+  Shape weight = c.weight;
+  if (c.groups > 1) {
+    weight[0] /= c.groups;
+    weight.insert(0, c.groups);
+  }
+  Tensor w{weight, contiguous_strides(weight), DType::bf16};
+  const auto packed = any(w);
+  w.dtype = c.weight_type;
+  const auto x = tagged(c.input, dnnl_nhwc, DType::bf16),
+             y = tagged(c.output, dnnl_nhwc, DType::bf16), bias = tagged({c.weight[0]}, dnnl_a);
+  dnnl_dims_t stride, dilation, low, high;
+  for (int64_t i = 0; i < 2; ++i) {
+    stride[i] = c.stride[i];
+    dilation[i] = c.dilation[i] - 1;
+    low[i] = c.pad_low[i];
+  }
+  high_padding(c.input, c.output, c.weight.slice(2, 4), c.stride, c.dilation, c.pad_low, high);
+  PostOps after;
+  if (c.accumulate) after.add();
+  after.limit(c.low, c.high);
+  const bool to_input = c.pass == Pass::input_grad;
+  dnnl_convolution_desc_t op;
+  Descriptor forward, backward;
+  if (dnnl_dilated_convolution_forward_desc_init(
+          &op, to_input ? dnnl_forward_training : dnnl_forward_inference, dnnl_convolution_direct,
+          &x, &packed, c.bias ? &bias : nullptr, &y, stride, dilation, low,
+          high) != dnnl_success ||
+      !forward.create(&op, nullptr, after.list))
+    return nullptr;
+  if (to_input && (dnnl_dilated_convolution_backward_data_desc_init(
+                       &op, dnnl_convolution_direct, &x, &packed, &y, stride, dilation, low,
+                       high) != dnnl_success ||
+                   !backward.create(&op, forward.pd)))
+    return nullptr;
+  const Descriptor& d = to_input ? backward : forward;
+  if (d.name().starts_with("ref") || d.name().find("gemm") != std::string::npos) return nullptr;
+  auto impl = std::make_unique<Program::Impl>();
+  impl->set_side(0, to_input ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, to_input ? y : x,
+                 to_input ? y : x, true);
+  impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
+  impl->set_side(2, to_input ? DNNL_ARG_DIFF_SRC : DNNL_ARG_DST, to_input ? x : y,
+                 to_input ? x : y, false);
   impl->bias = bias;
   impl->has_bias = c.bias;
   impl->finish(d);

@@ -90,6 +90,23 @@ struct BlockedPool {
 };
 std::unique_ptr<Program> blocked_pool(const BlockedPool& p);
 
+/// A convolution of rank 2 of bf16 whose operands are [N, H, W, C]; weights are plain, of
+/// `weight_type` (bf16 or f32). forward: (x, w) -> y = act(x * w + bias [+ y]), limited to
+/// [low, high], bias f32. input_grad: (dy, w) -> dx, nothing else. Shapes are the logical ones,
+/// [N, C, H, W].
+struct RowsConvolution {
+  Pass pass = Pass::forward;
+  DType weight_type = DType::f32;
+  Shape input, weight, output;
+  Ints stride, dilation, pad_low;
+  int64_t groups = 1;
+  bool bias = false;
+  bool accumulate = false;  ///< y holds what is added
+  float low = 0, high = 0;
+};
+/// Null if the library has no fast implementation.
+std::unique_ptr<Program> rows_convolution(const RowsConvolution& c);
+
 /// True if the library computes this type natively here (bf16 depends on the processor).
 bool native(DType t);
 

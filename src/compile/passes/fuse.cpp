@@ -1,6 +1,9 @@
 // Elementwise nodes of one shape that feed each other become one node, which passes over memory
 // once.
 //
+// Casts of 16-bit floats to f32 run where their results are read, once for each reader: what lies in
+// memory is then the 16-bit one.
+//
 // A unit is a group of nodes that will run as one. Each elementwise node starts as a unit of its
 // own and is merged with the units of its inputs, unless something outside lies between them (then
 // the merged unit would need its own result).
@@ -23,7 +26,8 @@ struct Unit {
 
 class Fuser {
  public:
-  explicit Fuser(const Graph& graph) : graph_(graph), nodes_(graph.nodes()) {
+  explicit Fuser(const Graph& graph)
+      : graph_(widen_at_readers(graph)), nodes_(graph_.nodes()) {
     for (size_t i = 0; i < nodes_.size(); ++i) {
       number_[nodes_[i]] = i;
       unit_of_.push_back(i);
@@ -33,7 +37,7 @@ class Fuser {
 
   Graph run() {
     for (size_t i = 0; i < nodes_.size(); ++i) {
-      if (!fusable(nodes_[i])) continue;
+      if (!fusable(nodes_[i]) || widens(nodes_[i])) continue;
       for (const Tensor& t : nodes_[i]->inputs) {
         const size_t p = number_.at(t.node());
         if (fusable(nodes_[p]) && nodes_[p]->outputs[0].shape == nodes_[i]->outputs[0].shape)
@@ -47,6 +51,28 @@ class Fuser {
   static bool fusable(const Node* n) {
     return n->op && !n->evaluated && n->op->kind == OpKind::elementwise &&
            n->outputs[0].shape.numel() > 0;
+  }
+
+  static bool widens(const Node* n) {
+    return is_op(n, "cast") && n->outputs[0].dtype == DType::f32 && size_of(n->inputs[0].dtype()) == 2;
+  }
+
+  /// The graph with a cast of its own for each elementwise reader of a widened value.
+  static Graph widen_at_readers(const Graph& graph) {
+    const auto nodes = graph.nodes();
+    if (std::none_of(nodes.begin(), nodes.end(), widens)) return graph;
+    return rewrite(graph, [](const Node& n, const Tensors& in) -> Tensors {
+      if (!fusable(&n)) return {};
+      Tensors own = in;
+      for (size_t i = 0; i < own.size(); ++i) {
+        if (!widens(in[i].node()) || in[i].shape() != n.outputs[0].shape) continue;
+        const MadeFor place(*in[i].node());
+        own[i] = Tensor(clone(*in[i].node(), in[i].node()->inputs), 0);
+        for (size_t k = 0; k < i; ++k)
+          if (same(in[k], in[i])) own[i] = own[k];
+      }
+      return {Tensor(clone(n, own), 0)};
+    });
   }
 
   /// True if some node of unit `from` needs a result of unit `a` or `b` through nodes outside both.
@@ -178,7 +204,7 @@ class Fuser {
     for (size_t k = 0; k < results.size(); ++k) made.emplace(results[k], Tensors{out[k]});
   }
 
-  const Graph& graph_;
+  const Graph graph_;
   std::vector<Node*> nodes_;
   std::unordered_map<const Node*, size_t> number_;
   std::vector<size_t> unit_of_;

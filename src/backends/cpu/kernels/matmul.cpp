@@ -138,9 +138,9 @@ class LibraryProduct final : public Product {
         program_(std::move(program)) {}
   std::unique_ptr<Kernel> with_constant(int input, const void* values) const override {
     if (input != 1 || p_.pack_b || p_.c.rows < 2) return nullptr;
-    const DType t = out_[0].dtype;
+    const DType t = in_[0].dtype;
     const auto program = dnnl::matmul(tensor(p_.a, p_.batch, t), tensor(p_.b, p_.batch, t),
-                                      tensor(p_.c, p_.batch, t), true);
+                                      tensor(p_.c, p_.batch, out_[0].dtype), true);
     auto packed = program ? program->with_b(values) : nullptr;
     return packed ? std::make_unique<LibraryProduct>(in_, out_, p_, std::move(packed)) : nullptr;
   }
@@ -284,5 +284,17 @@ std::unique_ptr<Kernel> make_matmul(Operands in, Operands out) {
 }
 
 KERNEL(matmul) { return make_matmul(q.in, q.out); }
+
+KERNEL(matmul_f32) {
+  const DType t = q.in[0].dtype;
+  if (t != DType::bf16 || !dnnl::native(t) || q.out[0].numel() == 0 || q.in[0].shape[-1] == 0)
+    return nullptr;
+  Problem p(q.in, q.out);
+  auto program = dnnl::matmul(tensor(p.a, p.batch, t), tensor(p.b, p.batch, t),
+                              tensor(p.c, p.batch, DType::f32));
+  return program
+             ? std::make_unique<LibraryProduct>(q.in, q.out, std::move(p), std::move(program))
+             : nullptr;
+}
 
 }  // namespace nacre::cpu

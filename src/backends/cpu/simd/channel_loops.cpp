@@ -1,0 +1,118 @@
+#include "backends/cpu/simd/channel_loops.h"
+
+#include <algorithm>
+
+#include "backends/cpu/simd/targets.h"
+#include "nacre/dtype.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/simd/channel_loops.cpp"
+#include <hwy/foreach_target.h>
+// After foreach_target.h.
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace nacre::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr int64_t kRows = 64;  // rows whose sum is taken in f32
+constexpr int64_t kWide = 4;   // vectors of columns beside each other
+
+using F = hn::ScalableTag<float>;
+
+HWY_INLINE hn::Vec<F> Load(F d, const uint16_t* p) {
+  const hn::Rebind<uint16_t, F> half;
+  const hn::RebindToUnsigned<F> bits;
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(bits, hn::LoadU(half, p))));
+}
+
+template <bool kGrad>
+HWY_INLINE void Sums(const uint16_t* x, const uint16_t* dy, int64_t stride, int64_t rows,
+                     int64_t cols, const float* centre, double* first, double* second) {
+  const F d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  HWY_ALIGN float sums[2][hn::MaxLanes(F()) * kWide];
+  std::fill_n(first, cols, 0.0);
+  std::fill_n(second, cols, 0.0);
+  for (int64_t r0 = 0; r0 < rows; r0 += kRows) {
+    const int64_t r1 = std::min(rows, r0 + kRows);
+    int64_t c = 0;
+    for (; c + kWide * lanes <= cols; c += kWide * lanes) {
+      hn::Vec<F> a0 = hn::Zero(d), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+      const auto m0 = hn::LoadU(d, centre + c), m1 = hn::LoadU(d, centre + c + lanes),
+                 m2 = hn::LoadU(d, centre + c + 2 * lanes),
+                 m3 = hn::LoadU(d, centre + c + 3 * lanes);
+      const auto add = [&](int64_t at, hn::Vec<F> m, hn::Vec<F>& a, hn::Vec<F>& b) HWY_ATTR {
+        const auto v = hn::Sub(Load(d, x + at), m);
+        if constexpr (kGrad) {
+          const auto g = Load(d, dy + at);
+          a = hn::Add(a, g);
+          b = hn::MulAdd(g, v, b);
+        } else {
+          a = hn::Add(a, v);
+          b = hn::MulAdd(v, v, b);
+        }
+      };
+      for (int64_t r = r0; r < r1; ++r) {
+        const int64_t at = r * stride + c;
+        add(at, m0, a0, b0);
+        add(at + lanes, m1, a1, b1);
+        add(at + 2 * lanes, m2, a2, b2);
+        add(at + 3 * lanes, m3, a3, b3);
+      }
+      hn::Store(a0, d, sums[0]);
+      hn::Store(a1, d, sums[0] + lanes);
+      hn::Store(a2, d, sums[0] + 2 * lanes);
+      hn::Store(a3, d, sums[0] + 3 * lanes);
+      hn::Store(b0, d, sums[1]);
+      hn::Store(b1, d, sums[1] + lanes);
+      hn::Store(b2, d, sums[1] + 2 * lanes);
+      hn::Store(b3, d, sums[1] + 3 * lanes);
+      for (int64_t i = 0; i < kWide * lanes; ++i) {
+        first[c + i] += static_cast<double>(sums[0][i]);
+        second[c + i] += static_cast<double>(sums[1][i]);
+      }
+    }
+    for (; c < cols; ++c) {
+      float a = 0, b = 0;
+      for (int64_t r = r0; r < r1; ++r) {
+        const float v = bf16_to_f32(x[r * stride + c]) - centre[c];
+        const float g = kGrad ? bf16_to_f32(dy[r * stride + c]) : v;
+        a += g;
+        b += g * v;
+      }
+      first[c] += static_cast<double>(a);
+      second[c] += static_cast<double>(b);
+    }
+  }
+}
+
+void Moments(const uint16_t* x, int64_t stride, int64_t rows, int64_t cols, const float* centre,
+             double* first, double* second) {
+  Sums<false>(x, x, stride, rows, cols, centre, first, second);
+}
+void Products(const uint16_t* x, const uint16_t* dy, int64_t stride, int64_t rows, int64_t cols,
+              const float* centre, double* first, double* second) {
+  Sums<true>(x, dy, stride, rows, cols, centre, first, second);
+}
+
+}  // namespace nacre::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace nacre::cpu {
+
+HWY_EXPORT(Moments);
+HWY_EXPORT(Products);
+
+void channel_moments(const uint16_t* x, int64_t stride, int64_t rows, int64_t cols,
+                     const float* centre, double* first, double* second) {
+  HWY_DYNAMIC_DISPATCH(Moments)(x, stride, rows, cols, centre, first, second);
+}
+void channel_products(const uint16_t* x, const uint16_t* dy, int64_t stride, int64_t rows,
+                      int64_t cols, const float* centre, double* first, double* second) {
+  HWY_DYNAMIC_DISPATCH(Products)(x, dy, stride, rows, cols, centre, first, second);
+}
+
+}  // namespace nacre::cpu
+#endif

@@ -1,0 +1,328 @@
+// Convolutions and matrix products on bf16 operands, where Precision asks for it. Pictures keep
+// their channels last (NxHxWxC) between convolutions and lie in memory as bf16; what is computed
+// between them, and all sums, are f32.
+//
+// Names: rows are tensors NxHxWxC, planes the NxCxHxW that the program means. A value that convolutions
+// or products read is rounded once, where it is made: all who read it read the rounded one, so that
+// only that one is kept.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "compile/plan.h"
+#include "compile/rewrite.h"
+#include "graph/attrs.h"
+#include "ops/nn/rows.h"
+#include "ops/norm/norm.h"
+
+namespace nacre {
+namespace {
+
+using Place = std::pair<const Node*, uint32_t>;
+
+Place place(const Tensor& t) { return {t.node(), t.index()}; }
+
+template <typename T>
+T attr(const Node& n, std::string_view name) {
+  return std::get<T>(attr_field(*n.op, n.attrs.get(), name));
+}
+
+bool is_view(const Node* n) {
+  return n->op && !n->evaluated && n->op->kind == OpKind::view && n->inputs.size() == 1;
+}
+bool is_elementwise(const Node* n) {
+  return n->op && !n->evaluated && n->op->kind == OpKind::elementwise;
+}
+
+/// b of a cast of b from bf16 to f32; undefined for others.
+Tensor narrow_source(const Tensor& t) {
+  if (!is_op(t.node(), "cast") || t.dtype() != DType::f32) return {};
+  const Tensor& b = t.node()->inputs[0];
+  return b.dtype() == DType::bf16 ? b : Tensor();
+}
+
+Tensor widen(const Tensor& b) { return cast(b, DType::f32); }
+
+/// A view of something else.
+Tensor again(const Node& view, const Tensor& x) { return make(*view.op, view.attrs, std::span(&x, 1)); }
+
+/// y of to_planes(y); undefined for others.
+Tensor rows_of(const Tensor& t) {
+  if (!is_op(t.node(), "permute") || t.rank() != 4) return {};
+  return attr<Ints>(*t.node(), "dims") == Ints{0, 3, 1, 2} ? t.node()->inputs[0] : Tensor();
+}
+
+class Narrowing {
+ public:
+  Narrowing(const Graph& graph, const CompileOptions& options) : graph_(graph), options_(options) {
+    Tracing guard;
+    for (const Node* n : graph.nodes()) {
+      for (const Tensor& t : n->inputs) readers_[t.node()].push_back(n);
+      if (fits(*n)) heavy_.insert(n);
+    }
+    for (const Tensor& t : graph.outputs()) results_.insert(t.node());
+    for (const Node* n : graph.nodes())
+      for (size_t i = 0; i < n->inputs.size(); ++i)
+        if (reads_rounded(n, i)) round_source(n->inputs[i]);
+  }
+
+  bool anything() const { return !heavy_.empty(); }
+
+  Graph run() {
+    return rewrite(graph_, [&](const Node& n, const Tensors& in) {
+      Tensors out = replacement(n, in);
+      if (out.empty()) {
+        Node* c = clone(n, in);
+        for (uint32_t k = 0; k < c->outputs.size(); ++k) out.emplace_back(c, k);
+      }
+      for (uint32_t k = 0; k < out.size(); ++k)
+        if (out[k].defined() && rounded_.count({&n, k})) out[k] = rounded(out[k]);
+      return out;
+    });
+  }
+
+ private:
+  // ---- what is worth it
+
+  /// True for f32 work for which there is a bf16 kernel, large enough to be faster so.
+  bool fits(const Node& n) const {
+    if (!n.op || n.evaluated || n.outputs[0].dtype != DType::f32) return false;
+    const bool forward = is_op(&n, "conv"), back = is_op(&n, "conv_input_grad"),
+               to_weight = is_op(&n, "conv_weight_grad");
+    const Shape& out = n.outputs[0].shape;
+    const auto stand_in = [](const Shape& shape, DType t) { return make_placeholder(0, t, shape); };
+    if (forward || back || to_weight) {
+      if (out.rank() != 4) return false;
+      const Shape &a = n.inputs[0].shape(), &b = n.inputs[1].shape(),
+                  &w = to_weight ? out : b;
+      if (std::min(w[0], w.slice(1, 4).numel()) < 16 || out.numel() == 0 || a.numel() == 0)
+        return false;
+      const auto rows = [&](const Shape& s) {
+        return stand_in({s[0], s[2], s[3], s[1]}, DType::bf16);
+      };
+      const Tensor in[] = {rows(a), to_weight ? rows(b) : stand_in(b, DType::f32)};
+      return claimed(rows_op(n, in));
+    }
+    if (!is_op(&n, "matmul")) return false;
+    const int64_t k = n.inputs[0].size(-1), columns = out[-1];
+    if (std::min({k, columns, out[-2]}) < 16 || out.numel() == 0) return false;
+    const Tensor in[] = {stand_in(n.inputs[0].shape(), DType::bf16),
+                         stand_in(n.inputs[1].shape(), DType::bf16)};
+    return claimed(make(*find_op("matmul_f32"), {}, std::span(in)));
+  }
+
+  bool claimed(const Tensor& t) const { return has_kernel(*t.node(), t.node()->inputs, options_); }
+
+  /// The op on rows in the place of a convolution or of one of its gradients.
+  static Tensor rows_op(const Node& n, std::span<const Tensor> in) {
+    const auto* own = static_cast<const ConvAttrs*>(n.attrs.get());
+    if (is_op(&n, "conv")) {
+      ConvRowsAttrs a;
+      static_cast<ConvAttrs&>(a) = *own;
+      return make(*find_op("conv_rows"), box(a), in);
+    }
+    return make(*find_op(cat({"conv_rows_", std::string_view(n.op->name).substr(5)})), n.attrs, in);
+  }
+
+  /// True if input i of a node is read as bf16.
+  bool reads_rounded(const Node* n, size_t i) const {
+    if (heavy_.count(n))
+      return i == 0 || is_op(n, "matmul") || is_op(n, "conv_weight_grad");
+    const bool picture = n->inputs.size() > 0 && n->inputs[0].rank() == 4;
+    return picture && ((is_op(n, "batch_norm_train") && i == 0) ||
+                       (is_op(n, "batch_norm_grad") && (i == 0 || i == 4)));
+  }
+
+  /// Notes the value that `t` is a view of.
+  void round_source(const Tensor& t) {
+    const Tensor* at = &t;
+    while (is_view(at->node())) at = &at->node()->inputs[0];
+    if (at->node()->op && !at->node()->evaluated && at->dtype() == DType::f32)
+      rounded_.insert(place(*at));
+  }
+
+  /// True if all that comes of a result, but for elementwise ops and sums, are products again: it
+  /// may be rounded. Others (norms, softmax, losses) get their f32.
+  bool only_for_products(const Node* n) {
+    std::vector<const Node*> stack = {n};
+    std::set<const Node*> seen;
+    while (!stack.empty()) {
+      const Node* at = stack.back();
+      stack.pop_back();
+      if (results_.count(at)) return false;
+      for (const Node* r : readers_[at]) {
+        if (heavy_.count(r) || is_op(r, "sum") || !seen.insert(r).second) continue;
+        if (!is_elementwise(r) && !is_view(r)) return false;
+        stack.push_back(r);
+      }
+    }
+    return true;
+  }
+
+  // ---- values
+
+  /// `t` as bf16: its source where it was widened, else a cast, below views.
+  Tensor narrow(const Tensor& t) {
+    if (Tensor b = narrow_source(t); b.defined()) return b;
+    if (const auto at = narrowed_.find(place(t)); at != narrowed_.end()) return at->second.second;
+    const Tensor b = is_view(t.node()) ? again(*t.node(), narrow(t.node()->inputs[0]))
+                                       : cast(t, DType::bf16);
+    narrowed_[place(t)] = {t, b};
+    return b;
+  }
+
+  Tensor rounded(const Tensor& t) {
+    if (const Tensor y = rows_of(t); y.defined()) return to_planes(rounded(y));
+    return narrow_source(t).defined() ? t : widen(narrow(t));
+  }
+
+  /// Planes as rows of bf16.
+  Tensor narrow_rows(const Tensor& t) {
+    if (const Tensor y = rows_of(t); y.defined()) return narrow(y);
+    const Tensor y = to_rows(t);
+    if (t.size(1) <= 4) return narrow_view(t, y);
+    return narrow_view(t, make(*find_op("contiguous"), {y}));
+  }
+  Tensor narrow_view(const Tensor& key, const Tensor& y) {
+    auto& known = narrowed_rows_[place(key)];
+    if (!known.second.defined()) known = {key, cast(y, DType::bf16)};
+    return known.second;
+  }
+
+  // ---- rules
+
+  Tensors replacement(const Node& n, const Tensors& in) {
+    if (heavy_.count(&n)) return {heavy(n, in)};
+    if (in.empty()) return {};
+    if (is_op(&n, "sum")) return sum_of(n, in[0]);
+    if (is_view(&n)) {
+      const Tensor b = narrow_source(in[0]);
+      return b.defined() ? Tensors{widen(again(n, b))} : Tensors();
+    }
+    if (is_elementwise(&n)) return elementwise(n, in);
+    if (n.outputs[0].dtype != DType::f32 || !rows_of(in[0]).defined()) return {};
+    if (is_op(&n, "batch_norm_train")) return norm(n, in);
+    if (is_op(&n, "batch_norm_grad")) return norm_grad(n, in);
+    if (is_op(&n, "batch_norm_infer")) {
+      const auto [scale, shift] = line(n, in[1], in[2], in[3], in[4]);
+      return {to_planes(rows_of(in[0]) * scale + shift)};
+    }
+    if (is_op(&n, "concat")) return join(n, in);
+    return {};
+  }
+
+  Tensor heavy(const Node& n, const Tensors& in) {
+    if (is_op(&n, "matmul")) {
+      const Tensor a = narrow(in[0]), b = narrow(in[1]);
+      // Of two values, neither a parameter: a gradient of one, or scores before a softmax.
+      const auto parameter = [](const Tensor& t) {
+        const Tensor* at = &t;
+        while (is_view(at->node())) at = &at->node()->inputs[0];
+        return !at->node()->op || at->node()->evaluated;
+      };
+      const bool weighted = parameter(n.inputs[0]) || parameter(n.inputs[1]);
+      if (weighted && only_for_products(&n)) return widen(matmul(a, b));
+      return make(*find_op("matmul_f32"), {a, b});
+    }
+    const bool to_weight = is_op(&n, "conv_weight_grad");
+    const Tensor operands[] = {narrow_rows(in[0]), to_weight ? narrow_rows(in[1]) : in[1]};
+    const Tensor y = rows_op(n, operands);
+    return to_weight ? y : to_planes(widen(y));
+  }
+
+  /// Of what is kept as bf16, sums that leave channels, without a copy in f32.
+  Tensors sum_of(const Node& n, const Tensor& x) {
+    const Tensor y = rows_of(x), b = narrow_source(y.defined() ? y : x);
+    if (!b.defined() || b.rank() < 2 || b.numel() == 0) return {};
+    if (attr<Ints>(n, "dims") != (y.defined() ? Ints{0, 2, 3} : dims_between(0, b.rank() - 1)))
+      return {};
+    const Tensor mean = make_all(*find_op("channel_moments"), {}, std::span(&b, 1))[0];
+    return {reshape(mean * (static_cast<double>(b.numel()) / static_cast<double>(b.size(-1))),
+                    n.outputs[0].shape)};
+  }
+
+  Tensors elementwise(const Node& n, const Tensors& in) {
+    const Shape& out = n.outputs[0].shape;
+    if (out.rank() != 4) return {};
+    const bool any = std::any_of(in.begin(), in.end(), [&](const Tensor& t) {
+      return t.shape() == out && rows_of(t).defined();
+    });
+    if (!any) return {};
+    Tensors rows;
+    for (const Tensor& t : in) rows.push_back(t.numel() == 1 ? t : as_rows(t, out));
+    const Tensor y = make(*n.op, n.attrs, rows);
+    return y.rank() == 4 ? Tensors{to_planes(y)} : Tensors();
+  }
+
+  /// An operand that broadcasts to planes, as one that does to rows.
+  static Tensor as_rows(const Tensor& t, const Shape& planes) {
+    if (const Tensor y = rows_of(t); y.defined()) return y;
+    Shape shape = t.shape();
+    while (shape.rank() < 4) shape.insert(0, 1);
+    const Tensor y = to_rows(reshape(t, shape));
+    const Tensor* source = &t;
+    while (is_view(source->node())) source = &source->node()->inputs[0];
+    // A view that repeats few values is read where they are; others are put in order first.
+    return shape == planes && 8 * source->numel() > planes.numel()
+               ? make(*find_op("contiguous"), {y})
+               : y;
+  }
+
+  /// A norm of given statistics as x * first + second, a number for each channel.
+  static std::pair<Tensor, Tensor> line(const Node& n, const Tensor& weight, const Tensor& bias,
+                                        const Tensor& mean, const Tensor& variance) {
+    const Tensor scale = weight * rsqrt(variance + attr<double>(n, "eps"));
+    return {scale, bias - mean * scale};
+  }
+
+  Tensors norm(const Node& n, const Tensors& in) {
+    const Tensor x = narrow(rows_of(in[0]));
+    const Tensors m = make_all(*find_op("channel_moments"), {}, std::span(&x, 1));
+    const auto [scale, shift] = line(n, in[1], in[2], m[0], m[1]);
+    return {to_planes(widen(x) * scale + shift), m[0], m[1]};
+  }
+
+  Tensors norm_grad(const Node& n, const Tensors& in) {
+    const Tensor x = narrow(rows_of(in[0])), dy = narrow_rows(in[4]);
+    const Tensor &weight = in[1], &mean = in[2];
+    const Tensor operands[] = {x, dy, mean};
+    const Tensors sums = make_all(*find_op("channel_products"), {}, operands);
+    const double count = static_cast<double>(x.numel()) / static_cast<double>(x.size(3));
+    const Tensor rstd = rsqrt(in[3] + attr<double>(n, "eps")), dw = sums[1] * rstd;
+    // dx = scale (dy - db / count - (x - mean) rstd dw / count)
+    const Tensor scale = weight * rstd, by_x = scale * rstd * dw * (-1 / count),
+                 shift = scale * sums[0] * (-1 / count) - by_x * mean;
+    return {to_planes(widen(dy) * scale + (widen(x) * by_x + shift)), dw, sums[0]};
+  }
+
+  Tensors join(const Node& n, const Tensors& in) {
+    if (attr<int64_t>(n, "dim") != 1 || n.outputs[0].shape.rank() != 4) return {};
+    Tensors parts;
+    for (const Tensor& t : in) {
+      if (!rows_of(t).defined()) return {};
+      parts.push_back(narrow(rows_of(t)));
+    }
+    return {to_planes(widen(concat(parts, 3)))};
+  }
+
+  const Graph& graph_;
+  const CompileOptions& options_;
+  std::set<const Node*> heavy_, results_;
+  std::set<Place> rounded_;  // of the old graph
+  std::map<const Node*, std::vector<const Node*>> readers_;
+  // Of the new graph, with what they are kept for.
+  std::map<Place, std::pair<Tensor, Tensor>> narrowed_, narrowed_rows_;
+};
+
+Graph run(const Graph& graph, const CompileOptions& options) {
+  if (options.precision != DType::bf16) return graph;
+  Narrowing narrowing(graph, options);
+  return narrowing.anything() ? narrowing.run() : graph;
+}
+
+}  // namespace
+
+extern const Pass pass_precision;
+const Pass pass_precision = {"precision", run};
+
+}  // namespace nacre

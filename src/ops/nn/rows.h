@@ -1,0 +1,27 @@
+// Tensors whose channels are the last dimension, NxHxWxC: the layout in which convolutions of
+// 16-bit floats are fastest. The precision pass (compile/passes/precision.cpp) makes these ops;
+// nobody records them.
+#pragma once
+
+#include "ops/nn/conv.h"
+
+namespace nacre {
+
+/// A convolution with what follows it: conv(x, w) + bias + residual, limited to [low, high].
+struct ConvRowsAttrs : ConvAttrs {
+  bool bias = false, residual = false;  ///< these inputs follow x and w, in this order
+  double low = -INFINITY, high = INFINITY;
+  void fields(FieldVisitor& v) {
+    ConvAttrs::fields(v);
+    v("bias", bias);
+    v("residual", residual);
+    v("low", low);
+    v("high", high);
+  }
+};
+
+/// NxCxHxW as NxHxWxC, and back.
+inline Tensor to_rows(const Tensor& x) { return permute(x, {0, 2, 3, 1}); }
+inline Tensor to_planes(const Tensor& x) { return permute(x, {0, 3, 1, 2}); }
+
+}  // namespace nacre
