@@ -61,11 +61,14 @@ int run_doctor(bool json) {
   uname(&system);
   const double error = self_test();
   const bool ok = error < 1e-5;
+  const std::string bf16 = cpu::bf16_units();
   const std::vector<std::pair<std::string, std::string>> facts = {
       {"version", NACRE_VERSION},
       {"system", cat({system.sysname, " ", system.release, ", ", system.machine})},
       {"processor", cpu_name()},
       {"vector units", cpu::vector_units()},
+      {"bf16", bf16.empty() ? "no units: --precision bf16 computes in f32"
+                            : "--precision bf16 multiplies on " + bf16},
       {"threads", std::to_string(num_threads())},
       {"memory", cat({memory_gib(), " GiB"})},
       {"libraries", cpu::libraries()},

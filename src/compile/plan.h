@@ -16,11 +16,11 @@
 namespace nacre {
 
 struct CompileOptions {
-  bool passes = true;          ///< run the optimising passes
-  bool reference = false;      ///< reference kernels only
+  bool passes = true;            ///< run the optimising passes
+  bool reference = false;        ///< reference kernels only
   DType precision = DType::f32;  ///< of heavy work (nacre/precision.h)
-  bool share_memory = true;    ///< false: each value has memory of its own, as an oracle of tests
-  std::string label = "plan";  ///< names dumps
+  bool share_memory = true;      ///< false: each value has memory of its own, as an oracle of tests
+  std::string label = "plan";    ///< names dumps
 };
 
 class Plan {

@@ -15,8 +15,8 @@ Precision::Precision(DType type) : before_(current) {
 Precision::Precision(const std::string& type)
     : Precision(type == "f32"    ? DType::f32
                 : type == "bf16" ? DType::bf16
-                                 : (fail(Error::Kind::usage, {"precision should be f32 or bf16, not '",
-                                                              type, "'"}),
+                                 : (fail(Error::Kind::usage,
+                                         {"precision should be f32 or bf16, not '", type, "'"}),
                                     DType::f32)) {}
 Precision::~Precision() { current = before_; }
 DType Precision::now() { return current; }

@@ -513,8 +513,7 @@ std::unique_ptr<Program> rows_convolution(const RowsConvolution& c) {
   Descriptor forward, backward;
   if (dnnl_dilated_convolution_forward_desc_init(
           &op, to_input ? dnnl_forward_training : dnnl_forward_inference, dnnl_convolution_direct,
-          &x, &packed, c.bias ? &bias : nullptr, &y, stride, dilation, low,
-          high) != dnnl_success ||
+          &x, &packed, c.bias ? &bias : nullptr, &y, stride, dilation, low, high) != dnnl_success ||
       !forward.create(&op, nullptr, after.list))
     return nullptr;
   if (to_input && (dnnl_dilated_convolution_backward_data_desc_init(
@@ -525,11 +524,11 @@ std::unique_ptr<Program> rows_convolution(const RowsConvolution& c) {
   const Descriptor& d = to_input ? backward : forward;
   if (d.name().starts_with("ref") || d.name().find("gemm") != std::string::npos) return nullptr;
   auto impl = std::make_unique<Program::Impl>();
-  impl->set_side(0, to_input ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, to_input ? y : x,
-                 to_input ? y : x, true);
+  impl->set_side(0, to_input ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, to_input ? y : x, to_input ? y : x,
+                 true);
   impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
-  impl->set_side(2, to_input ? DNNL_ARG_DIFF_SRC : DNNL_ARG_DST, to_input ? x : y,
-                 to_input ? x : y, false);
+  impl->set_side(2, to_input ? DNNL_ARG_DIFF_SRC : DNNL_ARG_DST, to_input ? x : y, to_input ? x : y,
+                 false);
   impl->bias = bias;
   impl->has_bias = c.bias;
   impl->finish(d);
@@ -573,6 +572,11 @@ bool native(DType t) {
   if (t == DType::f32) return true;
   const int isa = dnnl_get_effective_cpu_isa();
   return t == DType::bf16 && (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
+bool has_matrix_units() {
+  return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_amx) ==
+         dnnl_cpu_isa_avx512_core_amx;
 }
 
 void sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,

@@ -109,6 +109,8 @@ std::unique_ptr<Program> rows_convolution(const RowsConvolution& c);
 
 /// True if the library computes this type natively here (bf16 depends on the processor).
 bool native(DType t);
+/// True if the library multiplies blocks of bf16 at once (AMX).
+bool has_matrix_units();
 
 /// C = A B + beta C, row-major; `ta` means that A is stored transposed. Uses one thread inside a
 /// parallel region, else num_threads().

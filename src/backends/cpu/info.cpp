@@ -19,6 +19,10 @@ std::vector<std::pair<const char*, std::string>> better_environment() {
 
 std::string libraries() { return dnnl::version() + ", " + blas::version(); }
 
+std::string bf16_units() {
+  return !dnnl::native(DType::bf16) ? "" : dnnl::has_matrix_units() ? "AMX" : "AVX512_BF16";
+}
+
 std::string vector_units() {
   std::string s;
   const auto add = [&](bool has, const char* name) {

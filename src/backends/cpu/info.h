@@ -11,6 +11,8 @@ namespace nacre::cpu {
 std::string vector_units();
 /// "oneDNN 2.6.3, OpenBLAS 0.3.21".
 std::string libraries();
+/// What multiplies numbers of bf16 here: "AMX", "AVX512_BF16"; "" if nothing does.
+std::string bf16_units();
 /// Settings of the environment with which the libraries would run faster here (names, values),
 /// without those that are set. They take effect when the program starts.
 std::vector<std::pair<const char*, std::string>> better_environment();

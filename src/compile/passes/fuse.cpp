@@ -1,8 +1,8 @@
 // Elementwise nodes of one shape that feed each other become one node, which passes over memory
 // once.
 //
-// Casts of 16-bit floats to f32 run where their results are read, once for each reader: what lies in
-// memory is then the 16-bit one.
+// Casts of 16-bit floats to f32 run where their results are read, once for each reader: what lies
+// in memory is then the 16-bit one.
 //
 // A unit is a group of nodes that will run as one. Each elementwise node starts as a unit of its
 // own and is merged with the units of its inputs, unless something outside lies between them (then
@@ -26,8 +26,7 @@ struct Unit {
 
 class Fuser {
  public:
-  explicit Fuser(const Graph& graph)
-      : graph_(widen_at_readers(graph)), nodes_(graph_.nodes()) {
+  explicit Fuser(const Graph& graph) : graph_(widen_at_readers(graph)), nodes_(graph_.nodes()) {
     for (size_t i = 0; i < nodes_.size(); ++i) {
       number_[nodes_[i]] = i;
       unit_of_.push_back(i);
@@ -54,7 +53,8 @@ class Fuser {
   }
 
   static bool widens(const Node* n) {
-    return is_op(n, "cast") && n->outputs[0].dtype == DType::f32 && size_of(n->inputs[0].dtype()) == 2;
+    return is_op(n, "cast") && n->outputs[0].dtype == DType::f32 &&
+           size_of(n->inputs[0].dtype()) == 2;
   }
 
   /// The graph with a cast of its own for each elementwise reader of a widened value.

@@ -2,9 +2,9 @@
 // their channels last (NxHxWxC) between convolutions and lie in memory as bf16; what is computed
 // between them, and all sums, are f32.
 //
-// Names: rows are tensors NxHxWxC, planes the NxCxHxW that the program means. A value that convolutions
-// or products read is rounded once, where it is made: all who read it read the rounded one, so that
-// only that one is kept.
+// Names: rows are tensors NxHxWxC, planes the NxCxHxW that the program means. A value that
+// convolutions or products read is rounded once, where it is made: all who read it read the rounded
+// one, so that only that one is kept.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -44,7 +44,9 @@ Tensor narrow_source(const Tensor& t) {
 Tensor widen(const Tensor& b) { return cast(b, DType::f32); }
 
 /// A view of something else.
-Tensor again(const Node& view, const Tensor& x) { return make(*view.op, view.attrs, std::span(&x, 1)); }
+Tensor again(const Node& view, const Tensor& x) {
+  return make(*view.op, view.attrs, std::span(&x, 1));
+}
 
 /// y of to_planes(y); undefined for others.
 Tensor rows_of(const Tensor& t) {
@@ -93,8 +95,7 @@ class Narrowing {
     const auto stand_in = [](const Shape& shape, DType t) { return make_placeholder(0, t, shape); };
     if (forward || back || to_weight) {
       if (out.rank() != 4) return false;
-      const Shape &a = n.inputs[0].shape(), &b = n.inputs[1].shape(),
-                  &w = to_weight ? out : b;
+      const Shape &a = n.inputs[0].shape(), &b = n.inputs[1].shape(), &w = to_weight ? out : b;
       if (std::min(w[0], w.slice(1, 4).numel()) < 16 || out.numel() == 0 || a.numel() == 0)
         return false;
       const auto rows = [&](const Shape& s) {
@@ -126,8 +127,7 @@ class Narrowing {
 
   /// True if input i of a node is read as bf16.
   bool reads_rounded(const Node* n, size_t i) const {
-    if (heavy_.count(n))
-      return i == 0 || is_op(n, "matmul") || is_op(n, "conv_weight_grad");
+    if (heavy_.count(n)) return i == 0 || is_op(n, "matmul") || is_op(n, "conv_weight_grad");
     const bool picture = n->inputs.size() > 0 && n->inputs[0].rank() == 4;
     return picture && ((is_op(n, "batch_norm_train") && i == 0) ||
                        (is_op(n, "batch_norm_grad") && (i == 0 || i == 4)));
@@ -165,8 +165,8 @@ class Narrowing {
   Tensor narrow(const Tensor& t) {
     if (Tensor b = narrow_source(t); b.defined()) return b;
     if (const auto at = narrowed_.find(place(t)); at != narrowed_.end()) return at->second.second;
-    const Tensor b = is_view(t.node()) ? again(*t.node(), narrow(t.node()->inputs[0]))
-                                       : cast(t, DType::bf16);
+    const Tensor b =
+        is_view(t.node()) ? again(*t.node(), narrow(t.node()->inputs[0])) : cast(t, DType::bf16);
     narrowed_[place(t)] = {t, b};
     return b;
   }
@@ -250,8 +250,44 @@ class Narrowing {
     if (!any) return {};
     Tensors rows;
     for (const Tensor& t : in) rows.push_back(t.numel() == 1 ? t : as_rows(t, out));
+    if (const Tensor y = into_convolution(n, rows); y.defined()) return {to_planes(widen(y))};
     const Tensor y = make(*n.op, n.attrs, rows);
     return y.rank() == 4 ? Tensors{to_planes(y)} : Tensors();
+  }
+
+  /// A convolution that only `n` reads, then `n`: a bias, an addition or ReLU, as one node.
+  Tensor into_convolution(const Node& n, const Tensors& rows) {
+    for (size_t i = 0; i < std::min<size_t>(rows.size(), 2); ++i) {
+      const Tensor y = narrow_source(rows[i]);
+      const Node* read = n.inputs[i].node();
+      if (!y.defined() || !is_op(y.node(), "conv_rows") || readers_[read].size() != 1 ||
+          results_.count(read))
+        continue;
+      auto a = *static_cast<const ConvRowsAttrs*>(y.node()->attrs.get());
+      if (a.low > -INFINITY) continue;
+      Tensors inputs(y.node()->inputs.begin(), y.node()->inputs.end());
+      if (is_op(&n, "relu")) {
+        a.low = 0;
+      } else if (is_op(&n, "add") && !a.residual) {
+        const Tensor& other = rows[1 - i];
+        const Tensor added = narrow_source(other);
+        if (added.defined() && added.shape() == y.shape()) {
+          a.residual = true;
+          inputs.push_back(added);
+        } else if (!a.bias && other.dtype() == DType::f32 && other.numel() == y.size(3) &&
+                   other.size(-1) == y.size(3)) {
+          a.bias = true;
+          inputs.push_back(reshape(other, {y.size(3)}));
+        } else {
+          continue;
+        }
+      } else {
+        continue;
+      }
+      const MadeFor place(*y.node());
+      if (const Tensor whole = make(*y.node()->op, box(a), inputs); claimed(whole)) return whole;
+    }
+    return {};
   }
 
   /// An operand that broadcasts to planes, as one that does to rows.

@@ -36,11 +36,14 @@ OP(matmul_f32) = {
           const auto call = [](const Tensors& x) {
             return Tensors{make(*find_op("matmul_f32"), {}, x)};
           };
-          s.add({s.uniform({33, 64}), s.uniform({64, 48})}, call, "{0} @ {1}");
+          s.add({s.uniform({9, 20}), s.uniform({20, 6})}, call, "{0} @ {1}");
           s.add({s.uniform({2, 3, 4}), s.uniform({2, 4, 5})}, call, "{0} @ {1}");
           s.add(
               {s.uniform({4, 3}), s.uniform({4, 5})},
-              [call](const Tensors& x) { return call({transpose(x[0]), x[1]}); }, "{0}.t() @ {1}");
+              [call](const Tensors& x) {
+                return call({transpose(x[0]), x[1]});
+              },
+              "{0}.t() @ {1}");
           s.bad({s.uniform({2, 3}), s.uniform({4, 5})}, call,
                 "inner sizes differ: 3 columns against 4 rows");
           s.bad({s.uniform({3}), s.uniform({3, 5})}, call, "rank 1");

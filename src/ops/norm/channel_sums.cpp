@@ -21,8 +21,7 @@ OP(channel_moments) = {
     .infer =
         [](Infer& in) {
           check_channels_last(in);
-          for (int k = 0; k < 2; ++k)
-            in.out(statistics_type(in.dtype(0)), {in.shape(0)[-1]});
+          for (int k = 0; k < 2; ++k) in.out(statistics_type(in.dtype(0)), {in.shape(0)[-1]});
         },
     .decompose = [](const void*, const Tensors& in) -> Tensors {
       const Tensor x = wide(in[0]), m = mean(x, leading(x.rank()));
@@ -35,8 +34,8 @@ OP(channel_moments) = {
           };
           const char* torch = "({0}.flatten(0, -2).mean(0), {0}.flatten(0, -2).var(0, False))";
           s.add({s.uniform({2, 3, 4, 5})}, call, torch);
-          s.add({s.uniform({70, 33}, 3, 5)}, call, torch);
-          s.add({s.uniform({1, 40})}, call, torch).check_grad = false;
+          s.add({s.uniform({20, 7}, 3, 5)}, call, torch);
+          s.add({s.uniform({1, 9})}, call, torch).check_grad = false;
           s.bad({s.uniform({4})}, call, "rank 1");
           s.bad({s.uniform({0, 4})}, call, "no value");
         },
@@ -65,12 +64,13 @@ OP(channel_products) = {
     .samples =
         [](Samples& s) {
           const auto call = [](const Tensors& x) {
-            return make_all(*find_op("channel_products"), {}, x);
+            const Tensor in[] = {x[0], x[1], wide(x[2])};
+            return make_all(*find_op("channel_products"), {}, in);
           };
           const char* torch =
               "({1}.flatten(0, -2).sum(0), ({1} * ({0} - {2})).flatten(0, -2).sum(0))";
           s.add({s.uniform({2, 3, 4, 5}), s.uniform({2, 3, 4, 5}), s.uniform({5})}, call, torch);
-          s.add({s.uniform({70, 33}), s.uniform({70, 33}), s.uniform({33})}, call, torch);
+          s.add({s.uniform({20, 7}), s.uniform({20, 7}), s.uniform({7})}, call, torch);
           s.bad({s.uniform({4, 5}), s.uniform({4, 6}), s.uniform({5})}, call, "has shape 4x6");
           s.bad({s.uniform({4, 5}), s.uniform({4, 5}), s.uniform({4})}, call,
                 "the mean needs shape 5");

@@ -99,7 +99,7 @@ KERNEL(conv_blocks) {
   auto program = dnnl::blocked_convolution(c);
   if (!program) return nullptr;
   return std::make_unique<FusedConv>(std::move(program), c.bias, c.accumulate ? 2 + c.bias : 0,
-                                       q.out[0].bytes());
+                                     q.out[0].bytes());
 }
 
 KERNEL(pool_blocks) {

@@ -42,9 +42,8 @@ class ChannelSums final : public Kernel {
         if (moments_)
           channel_moments(x + first * cols_, cols_, last - first, cols_, centre, s, s + cols_);
         else
-          channel_products(x + first * cols_,
-                           static_cast<const uint16_t*>(in[1]) + first * cols_, cols_,
-                           last - first, cols_, centre, s, s + cols_);
+          channel_products(x + first * cols_, static_cast<const uint16_t*>(in[1]) + first * cols_,
+                           cols_, last - first, cols_, centre, s, s + cols_);
       }
     });
     auto* a = static_cast<float*>(out[0]);

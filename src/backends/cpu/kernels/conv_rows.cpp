@@ -75,11 +75,11 @@ class WeightGrad final : public Kernel {
     char* rest = reinterpret_cast<char*>(sums) + align64(sums_bytes());
     const int64_t taps = w_[2] * w_[3], one = w_[0] * w_[1];
     if (together_) {
-      for (int64_t t = 0; t < taps; ++t) gather(x, t, columns + t * w_[1], taps * w_[1]);
+      gather_all(x, columns);
       product_->run(in[1], columns, sums, rest);
     } else {
       for (int64_t t = 0; t < taps; ++t) {
-        gather(x, t, columns, w_[1]);
+        gather(x, t, columns);
         product_->run(in[1], columns, sums + t * one, rest);
       }
     }
@@ -103,8 +103,41 @@ class WeightGrad final : public Kernel {
   }
   size_t sums_bytes() const { return static_cast<size_t>(w_.numel()) * sizeof(float); }
 
-  /// The pixels of x that tap t reads, `pitch` apart; zeros outside.
-  void gather(const uint16_t* x, int64_t t, uint16_t* to, int64_t pitch) const {
+  /// All taps of a pixel beside each other, zeros outside. A row of taps is one copy where it lies
+  /// inside.
+  void gather_all(const uint16_t* x, uint16_t* to) const {
+    const int64_t channels = w_[1], height = y_[1], width = y_[2], line = w_[3] * channels;
+    parallel_for(y_[0] * height, std::max<int64_t>(1, (1 << 12) / (width * w_[2])),
+                 [&](int64_t from, int64_t upto) {
+                   for (int64_t r = from; r < upto; ++r)
+                     for (int64_t t = 0; t < w_[2]; ++t) {
+                       const int64_t h = r % height * stride_[0] + t * dilation_[0] - pad_[0];
+                       const bool outside = h < 0 || h >= x_[1];
+                       const uint16_t* row = x + (r / height * x_[1] + h) * x_[2] * channels;
+                       uint16_t* p = to + (r * width * w_[2] + t) * line;
+                       for (int64_t i = 0; i < width; ++i, p += w_[2] * line)
+                         copy_taps(row, outside, i * stride_[1] - pad_[1], p);
+                     }
+                 });
+  }
+
+  /// The taps of one row, of which the first reads pixel `at`.
+  void copy_taps(const uint16_t* row, bool outside, int64_t at, uint16_t* to) const {
+    const int64_t channels = w_[1], taps = w_[3];
+    if (!outside && dilation_[1] == 1 && at >= 0 && at + taps <= x_[2]) {
+      std::memcpy(to, row + at * channels, static_cast<size_t>(taps * channels) * 2);
+      return;
+    }
+    for (int64_t t = 0; t < taps; ++t, at += dilation_[1], to += channels) {
+      if (outside || at < 0 || at >= x_[2])
+        std::memset(to, 0, static_cast<size_t>(channels) * 2);
+      else
+        std::memcpy(to, row + at * channels, static_cast<size_t>(channels) * 2);
+    }
+  }
+
+  /// The pixels of x that tap t reads; zeros outside.
+  void gather(const uint16_t* x, int64_t t, uint16_t* to) const {
     const int64_t channels = w_[1], height = y_[1], width = y_[2];
     const int64_t down = t / w_[3] * dilation_[0] - pad_[0],
                   right = t % w_[3] * dilation_[1] - pad_[1];
@@ -115,8 +148,8 @@ class WeightGrad final : public Kernel {
                      const int64_t h = r % height * stride_[0] + down;
                      const bool outside = h < 0 || h >= x_[1];
                      const uint16_t* row = x + (r / height * x_[1] + h) * x_[2] * channels;
-                     uint16_t* p = to + r * width * pitch;
-                     for (int64_t i = 0; i < width; ++i, p += pitch) {
+                     uint16_t* p = to + r * width * channels;
+                     for (int64_t i = 0; i < width; ++i, p += channels) {
                        const int64_t at = i * stride_[1] + right;
                        if (outside || at < 0 || at >= x_[2])
                          std::memset(p, 0, bytes);

@@ -292,9 +292,8 @@ KERNEL(matmul_f32) {
   Problem p(q.in, q.out);
   auto program = dnnl::matmul(tensor(p.a, p.batch, t), tensor(p.b, p.batch, t),
                               tensor(p.c, p.batch, DType::f32));
-  return program
-             ? std::make_unique<LibraryProduct>(q.in, q.out, std::move(p), std::move(program))
-             : nullptr;
+  return program ? std::make_unique<LibraryProduct>(q.in, q.out, std::move(p), std::move(program))
+                 : nullptr;
 }
 
 }  // namespace nacre::cpu
