@@ -1,4 +1,5 @@
 // nacre convert: weights from one kind of file to another, or into a model of the zoo.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -120,6 +121,18 @@ void write_onnx(const ConvertArgs& a, const Source& s) {
               static_cast<long>(s.model.net->parameter_count()));
 }
 
+void write_ncnn(const ConvertArgs& a, const Source& s) {
+  if (!a.to.ends_with(".param"))
+    fail(Error::Kind::usage, {"an ncnn network is written to a file .param, not to ", a.to});
+  const NcnnFiles files = to_ncnn(function_of(s), a.from);
+  const std::string bin = a.to.substr(0, a.to.size() - 6) + ".bin";
+  write_file_atomic(bin, files.bin);
+  write_file_atomic(a.to, files.param);
+  std::printf("%s, %s: ncnn, %zu layers, %zu bytes of weights\n", a.to.c_str(), bin.c_str(),
+              static_cast<size_t>(std::count(files.param.begin(), files.param.end(), '\n')) - 2,
+              files.bin.size());
+}
+
 /// Prints a line; false if the difference is too large.
 bool report(const ConvertArgs& a, const OutputDifference& d) {
   const bool fits = d.relative <= a.tolerance;
@@ -190,9 +203,12 @@ int to_model(const ConvertArgs& a, const Weights& weights) {
 }
 
 /// Into a file that holds a whole network.
-int to_network(const ConvertArgs& a) {
+int to_network(const ConvertArgs& a, std::string_view format) {
   const Source source = open_source(a);
-  write_onnx(a, source);
+  if (format == "onnx")
+    write_onnx(a, source);
+  else
+    write_ncnn(a, source);
   return a.check ? check_outputs(a, source) : 0;
 }
 
@@ -200,7 +216,9 @@ int to_network(const ConvertArgs& a) {
 
 int run_convert(const ConvertArgs& a) {
   refuse_same_file(a.from, a.to);
-  if (a.format == "onnx" || (a.format.empty() && a.to.ends_with(".onnx"))) return to_network(a);
+  for (const auto& [format, ending] : {std::pair{"onnx", ".onnx"}, {"ncnn", ".param"}})
+    if (a.format == format || (a.format.empty() && a.to.ends_with(ending)))
+      return to_network(a, format);
   for (const auto& [given, name] : {std::pair{!a.options.empty(), "--options"},
                                     {!a.classes.empty(), "--classes"},
                                     {!a.transform.empty(), "--transform"},

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "nacre/onnx.h"
@@ -55,5 +56,14 @@ struct CompareOptions {
 std::vector<OutputDifference> compare_outputs(const NetworkFunction& before,
                                               const NetworkFunction& after,
                                               const CompareOptions& options = {});
+
+/// The two files of an ncnn network.
+struct NcnnFiles {
+  std::string param, bin;
+};
+/// Writes what a network computes for one sample, as blobs of ncnn have no batch: their first size
+/// is the second of nacre's. Throws Error(unsupported) with all operators that have no layer there,
+/// and all uses of one, at once. `what` names the network in messages.
+NcnnFiles to_ncnn(const NetworkFunction& net, std::string_view what);
 
 }  // namespace nacre

@@ -2,6 +2,7 @@
 // [h, w] or [w]; here they get a batch before that.
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/text.h"
 #include "importers/kinds.h"
@@ -335,8 +336,105 @@ class Importer {
     const int64_t kind = l_->integer(0, 0);
     if (rank() == 3 && (kind == 0 || kind == 1))
       return result("Transpose", {x()}, {{"perm", kind ? Ints{0, 2, 1} : Ints{0, 1, 2}}}, 3);
+    if (rank() == 5 && kind >= 0 && kind < 24) return permute_four(kind);
     if (rank() != 4 || kind < 0 || kind > 5) return unsupported("an unknown order");
     result("Transpose", {x()}, {{"perm", orders[kind]}}, 4);
+  }
+
+  /// Four sizes: the outermost of the result is c, d, h or w in six cases each.
+  void permute_four(int64_t kind) {
+    Ints rest;  // of the others the innermost first
+    for (int64_t d = 4; d > 0; --d)
+      if (d != 1 + kind / 6) rest.push_back(d);
+    static constexpr int64_t of_three[6][3] = {{0, 1, 2}, {1, 0, 2}, {0, 2, 1},
+                                               {2, 0, 1}, {1, 2, 0}, {2, 1, 0}};
+    Ints perm{0, 1 + kind / 6};
+    for (int k = 2; k >= 0; --k) perm.push_back(rest[static_cast<size_t>(of_three[kind % 6][k])]);
+    result("Transpose", {x()}, {{"perm", perm}}, 5);
+  }
+
+  void reduction() {
+    static constexpr const char* ops[] = {"ReduceSum",  "ReduceL1",  "ReduceSumSquare",
+                                          "ReduceMean", "ReduceMax", "ReduceMin",
+                                          "ReduceProd", "ReduceL1",  "ReduceL2"};
+    const int64_t op = l_->integer(0, 0);
+    const bool keep = l_->integer(4, 0);
+    Ints axes;
+    if (l_->integer(1, 1)) {
+      for (int64_t d = 1; d < rank(); ++d) axes.push_back(d);
+    } else {
+      for (const double a : l_->list(3)) {
+        if (a != std::floor(a) || a < 1 - rank() || a >= rank() - 1)
+          wrong({"reduces the size ", a, " of ", rank() - 1});
+        axes.push_back(outer(static_cast<int64_t>(a)));
+      }
+    }
+    if (op < 0 || op >= std::ssize(ops) || axes.empty()) return unsupported("an unknown operation");
+    const Attributes kept{{"keepdims", int64_t{keep}}};
+    std::string v;
+    if (op == 0) {
+      v = net_.make("ReduceSum", {x(), net_.ints(axes)}, kept);
+    } else {
+      v = net_.make(ops[op], {x()}, {{"axes", axes}, {"keepdims", int64_t{keep}}});
+    }
+    // All sizes gone leave one.
+    const int left = rank() - (keep ? 0 : static_cast<int>(axes.size()));
+    if (left == 1) v = net_.make("Unsqueeze", {v, net_.ints({1})});
+    if (l_->number(2, 1) != 1) v = net_.make("Mul", {v, net_.scalar(l_->number(2, 1))});
+    result("Identity", {v}, {}, std::max(2, left));
+  }
+
+  void matmul() {
+    if (l_->bottoms.size() != 2) wrong({"needs two inputs"});
+    const int a = rank(x()), b = rank(l_->bottoms[1]);
+    if (a < 3 || b != a) return unsupported("operands of different ranks");
+    std::string right = l_->bottoms[1];
+    if (l_->integer(0, 0)) {
+      Ints perm;
+      for (int d = 0; d < b; ++d) perm.push_back(d);
+      std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
+      right = net_.make("Transpose", {right}, {{"perm", perm}});
+    }
+    result("MatMul", {x(), right}, {}, a);
+  }
+
+  /// Mean and variance over the last sizes: as many as hold the weights.
+  void layer_norm() {
+    const int64_t n = l_->integer(0, 0);
+    const bool affine = l_->integer(2, 1);
+    if (n < 1) wrong({"normalises ", n, " values"});
+    std::vector<float> w(1, 1.0f), b(1, 0.0f);
+    if (affine) {
+      w = weights_.plain(n);
+      b = weights_.plain(n);
+    }
+    const Attributes last{{"axes", Ints{-1}}, {"keepdims", int64_t{1}}};
+    // What ncnn does to [c, h, w] with as many weights as h * w is left out.
+    const std::string centred = net_.make("Sub", {x(), net_.make("ReduceMean", {x()}, last)});
+    const std::string variance =
+        net_.make("ReduceMean", {net_.make("Mul", {centred, centred})}, last);
+    const std::string root =
+        net_.make("Sqrt", {net_.make("Add", {variance, net_.scalar(l_->number(1, 0.001))})});
+    const std::string scaled =
+        net_.make("Mul", {net_.make("Div", {centred, root}),
+                          net_.floats(w, {std::ssize(w)}, weight_name("weight"))});
+    result("Add", {scaled, net_.floats(b, {std::ssize(b)}, weight_name("bias"))}, {}, rank());
+  }
+
+  void group_norm() {
+    const int64_t groups = l_->integer(0, 1), n = l_->integer(1, 0);
+    if (groups < 1 || n < 1 || n % groups) wrong({"has ", n, " channels in ", groups, " groups"});
+    const std::vector<float> ones(static_cast<size_t>(std::min<int64_t>(groups, 1 << 20)), 1.0f),
+        zeros(ones.size(), 0.0f);
+    const std::string rows = net_.make("Reshape", {x(), net_.ints({0, groups, -1})});
+    std::string v = net_.make(
+        "InstanceNormalization",
+        {rows, net_.floats(ones, {std::ssize(ones)}), net_.floats(zeros, {std::ssize(zeros)})},
+        {{"epsilon", l_->number(2, 0.001)}});
+    v = net_.make("Reshape", {v, net_.make("Shape", {x()})});
+    if (!l_->integer(3, 1)) return result("Identity", {v}, {}, rank());
+    v = net_.make("Mul", {v, channels(weights_.plain(n), "weight", rank())});
+    result("Add", {v, channels(weights_.plain(n), "bias", rank())}, {}, rank());
   }
 
   void slice() {
@@ -375,6 +473,22 @@ class Importer {
     if (from.empty() || from.size() != to.size() || from.size() != axes.size())
       return unsupported("anything but starts, ends and axes");
     result("Slice", {x(), net_.ints(from), net_.ints(to), net_.ints(axes)}, {}, rank());
+  }
+
+  void concat() {
+    std::vector<std::string> parts = l_->bottoms;
+    // Stored values are those of one sample: each of a batch has them.
+    const auto computed = std::find_if(parts.begin(), parts.end(),
+                                       [&](const auto& p) { return !stored_.contains(p); });
+    for (std::string& p : parts) {
+      if (computed == parts.end() || !stored_.contains(p)) continue;
+      Ints ones(static_cast<size_t>(rank(p) - 1), 1);
+      const std::string batch = net_.make("Slice", {net_.make("Shape", {*computed}), net_.ints({0}),
+                                                    net_.ints({1}), net_.ints({0})});
+      p = net_.make("Expand",
+                    {p, net_.make("Concat", {batch, net_.ints(ones)}, {{"axis", int64_t{0}}})});
+    }
+    result("Concat", parts, {{"axis", outer(l_->integer(0, 0))}}, rank());
   }
 
   void interp() {
@@ -459,6 +573,7 @@ class Importer {
     const auto v =
         l_->integer(21, 1) == 0 ? weights_.marked(count, l_->name) : weights_.plain(count);
     net_.node("Identity", {net_.floats(v, shape, weight_name("data"))}, {y()});
+    stored_.insert(y());
     ranks_[y()] = static_cast<int>(shape.size());
   }
 
@@ -489,6 +604,10 @@ class Importer {
     if (t == "Padding") return padding();
     if (t == "ShuffleChannel") return shuffle_channels();
     if (t == "GELU") return gelu();
+    if (t == "MatMul") return matmul();
+    if (t == "Reduction") return reduction();
+    if (t == "LayerNorm") return layer_norm();
+    if (t == "GroupNorm") return group_norm();
     simple();
   }
   [[noreturn]] void refuse_quantised() const {
@@ -507,8 +626,9 @@ class Importer {
       return result("PRelu", {x(), channels(weights_.plain(l_->integer(0, 0)), "weight", rank())},
                     {}, rank());
     if (t == "ELU") return result("Elu", {x()}, {{"alpha", l_->number(0, 0.1)}}, rank());
-    if (t == "Sigmoid" || t == "AbsVal" || t == "Noop" || t == "TanH" || t == "BNLL")
+    if (t == "Sigmoid" || t == "AbsVal" || t == "Noop" || t == "TanH" || t == "BNLL" || t == "Erf")
       return result(t == "AbsVal" ? "Abs"
+                    : t == "Erf"  ? "Erf"
                     : t == "Noop" ? "Identity"
                     : t == "TanH" ? "Tanh"
                     : t == "BNLL" ? "Softplus"
@@ -529,8 +649,7 @@ class Importer {
                     {}, rank());
     if (t == "Softmax")
       return result("Softmax", {x()}, {{"axis", outer(l_->integer(0, 0))}}, rank());
-    if (t == "Concat")
-      return result("Concat", l_->bottoms, {{"axis", outer(l_->integer(0, 0))}}, rank());
+    if (t == "Concat") return concat();
     if (t == "Flatten") return result("Flatten", {x()}, {{"axis", int64_t{1}}}, 2);
     if (t == "Dropout") return result("Mul", {x(), net_.scalar(l_->number(0, 1))}, {}, rank());
     if (t == "LRN" && l_->integer(0, 0) == 0)
@@ -549,6 +668,7 @@ class Importer {
       for (const std::string& top : l_->tops) {
         net_.node("Identity", {x()}, {top});
         ranks_[top] = rank();
+        if (stored_.contains(x())) stored_.insert(top);
       }
       return;
     }
@@ -561,6 +681,7 @@ class Importer {
   OnnxBuilder net_;
   Problems problems_;
   std::map<std::string, int> ranks_, reads_;
+  std::set<std::string> stored_;  ///< blobs that are constants
   const NcnnLayer* l_ = nullptr;
 };
 

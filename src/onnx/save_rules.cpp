@@ -166,6 +166,19 @@ Names layer_normalisation(Writer& w, const Recorded& r) {
                  {{"axis", -r.fields.i("normalized_rank")}, {"epsilon", r.fields.f("eps")}})};
 }
 
+/// Without masks, which need truths and choices, attention is a softmax between two products.
+Names attention(Writer& w, const Recorded& r) {
+  if (r.in.size() > 3 || r.fields.b("causal")) return {};
+  Ints turned;
+  for (int64_t d = 0; d < r.a.inputs[1].rank(); ++d) turned.push_back(d);
+  std::swap(turned[turned.rank() - 1], turned[turned.rank() - 2]);
+  const std::string scores =
+      w.node("MatMul", {r.in[0], w.node("Transpose", {r.in[1]}, {{"perm", turned}})});
+  const std::string scaled =
+      w.node("Mul", {scores, w.number(r.fields.f("scale"), r.a.inputs[0].dtype())});
+  return {w.node("MatMul", {w.node("Softmax", {scaled}, {{"axis", int64_t{-1}}}), r.in[2]})};
+}
+
 Names local_response(Writer& w, const Recorded& r) {
   const Fields& f = r.fields;
   if (f.i("size") % 2 == 0) return {};
@@ -200,6 +213,7 @@ Rule find_rule(std::string_view op) {
       {"clip", clip_bounds},
       {"layer_norm", layer_normalisation},
       {"local_response_norm", local_response},
+      {"scaled_dot_product_attention", attention},
       {"where", choose},
       {"matmul", [](Writer& w, const Recorded& r) -> Names { return {w.node("MatMul", r.in)}; }},
       {"embedding",

@@ -91,6 +91,19 @@ TEST(Convert, ChecksWhatItWrote) {
   }
 }
 
+TEST(Convert, ToNcnn) {
+  TempFolder folder;
+  const std::string param = (folder / "m.param").string();
+  const auto r = nacre("convert mobilenet_v3_small --check " + param);
+  EXPECT_EQ(r.code, 0) << r.output;
+  EXPECT_TRUE(holds(r.output, "ncnn, 171 layers")) << r.output;
+  EXPECT_EQ(nacre("convert lenet5 --to ncnn --check " + param).code, 0);
+  const std::string onnx = (folder / "m.onnx").string();
+  EXPECT_EQ(nacre("convert " + param + " " + onnx + " --check").code, 0);
+  EXPECT_EQ(nacre("convert " + onnx + " " + param + " --check").code, 0);
+  expect_one_line(nacre("convert lenet5 --to ncnn " + (folder / "m.bin").string()), 2, ".param");
+}
+
 TEST(Convert, Mistakes) {
   TempFolder folder;
   const std::string out = (folder / "m.safetensors").string();

@@ -152,15 +152,21 @@ ONNX(Selu) = {"Selu", [](Call& c) -> Values {
               }};
 ONNX(LeakyRelu) = {"LeakyRelu",
                    [](Call& c) -> Values { return {leaky_relu(c[0], c.f("alpha", 0.01))}; }};
-ONNX(PRelu) = {"PRelu", [](Call& c) -> Values {
-                 Tensor slope = c[1];
-                 if (c.opset < 7 && slope.rank() == 1 && c.rank(0) > 2) {
-                   Shape shape = {slope.size(0)};
-                   while (shape.rank() < c.rank(0) - 1) shape.push_back(1);
-                   slope = reshape(slope, shape);
-                 }
-                 return {where(c[0] < 0, c[0] * slope, c[0])};
-               }};
+ONNX(PRelu) = {
+    "PRelu", [](Call& c) -> Values {
+      Tensor slope = c[1];
+      if (c.opset < 7 && slope.rank() == 1 && c.rank(0) > 2) {
+        Shape shape = {slope.size(0)};
+        while (shape.rank() < c.rank(0) - 1) shape.push_back(1);
+        slope = reshape(slope, shape);
+      }
+      // One slope, or one for each channel: the op of that name.
+      const int64_t n = slope.numel(), rank = c.rank(0);
+      if (is_float(slope.dtype()) && rank >= 2 &&
+          (n == 1 || (n == c.shape(0)[1] && slope.rank() >= rank - 1 && slope.size(1 - rank) == n)))
+        return {prelu(c[0], reshape(slope, {n}))};
+      return {where(c[0] < 0, c[0] * slope, c[0])};
+    }};
 ONNX(ThresholdedRelu) = {"ThresholdedRelu", [](Call& c) -> Values {
                            return {where(c[0] > c.f("alpha", 1), c[0], 0.0)};
                          }};

@@ -147,11 +147,8 @@ Values depth_to_space(Call& c) {
   c.check(s.rank() == 4 && b > 0 && b < 1 << 20 && s[1] % (b * b) == 0,
           {"blocks of ", b, " do not fit ", s});
   const int64_t depth = s[1] / (b * b);
-  const bool crd = c.s("mode", "DCR") == "CRD";
-  const Shape apart =
-      crd ? Shape{s[0], depth, b, b, s[2], s[3]} : Shape{s[0], b, b, depth, s[2], s[3]};
-  const Ints order = crd ? Ints{0, 1, 4, 2, 5, 3} : Ints{0, 3, 4, 1, 5, 2};
-  const Tensor y = permute(reshape(c[0], apart), order);
+  if (c.s("mode", "DCR") == "CRD") return {Value(pixel_shuffle(c[0], b), c.in[0].elem())};
+  const Tensor y = permute(reshape(c[0], {s[0], b, b, depth, s[2], s[3]}), {0, 3, 4, 1, 5, 2});
   return {Value(reshape(y, {s[0], depth, s[2] * b, s[3] * b}), c.in[0].elem())};
 }
 
