@@ -9,10 +9,11 @@ set_target_properties(gen_ops PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINA
 
 file(GLOB_RECURSE nacre_gen_inputs CONFIGURE_DEPENDS
      ${PROJECT_SOURCE_DIR}/src/ops/*.cpp ${PROJECT_SOURCE_DIR}/src/backends/cpu/kernels/*.cpp
-     ${PROJECT_SOURCE_DIR}/src/zoo/*.cpp ${PROJECT_SOURCE_DIR}/src/onnx/ops/*.cpp)
+     ${PROJECT_SOURCE_DIR}/src/zoo/*.cpp ${PROJECT_SOURCE_DIR}/src/onnx/ops/*.cpp
+     ${PROJECT_SOURCE_DIR}/src/labs/*.cpp)
 set(nacre_generated_sources
     ${NACRE_GEN_DIR}/op_table.cpp ${NACRE_GEN_DIR}/cpu_kernels.cpp ${NACRE_GEN_DIR}/zoo_table.cpp
-    ${NACRE_GEN_DIR}/onnx_table.cpp
+    ${NACRE_GEN_DIR}/onnx_table.cpp ${NACRE_GEN_DIR}/lab_table.cpp
     ${NACRE_GEN_DIR}/include/nacre/ops.h)
 # The list of inputs is in the command's file, so that removing a file runs the tool too.
 list(JOIN nacre_gen_inputs "\n" nacre_gen_list)
@@ -23,7 +24,7 @@ add_custom_command(
   COMMAND gen_ops ${PROJECT_SOURCE_DIR} ${NACRE_GEN_DIR}
   COMMAND ${CMAKE_COMMAND} -E touch ${NACRE_GEN_DIR}/stamp
   DEPENDS gen_ops ${nacre_gen_inputs} ${NACRE_GEN_DIR}/inputs.txt
-  COMMENT "Tables of ops, kernels and models"
+  COMMENT "Tables of ops, kernels, models and labs"
   VERBATIM)
 
 # The recipes of recipes/*.yaml are part of the library.

@@ -6,9 +6,11 @@
 //        src/backends/cpu/kernels/*.cpp    KERNEL(name)
 //        src/zoo/<family>/*.cpp            MODEL(name, ...)
 //        src/onnx/ops/*.cpp                ONNX(name)
+//        src/labs/*.cpp                    LAB(name)
 // Writes include/nacre/ops.h, op_table.cpp, ops.md, cpu_kernels.cpp, zoo_table.cpp, onnx_table.cpp,
-// each only if its content changed, so that nothing is compiled again for nothing. Mistakes are
-// reported as file:line: error: ..., all at once; then nothing is written and the exit code is 1.
+// lab_table.cpp, each only if its content changed, so that nothing is compiled again for nothing.
+// Mistakes are reported as file:line: error: ..., all at once; then nothing is written and the exit
+// code is 1.
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
@@ -84,7 +86,7 @@ std::string without_comments(const std::string& s) {
   return out;
 }
 
-/// One use of API, OP, KERNEL, MODEL or ONNX at the start of a line.
+/// One use of API, OP, KERNEL, MODEL, ONNX or LAB at the start of a line.
 struct Use {
   std::string macro;
   std::string content;  // between the parentheses, as written
@@ -145,7 +147,8 @@ Source read_source(const fs::path& root, const fs::path& path) {
     size_t end = i;
     while (end < bare.size() && is_word(bare[end])) ++end;
     const std::string macro = bare.substr(i, end - i);
-    if (macro != "API" && macro != "OP" && macro != "KERNEL" && macro != "MODEL" && macro != "ONNX")
+    if (macro != "API" && macro != "OP" && macro != "KERNEL" && macro != "MODEL" &&
+        macro != "ONNX" && macro != "LAB")
       continue;
     if (end >= bare.size() || bare[end] != '(') continue;
     int depth = 0;
@@ -179,7 +182,7 @@ std::vector<Source> read_folder(const fs::path& root, const char* folder) {
   return sources;
 }
 
-/// The first word of an OP, KERNEL, MODEL or ONNX use.
+/// The first word of a use other than API.
 std::string name_of(const Use& use) {
   const std::string s = trimmed(use.bare);
   size_t n = 0;
@@ -396,16 +399,17 @@ std::string kernel_table(const std::vector<std::string>& kernels) {
   return out + "  };\n  return table;\n}\n\n}  // namespace nacre::cpu\n";
 }
 
-std::string zoo_table(const std::vector<std::string>& models) {
+/// A function that gives pointers to all entries of one kind: models, labs.
+std::string entry_table(const std::vector<std::string>& names, const std::string& type,
+                        const std::string& prefix, const std::string& function) {
   std::string out =
-      std::string(kNote) + "#include <span>\n\nnamespace nacre {\n\nstruct ModelEntry;\n";
-  for (const auto& m : models) out += "extern const ModelEntry model_" + m + ";\n";
-  out +=
-      "std::span<const ModelEntry* const> zoo_models();\n\n"
-      "std::span<const ModelEntry* const> zoo_models() {\n";
-  if (models.empty()) return out + "  return {};\n}\n\n}  // namespace nacre\n";
-  out += "  static const ModelEntry* const table[] = {\n";
-  for (const auto& m : models) out += "      &model_" + m + ",\n";
+      std::string(kNote) + "#include <span>\n\nnamespace nacre {\n\nstruct " + type + ";\n";
+  for (const auto& n : names) out += "extern const " + type + " " + prefix + n + ";\n";
+  const std::string head = "std::span<const " + type + "* const> " + function + "()";
+  out += head + ";\n\n" + head + " {\n";
+  if (names.empty()) return out + "  return {};\n}\n\n}  // namespace nacre\n";
+  out += "  static const " + type + "* const table[] = {\n";
+  for (const auto& n : names) out += "      &" + prefix + n + ",\n";
   return out + "  };\n  return table;\n}\n\n}  // namespace nacre\n";
 }
 
@@ -462,6 +466,7 @@ int main(int argc, char** argv) try {
   const auto kernel_sources = read_folder(root, "src/backends/cpu/kernels");
   const auto model_sources = read_folder(root, "src/zoo");
   const auto onnx_sources = read_folder(root, "src/onnx/ops");
+  const auto lab_sources = read_folder(root, "src/labs");
 
   std::vector<Op> ops;
   for (const Source& source : op_sources)
@@ -473,6 +478,7 @@ int main(int argc, char** argv) try {
   collect(op_sources, "OP", "op");
   const Names kernels = collect(kernel_sources, "KERNEL", "kernel");
   const Names models = collect(model_sources, "MODEL", "model");
+  const Names labs = collect(lab_sources, "LAB", "lab");
   const Names onnx = collect(onnx_sources, "ONNX", "ONNX operator");
   if (mistakes) return 1;
 
@@ -480,7 +486,10 @@ int main(int argc, char** argv) try {
   write_if_changed(out / "op_table.cpp", op_table(ops));
   write_if_changed(out / "ops.md", reference(op_sources));
   write_if_changed(out / "cpu_kernels.cpp", kernel_table(kernels.names()));
-  write_if_changed(out / "zoo_table.cpp", zoo_table(models.names()));
+  write_if_changed(out / "zoo_table.cpp",
+                   entry_table(models.names(), "ModelEntry", "model_", "zoo_models"));
+  write_if_changed(out / "lab_table.cpp",
+                   entry_table(labs.names(), "LabEntry", "lab_", "lab_table"));
   write_if_changed(out / "onnx_table.cpp", onnx_table(onnx.names()));
   return mistakes ? 1 : 0;
 } catch (const std::exception& e) {

@@ -127,6 +127,14 @@ struct ServeArgs {
 };
 int run_serve(const ServeArgs& a);
 
+struct LabArgs {
+  std::string name, data = "data/digits", out, options;
+  int64_t epochs = 0, seed = -1;  ///< 0 and -1: as the lab has it
+  bool json = false;
+};
+int run_lab_list();
+int run_lab(const LabArgs& a);
+
 struct DemoArgs {
   std::string data = "data/digits", out;
   int64_t epochs = 40;

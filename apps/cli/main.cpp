@@ -493,6 +493,26 @@ int run(int argc, char** argv) {
     code = run_bench(bench);
   });
 
+  LabArgs lab;
+  auto* l = app.add_subcommand("lab", "Experiments of a course, with a page of curves and tables");
+  l->footer(
+      "Example:\n  nacre lab list\n  nacre lab degradation --out labs/degradation\n  nacre lab "
+      "vanishing-gradient --options \"depth=50\"");
+  l->add_option("name", lab.name, "of the lab, or list")->required();
+  l->add_option("--data", lab.data, "pictures to learn from (default: data/digits)");
+  l->add_option("--out", lab.out,
+                "folder for report.html and results.json (default: the next free labs/NAME)");
+  l->add_option("--epochs", lab.epochs, "passes over the training part, for each network")
+      ->check(CLI::Range(1, 1000000));
+  l->add_option("--seed", lab.seed, "of all random choices")->check(CLI::NonNegativeNumber);
+  l->add_option("--options", lab.options, "of the lab, which the list shows: \"width=8 side=8\"");
+  l->add_flag("--json", lab.json, "print the numbers as JSON");
+  takes_plugins(l);
+  l->callback([&] {
+    settle();
+    code = lab.name == "list" ? run_lab_list() : run_lab(lab);
+  });
+
   bool doctor_json = false;
   auto* doc =
       app.add_subcommand("doctor", "This machine, the libraries, and whether everything computes");

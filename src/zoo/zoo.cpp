@@ -13,115 +13,13 @@
 #include "nacre/plugin.h"
 #include "nacre/tabular.h"
 #include "ops/plugin.h"
+#include "zoo/options.h"
 
 namespace nacre {
 
 std::span<const ModelEntry* const> zoo_models();
 
 namespace {
-
-/// Sets fields from "name=value" pairs, or writes them out.
-class Options : public FieldVisitor {
- public:
-  /// What is given goes before what the entry sets.
-  Options(const ModelEntry& entry, std::string_view text) : model_(entry.name) {
-    std::string spaced = std::string(entry.options) + " " + std::string(text);
-    std::replace(spaced.begin(), spaced.end(), ',', ' ');
-    std::stringstream ss(spaced);
-    for (std::string item; ss >> item;) {
-      const auto eq = item.find('=');
-      if (eq == std::string::npos)
-        fail(Error::Kind::usage, {"option '", item, "' of ", model_, " should be name=value"});
-      given_.emplace_back(item.substr(0, eq), item.substr(eq + 1));
-    }
-    used_.resize(given_.size());
-  }
-  void operator()(const char* n, bool& v) override {
-    if (const auto* s = take(n))
-      v = *s == "true" || *s == "1" || (*s != "false" && *s != "0" && bad(n, *s, "true or false"));
-    write(n, v ? "true" : "false");
-  }
-  void operator()(const char* n, int64_t& v) override {
-    if (const auto* s = take(n)) {
-      v = integer(n, *s);
-      const std::string_view name = n;
-      if (v < 1 && (name == "classes" || name == "out" || name == "in" || name == "channels"))
-        bad(n, *s, "at least 1");
-    }
-    write(n, std::to_string(v));
-  }
-  void operator()(const char* n, double& v) override {
-    if (const auto* s = take(n)) {
-      std::stringstream ss(*s);
-      if (!(ss >> v) || !ss.eof()) bad(n, *s, "a number");
-    }
-    write(n, Piece(v).text());
-  }
-  void operator()(const char* n, std::string& v) override {
-    if (const auto* s = take(n)) v = *s;
-    write(n, v);
-  }
-  void operator()(const char* n, Ints& v) override {
-    if (const auto* s = take(n)) {
-      v = Ints();
-      std::stringstream ss(*s);
-      for (std::string part; std::getline(ss, part, '-');) v.push_back(integer(n, part));
-    }
-    std::string text;
-    for (int64_t d : v) text += (text.empty() ? "" : "-") + std::to_string(d);
-    write(n, text);
-  }
-  void operator()(const char* n, DType& v) override {
-    if (const auto* s = take(n)) v = dtype_from_name(*s);
-    write(n, std::string(name_of(v)));
-  }
-  void operator()(const char*, std::shared_ptr<const Graph>&) override {}
-
-  void finish() const {
-    for (size_t i = 0; i < given_.size(); ++i)
-      if (!used_[i])
-        fail(Error::Kind::usage,
-             {"model ", model_, " has no option '", given_[i].first, "'; it has ", text_});
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  const std::string* take(const char* name) {
-    const std::string* found = nullptr;
-    for (size_t i = 0; i < given_.size(); ++i)
-      if (given_[i].first == name) {
-        used_[i] = true;
-        found = &given_[i].second;
-      }
-    return found;
-  }
-  int64_t integer(const char* n, const std::string& s) {
-    int64_t v = 0;
-    const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
-    if (error != std::errc() || end != s.data() + s.size()) bad(n, s, "an integer");
-    return v;
-  }
-  [[noreturn]] bool bad(const char* n, const std::string& s, const char* want) {
-    fail(Error::Kind::usage,
-         {"option ", n, " of ", model_, " should be ", want, ", got '", s, "'"});
-  }
-  void write(const char* n, const std::string& v) {
-    text_ += (text_.empty() ? "" : " ") + std::string(n) + "=" + v;
-  }
-
-  std::string model_;
-  std::vector<std::pair<std::string, std::string>> given_;
-  std::vector<bool> used_;
-  std::string text_;
-};
-
-struct Config {
-  const AttrType* type;
-  void* value;
-  explicit Config(const AttrType* t) : type(t), value(t->make()) {}
-  ~Config() { type->destroy(value); }
-  Config(const Config&) = delete;
-};
 
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
@@ -250,8 +148,8 @@ const ModelEntry& find_model(std::string_view name) {
 std::unique_ptr<Module> make_model(std::string_view name, std::string_view options,
                                    const Scope& scope) {
   const ModelEntry& entry = find_model(name);
-  Config config(entry.config);
-  Options visitor(entry, options);
+  OptionValues config(entry.config);
+  Options visitor("model", entry.name, entry.options, options);
   entry.config->visit(config.value, visitor);
   visitor.finish();
   return entry.make(scope, config.value);
@@ -273,8 +171,8 @@ FittedModel fit_model(std::string_view name, std::string_view options, const Fit
   set("in", std::to_string(data.columns));
   set("classes", std::to_string(data.outputs));
   set("values", data.values() ? "true" : "false");
-  Config config(entry.config);
-  Options visitor(entry, all);
+  OptionValues config(entry.config);
+  Options visitor("model", entry.name, entry.options, all);
   entry.config->visit(config.value, visitor);
   visitor.finish();
   Fitted fitted = entry.fit(data, held_out, config.value);
@@ -300,8 +198,8 @@ Tensor output_std(const Module& net) { return net.state()->find("output_std").va
 
 std::string model_options(std::string_view name, std::string_view options) {
   const ModelEntry& entry = find_model(name);
-  Config config(entry.config);
-  Options visitor(entry, options);
+  OptionValues config(entry.config);
+  Options visitor("model", entry.name, entry.options, options);
   entry.config->visit(config.value, visitor);
   visitor.finish();
   return visitor.text();

@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "nacre/blocks.h"
 #include "nacre/zoo.h"
 
@@ -5,13 +7,15 @@ namespace nacre {
 namespace {
 
 /// Residual networks for small pictures: three stages of equal blocks, shortcuts without
-/// parameters. Without the shortcuts ("plain") they show how depth alone degrades.
+/// parameters, or with projections between stages. Without the shortcuts ("plain") they show how
+/// depth alone degrades.
 struct CifarResNet : Module {
   struct Config {
     int64_t channels = 3, classes = 10;
-    int64_t blocks = 3;    ///< of each stage; there are 6 * blocks + 2 layers
-    int64_t width = 16;    ///< channels of the first stage
-    bool plain = false;    ///< no shortcuts
+    int64_t blocks = 3;       ///< of each stage; there are 6 * blocks + 2 layers
+    int64_t width = 16;       ///< channels of the first stage
+    bool plain = false;       ///< no shortcuts
+    bool projection = false;  ///< shortcuts between stages are convolutions (option B)
     double drop_path = 0;  ///< stochastic depth: the share of passes that leave the last block out
     void fields(FieldVisitor& v) {
       v("channels", channels);
@@ -19,6 +23,7 @@ struct CifarResNet : Module {
       v("blocks", blocks);
       v("width", width);
       v("plain", plain);
+      v("projection", projection);
       v("drop_path", drop_path);
     }
   };
@@ -32,14 +37,19 @@ struct CifarResNet : Module {
           bn2(s / "bn2", {out}),
           path(s / "path", drop),
           plain(c.plain),
-          added(out - in) {}
+          added(out - in) {
+      if (!added || c.plain || !c.projection) return;
+      project.emplace(s / "downsample" / 0, ConvConfig{conv_same(in, out, 1, 2)});
+      norm.emplace(s / "downsample" / 1, BatchNorm::Config{out});
+    }
     Tensor forward(const Tensor& x, Context& ctx) override {
       const Tensor y = bn2(conv2(relu(bn1(conv1(x, ctx), ctx)), ctx), ctx);
-      return relu(plain ? y : shortcut(x) + path(y, ctx));
+      return relu(plain ? y : shortcut(x, ctx) + path(y, ctx));
     }
-    /// Every second pixel, with zeros as new channels on both sides.
-    Tensor shortcut(const Tensor& x) const {
+    /// Every second pixel, with zeros as new channels on both sides, or a projection.
+    Tensor shortcut(const Tensor& x, Context& ctx) {
       if (!added) return x;
+      if (project) return (*norm)((*project)(x, ctx), ctx);
       const Tensor half = slice(slice(x, 2, 0, INT64_MAX, 2), 3, 0, INT64_MAX, 2);
       return pad(half, {added / 2, 0, 0}, {added - added / 2, 0, 0});
     }
@@ -50,6 +60,8 @@ struct CifarResNet : Module {
     DropPath path;
     bool plain;
     int64_t added;
+    std::optional<Conv2d> project;
+    std::optional<BatchNorm> norm;
   };
 
   CifarResNet(const Scope& s, const Config& c)

@@ -1,0 +1,141 @@
+// What transfer brings where labels are few: a small network learns the first half of the classes
+// from all their pictures, and then, in different ways, the other half from a few of each. Prints
+// the table of docs/transfer.md.
+//
+//   transfer_table DATA [PICTURES A CLASS [SEEDS]]      default: 10 5
+#include <unistd.h>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "nacre/train.h"
+
+using namespace nacre;
+
+namespace {
+
+/// The samples of some classes, at most `per_class` of each, in an order of chance; labels count
+/// from 0.
+DatasetPtr classes_of(const Dataset& all, int64_t low, int64_t high, int64_t per_class,
+                      uint64_t seed) {
+  std::vector<int64_t> count(static_cast<size_t>(high - low));
+  std::vector<Sample> samples;
+  for (int64_t i : shuffled(all.size())->order(Key(seed), 0)) {
+    const int64_t c = all.label(i) - low;
+    if (c < 0 || c >= high - low || count[static_cast<size_t>(c)]++ >= per_class) continue;
+    samples.push_back(all.get(i));
+    samples.back().label = c;
+  }
+  return from_samples(std::move(samples),
+                      {all.classes().begin() + low, all.classes().begin() + high});
+}
+
+struct Way {
+  const char* name;
+  bool from;
+  std::map<std::string, std::string> settings;
+};
+
+int run(const std::string& path, int64_t shots, int64_t seeds) {
+  const DataSplits whole = open_dataset(path);
+  const int64_t classes = static_cast<int64_t>(whole.train->classes().size()), half = classes / 2;
+  const std::string folder =
+      (std::filesystem::temp_directory_path() / ("transfer_table_" + std::to_string(getpid())))
+          .string();
+  TrainConfig c;
+  c.model = "cnn";
+  c.options = "widths=16-32-64";
+  c.transform = "to_channels(1)|normalize(mean=0.3,std=0.35)";
+  c.lr = 3e-3;
+  c.val_share = c.test_share = 0;
+  c.workers = 0;
+  const auto parts = [&](int64_t low, int64_t high, int64_t per_class, uint64_t seed) {
+    DataSplits d;
+    // Data without a test part: what the seed leaves of the training part is tested.
+    const auto lists = split_stratified(labels_of(*whole.train), {0.5, 0.5}, Key(seed));
+    d.train = whole.test ? whole.train : subset(whole.train, lists[0]);
+    d.test = whole.test ? whole.test : subset(whole.train, lists[1]);
+    d.train = classes_of(*d.train, low, high, per_class, seed);
+    d.test = classes_of(*d.test, low, high, INT64_MAX, 0);
+    return d;
+  };
+  TrainConfig before = c;
+  before.epochs = 8;
+  before.out = folder + "/first_half";
+  const double known = Trainer(before, parts(0, half, 1000, 1)).run().report.accuracy;
+  std::printf("%s: %ld classes to %.1f %%, then %ld others from %ld pictures each, %ld seeds\n\n",
+              path.c_str(), static_cast<long>(half), 100 * known, static_cast<long>(classes - half),
+              static_cast<long>(shots), static_cast<long>(seeds));
+  std::printf("| | accuracy | least | parameters trained |\n| --- | --- | --- | --- |\n");
+  const std::vector<Way> ways = {
+      {"from scratch", false, {}},
+      {"from scratch, three times as many steps", false, {{"epochs", "180"}}},
+      {"the head alone", true, {{"freeze", "features"}, {"lr", "0.03"}}},
+      {"the first stage frozen", true, {{"freeze", "features.[0-5]\\."}}},
+      {"two stages frozen", true, {{"freeze", "features.([0-9]|1[0-2])\\."}}},
+      {"all, at one rate (weight decay to zero)", true, {}},
+      {"all, rates by `layer_decay` 0.6", true, {{"layer_decay", "0.6"}}},
+      {"all, unfrozen from the head down",
+       true,
+       {{"unfreeze", "head@0,features.1[4-9]@15,features@30"}}},
+      {"all, near the start: `l2_sp` 0.1", true, {{"l2_sp", "0.1"}, {"weight_decay", "0"}}},
+      {"all, `l2` 0.1 instead", true, {{"l2", "0.1"}, {"weight_decay", "0"}}},
+      {"`adapter` lora, rank 2",
+       true,
+       {{"adapter", "lora"}, {"adapter_rank", "2"}, {"lr", "0.01"}}},
+      {"`adapter` residual, rank 2",
+       true,
+       {{"adapter", "residual"}, {"adapter_rank", "2"}, {"lr", "0.01"}}},
+  };
+  for (const Way& way : ways) {
+    std::vector<double> accuracies;
+    int64_t trained = 0, all = 0;
+    for (int64_t seed = 1; seed <= seeds; ++seed) {
+      TrainConfig now = c;
+      now.epochs = 60;
+      now.batch = 25;
+      now.lr = 2e-3;
+      now.seed = seed;
+      if (way.from) now.from = before.out + "/model.safetensors";
+      for (const auto& [name, value] : way.settings) now.set(name, value);
+      Trainer trainer(now, parts(half, classes, shots, static_cast<uint64_t>(seed)));
+      accuracies.push_back(100 * trainer.run().report.accuracy);
+      trained = 0;
+      for (const Variable& v : trainer.optimizer().parameters()) trained += v.value().numel();
+      all = trainer.model().parameter_count();
+    }
+    double mean = 0, square = 0, least = 100;
+    for (const double a : accuracies) {
+      mean += a / static_cast<double>(accuracies.size());
+      least = std::min(least, a);
+    }
+    for (const double a : accuracies) square += (a - mean) * (a - mean);
+    const double deviation =
+        accuracies.size() > 1 ? std::sqrt(square / static_cast<double>(accuracies.size() - 1)) : 0;
+    std::printf("| %s | %.1f ± %.1f | %.1f | %ld of %ld |\n", way.name, mean, deviation, least,
+                static_cast<long>(trained), static_cast<long>(all));
+    std::fflush(stdout);
+  }
+  std::filesystem::remove_all(folder);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: transfer_table DATA [PICTURES A CLASS [SEEDS]]\n");
+    return 2;
+  }
+  try {
+    return run(argv[1], argc > 2 ? std::atoll(argv[2]) : 10, argc > 3 ? std::atoll(argv[3]) : 5);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
+  }
+}
