@@ -22,6 +22,7 @@ bool is_network_file(const std::string& path);
 ///   .prototxt   Caffe; weights in the .caffemodel of the same stem
 ///   .param      ncnn; weights in the .bin of the same stem
 ///   .pb         a frozen graph of TensorFlow's; it has its weights in it
+///   .tflite     TFLite; it has its weights in it
 ///
 /// Weights elsewhere are named by `weights`. Throws Error(usage) for other endings.
 std::string import_network(const std::string& path, const std::string& weights = "");
@@ -49,5 +50,10 @@ std::string import_ncnn(std::string_view param, std::string_view bin, std::strin
 /// keep their names, shapes and layout ([n, h, w, c] for pictures). Throws Error(unsupported) for
 /// graphs with variables and for SavedModels, whose weights are elsewhere.
 std::string import_graphdef(std::string_view graph, std::string_view what);
+
+/// A TFLite model: its first subgraph. Tensors of 8 bits are rounded where TFLite rounds them
+/// (QuantizeLinear and DequantizeLinear between operators), inputs and outputs have the file's
+/// types.
+std::string import_tflite(std::string_view model, std::string_view what);
 
 }  // namespace nacre

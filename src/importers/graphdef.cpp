@@ -33,7 +33,7 @@ class Importer {
   Importer(std::vector<GraphNode> nodes, std::string_view what, uint64_t size)
       : what_(what),
         nodes_(std::move(nodes)),
-        net_("tensorflow"),
+        net_("tensorflow", size),
         problems_(what),
         budget_(kRepeatedBytes + size) {
     for (size_t i = 0; i < nodes_.size(); ++i)

@@ -9,7 +9,7 @@ namespace nacre {
 namespace {
 
 /// The first whose ending fits is taken.
-const NetworkKind* const kKinds[] = {&kCaffeFiles, &kNcnnFiles, &kGraphDefFiles};
+const NetworkKind* const kKinds[] = {&kCaffeFiles, &kNcnnFiles, &kGraphDefFiles, &kTfliteFiles};
 
 const NetworkKind* kind_of(const std::string& path) {
   for (const NetworkKind* k : kKinds)

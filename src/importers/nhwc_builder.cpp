@@ -221,6 +221,9 @@ const std::string& NhwcBuilder::turned(const NhwcValue& v, const Ints& order, co
   std::string& made = v->forms[key];
   if (!made.empty()) return made;
   const ConstantData& c = *v->data;
+  if (c.bytes.size() > budget_)
+    fail(Error::Kind::data, {"uses constants in more ways than is sensible"});
+  budget_ -= c.bytes.size();
   const bool moves = !std::is_sorted(order.begin(), order.end());
   const std::string bytes =
       moves ? permuted(c.bytes, c.shape, order, width_of(c.type)) : std::string();
@@ -302,8 +305,18 @@ NhwcValue NhwcBuilder::unary(std::string_view op, const NhwcValue& x, const Attr
 
 NhwcValue NhwcBuilder::binary(std::string_view op, const NhwcValue& a, const NhwcValue& b) {
   const auto fits = [](const NhwcValue& v) { return v->rank == 4 || v->rank == 1 || v->rank == 0; };
-  const bool first = (is_first(a) || is_first(b)) && fits(a) && fits(b);
-  NhwcValue y = edge(make(op, {operand(a, first), operand(b, first)}),
+  // [1, 1, c] means the same as [c] beside a picture.
+  const auto flat = [&](const NhwcValue& v) {
+    if (!v->data || v->rank < 2 || v->rank > 3) return v;
+    const Ints& s = v->data->shape;
+    if (std::any_of(s.begin(), s.end() - 1, [](int64_t d) { return d != 1; })) return v;
+    const NhwcValue vector = reshaped(v, {-1});
+    return vector ? vector : v;
+  };
+  const bool picture = is_first(a) || is_first(b);
+  const NhwcValue left = picture ? flat(a) : a, right = picture ? flat(b) : b;
+  const bool first = picture && fits(left) && fits(right);
+  NhwcValue y = edge(make(op, {operand(left, first), operand(right, first)}),
                      compares(op) ? Elem::boolean : a->type, widest(a->rank, b->rank), first);
   y->last = a->rank == 0 ? b->last : b->rank == 0 ? a->last : last_of(a->last, b->last);
   return y;

@@ -3,7 +3,7 @@
 // what computes element by element stays in the order that its inputs have, so transposes stand
 // only where a network itself needs the other order.
 //
-//   NhwcBuilder net("tensorflow");
+//   NhwcBuilder net("tensorflow", file.size());
 //   NhwcValue x = net.input("x", Elem::f32, {-1, 28, 28, 1});
 //   x = net.unary("Relu", net.conv(x, kernel, {}, {.strides = {1, 1}, .padding = "SAME"}));
 //   net.output("y", x);
@@ -81,7 +81,9 @@ class NhwcBuilder {
   using Attributes = std::vector<OnnxBuilder::Attribute>;
   static constexpr int64_t kEnd = INT32_MAX;  ///< beyond the end of any dimension
 
-  explicit NhwcBuilder(std::string producer) : net_(std::move(producer)) {}
+  /// What is written of a file's constants is limited by its size, as they may be used often.
+  NhwcBuilder(std::string producer, uint64_t file_size)
+      : net_(std::move(producer)), budget_((uint64_t{64} << 20) + 8 * file_size) {}
 
   /// What the nodes that follow are called.
   void label(std::string_view name) { label_ = name; }
@@ -181,6 +183,7 @@ class NhwcBuilder {
   std::string label_;
   std::set<std::string> nodes_;  ///< names of nodes
   std::set<std::string> names_;
+  uint64_t budget_;  ///< bytes of constants
 };
 
 }  // namespace nacre

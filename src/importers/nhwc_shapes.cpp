@@ -110,7 +110,7 @@ NhwcValue NhwcBuilder::reshaped(const NhwcValue& x, Ints shape) {
       return nullptr;
   }
   if (open) *open = count / given;
-  if (given * (open ? *open : 1) != count || x->data->bytes.empty() || !x->data->scales.empty())
+  if (given * (open ? *open : 1) != count || x->data->bytes.empty() || x->data->scales.size() > 1)
     return nullptr;
   ConstantData data = *x->data;
   data.shape = std::move(shape);

@@ -132,3 +132,140 @@ graph("bad_blocks", x4, const("b", INT, (2,), ints(2**30, 2**30)), const("p", IN
 graph("bad_stride_zero", x2, *(const(n, INT, (1,), ints(0)) for n in "bet"), node("y", "StridedSlice", "x", "b", "e", "t"))
 graph("bad_rank", node("x", "Placeholder", shape=message(7, shape(*[1] * 1000)), **DTYPE), node("y", "Relu", "x"))
 graph("bad_cut", (x4 + kernel + conv())[:-9])
+
+
+# ---- TFLite: FlatBuffers put together from their end, fields numbered as in schema.fbs
+class Buffer:
+    """Tables are written after what refers to them; offsets are filled in once their place is known."""
+
+    def __init__(self):
+        self.out = bytearray(struct.pack("<I", 0) + b"TFL3")
+        self.todo = []
+
+    def place(self, at, value):
+        struct.pack_into("<I", self.out, at, len(self.out) - at)
+        value(self)
+
+    def run(self, root):
+        self.pad()
+        self.place(0, root)
+        while self.todo:
+            at, value = self.todo.pop(0)
+            self.pad()
+            self.place(at, value)
+        return bytes(self.out)
+
+    def pad(self):
+        while len(self.out) % 8:
+            self.out.append(0)
+
+
+def table(**fields):
+    """f0=("b", 1) is a number of that format of struct; f1=part is what a function writes elsewhere."""
+    entries = sorted((int(k[1:]), v) for k, v in fields.items() if v is not None)
+
+    def write(b):
+        count = entries[-1][0] + 1 if entries else 0
+        where, size, offsets = [], 4, [0] * count
+        for field, v in entries:
+            width = struct.calcsize("<" + v[0]) if isinstance(v, tuple) else 4
+            size += -size % width
+            offsets[field] = size
+            where.append((size, v))
+            size += width
+        at = len(b.out)
+        b.out += bytes(size)
+        for offset, v in where:
+            if isinstance(v, tuple):
+                struct.pack_into("<" + v[0], b.out, at + offset, v[1])
+            else:
+                b.todo.append((at + offset, v))
+        struct.pack_into("<i", b.out, at, at - len(b.out))
+        b.out += struct.pack(f"<HH{count}H", 4 + 2 * count, size, *offsets)
+
+    return write
+
+
+def numbers(fmt, *values):
+    return lambda b: b.out.extend(struct.pack(f"<I{len(values)}{fmt}", len(values), *values))
+
+
+def word(text):
+    return lambda b: b.out.extend(struct.pack("<I", len(text)) + text.encode() + b"\0")
+
+
+def parts(*items):
+    def write(b):
+        b.out += struct.pack("<I", len(items))
+        for item in items:
+            b.todo.append((len(b.out), item))
+            b.out += bytes(4)
+
+    return write
+
+
+F32, I32, I8 = 0, 2, 9
+
+
+def edge(name, sizes, kind=F32, buffer=0, scales=None, zeros=None, axis=0):
+    q = table(f2=numbers("f", *scales), f3=numbers("q", *(zeros or [0] * len(scales))), f6=("i", axis)) if scales else None
+    return table(f0=numbers("i", *sizes), f1=("b", kind), f2=("I", buffer), f3=word(name), f4=q)
+
+
+def step(code, inputs, outputs, options=None):
+    return table(f0=("I", code), f1=numbers("i", *inputs), f2=numbers("i", *outputs), f4=options)
+
+
+def lite(name, codes, tensors, steps, data=(), inputs=(0,), outputs=(-1,)):
+    outputs = [o % len(tensors) for o in outputs]
+    kinds = [table(f0=("b", min(c, 127)), f3=("i", c)) for c in codes]
+    graph = table(f0=parts(*tensors), f1=numbers("i", *inputs), f2=numbers("i", *outputs), f3=parts(*steps))
+    stored = [table()] + [table(f0=numbers("B", *d)) for d in data]
+    put("tflite/" + name, Buffer().run(table(f0=("I", 3), f1=parts(*kinds), f2=parts(graph), f4=parts(*stored))))
+
+
+def floats(*v):
+    return struct.pack(f"<{len(v)}f", *v)
+
+
+def words(*v):
+    return struct.pack(f"<{len(v)}i", *v)
+
+
+picture = edge("x", (1, 4, 4, 1))
+window = table(f1=("i", 1), f2=("i", 1))
+conv_of = lambda options=window, kernel=edge("k", (1, 2, 2, 1), F32, 1), data=floats(1, 2, 3, 4), **more: dict(
+    codes=[3], tensors=[picture, kernel, edge("y", (1, 4, 4, 1))], steps=[step(0, (0, 1), (2,), options)], data=[data], **more)
+lite("good_conv", **conv_of())
+lite("good_relu", [19], [picture, edge("y", (1, 4, 4, 1))], [step(0, (0,), (1,))])
+lite("good_reshape", [22], [picture, edge("s", (2,), I32, 1), edge("y", (4, 4))], [step(0, (0, 1), (2,))], [words(4, 4)])
+x8 = edge("x", (1, 2), I8, 0, [0.5], [3])
+full = [x8, edge("w", (2, 2), I8, 1, [0.1, 0.2]), edge("b", (2,), I32, 2, [0.05, 0.1]), edge("y", (1, 2), I8, 0, [0.25], [-4])]
+lite("good_int8", [9], full, [step(0, (0, 1, 2), (3,), table(f0=("b", 1)))], [bytes([1, 2, 255, 4]), words(5, -6)])
+lite("good_hard_swish", [117], [picture, edge("y", (1, 4, 4, 1))], [step(0, (0,), (1,))])
+put("tflite/bad_empty", b"")
+put("tflite/bad_magic", b"\x1c\0\0\0ABCD" + bytes(40))
+put("tflite/bad_root", b"\xff\xff\xff\xffTFL3" + bytes(40))
+put("tflite/bad_vtable", b"\x10\0\0\0TFL3" + bytes(8) + b"\0\0\0\x80" + bytes(20))
+lite("bad_operator", [119, 16], [picture, edge("y", (1,)), edge("z", (1,))], [step(0, (0,), (1,)), step(1, (1,), (2,))])
+lite("bad_code", [19], [picture, edge("y", (1,))], [step(7, (0,), (1,))])
+lite("bad_tensor", [19], [picture, edge("y", (1,))], [step(0, (9,), (1,))])
+lite("bad_missing", [0], [picture, edge("y", (1,))], [step(0, (0, -1), (1,))])
+lite("bad_unmade", [0], [picture, edge("z", (1,)), edge("y", (1,))], [step(0, (0, 1), (2,))])
+lite("bad_twice", [19], [picture, edge("y", (1,))], [step(0, (0,), (1,)), step(0, (0,), (1,))])
+lite("bad_circle", [0], [picture, edge("y", (1,))], [step(0, (0, 1), (1,))])
+lite("bad_nothing", [19], [picture, edge("y", (1,))], [step(0, (0,), ())])
+lite("bad_output", [19], [picture, edge("y", (1,)), edge("z", (1,))], [step(0, (0,), (1,))])
+lite("bad_short", **conv_of(data=floats(1, 2)))
+lite("bad_huge", **conv_of(kernel=edge("k", (2**30, 2**30, 2**30, 2**30), F32, 1)))
+lite("bad_negative", **conv_of(kernel=edge("k", (1, -5, 2, 1), F32, 1)))
+lite("bad_buffer", **conv_of(kernel=edge("k", (1, 2, 2, 1), F32, 77)))
+lite("bad_strides", **conv_of(options=table(f1=("i", 0), f2=("i", 1))))
+lite("bad_padding", **conv_of(options=table(f0=("b", 5), f1=("i", 1), f2=("i", 1))))
+lite("bad_activation", **conv_of(options=table(f1=("i", 1), f2=("i", 1), f3=("b", 9))))
+lite("bad_scale", [6], [edge("x", (2,), I8, 0, [-1.0]), edge("y", (2,))], [step(0, (0,), (1,))])
+lite("bad_scales", [6], [edge("x", (2,), I8, 0, [1.0, 2.0, 3.0]), edge("y", (2,))], [step(0, (0,), (1,))])
+lite("bad_channels", [6], [edge("x", (2,), I8, 0, [1.0, 2.0]), edge("y", (2,))], [step(0, (0,), (1,))])
+lite("bad_type", [19], [edge("x", (2,), 5), edge("y", (2,), 5)], [step(0, (0,), (1,))])
+lite("bad_depthwise", [4], [picture, edge("k", (1, 2, 2, 1), F32, 1), edge("y", (1, 4, 4, 1))],
+     [step(0, (0, 1), (2,), table(f1=("i", 1), f2=("i", 1), f3=("i", 0)))], [floats(1, 2, 3, 4)])

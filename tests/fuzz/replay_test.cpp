@@ -25,6 +25,7 @@
 #include "schema_fuzz.cpp"
 #include "serve_fuzz.cpp"
 #include "tar_fuzz.cpp"
+#include "tflite_fuzz.cpp"
 #include "torch_fuzz.cpp"
 #include "transform_fuzz.cpp"
 #include "yaml_fuzz.cpp"
@@ -153,7 +154,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Target{"gguf", fuzz_gguf, ".gguf"}, Target{"onnx", fuzz_onnx, ""},
                     Target{"caffe", fuzz_caffe, ""}, Target{"ncnn", fuzz_ncnn, ""},
                     Target{"mxnet", fuzz_mxnet, ""}, Target{"serve", fuzz_serve, ""},
-                    Target{"graphdef", fuzz_graphdef, ""}),
+                    Target{"graphdef", fuzz_graphdef, ""}, Target{"tflite", fuzz_tflite, ""}),
     [](const auto& target) { return target.param.name; });
 
 }  // namespace

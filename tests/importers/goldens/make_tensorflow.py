@@ -16,6 +16,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 os.chdir(os.path.dirname(os.path.abspath(__file__)))
 L = tf.keras.layers
 rng = np.random.default_rng(3)
+tf.keras.utils.set_random_seed(3)
 
 
 def vary(model):
@@ -50,9 +51,9 @@ def vision():
 
 def mlp():
     x = i = L.Input((7,), name="x")
-    x = L.Dense(16, activation="tanh")(x)
+    x = L.Dense(40, activation="tanh")(x)
     x = L.LayerNormalization()(x)
-    x = L.Dense(8, activation="gelu")(x)
+    x = L.Dense(32, activation="gelu")(x)
     x = L.Dense(8, activation="selu")(x)
     x = L.LeakyReLU()(x)
     return tf.keras.Model(i, L.Dense(3)(x)), (3, 7)
@@ -129,7 +130,7 @@ class Ops(tf.Module):
         first = tf.transpose(tf.nn.relu(y), [0, 3, 1, 2])
         return back, atrous, small, raw, near, half, lrn, deep, flat, mirror, filled, best, stats, grey, first
 
-    def vectors(self, x):
+    def vectors(self, x, lite=False):
         n = tf.shape(x)[0]
         a, b, c = tf.split(x, [2, 3, 1], 1)
         rows = tf.unstack(b, axis=1)
@@ -139,7 +140,7 @@ class Ops(tf.Module):
         dynamic = x[:, : tf.shape(x)[1] - 2]
         masked = tf.where(x > 0.5, x, tf.math.squared_difference(x, 0.25)) + tf.where(tf.logical_and(x > 0, x <= 1), 1.0, 0.0)
         table = tf.tile(tf.range(3.0)[tf.newaxis], [n, 2]) + tf.fill([n, 6], 0.5)
-        maths = (tf.math.rsqrt(tf.square(x) + 1) + tf.math.log(tf.exp(-x) + 1) + tf.math.erf(x) + tf.math.floormod(x, 0.7)
+        maths = (tf.math.rsqrt(tf.square(x) + 1) + tf.math.log(tf.exp(-x) + 1) + (tf.nn.gelu(x) if lite else tf.math.erf(x)) + tf.math.floormod(x, 0.7)
                  + tf.math.maximum(x, 0.1) ** 1.5 + tf.math.softplus(x) - tf.math.sqrt(tf.abs(x)) / 3 + tf.math.minimum(x, 0))
         product = tf.linalg.matmul(tf.stack([x, x * 2], 1), tf.stack([x, -x], 1), transpose_b=True)
         ein = tf.einsum("bi,bj->bij", a, b)
@@ -151,6 +152,38 @@ class Ops(tf.Module):
         found = tf.gather_nd(x, tf.constant([[0, 1], [2, 3]]))
         return (c, rows[1], picked, hot, slices, dynamic, masked, table, maths, product, ein, whole, odd, top, at, summed,
                 places, found, tf.squeeze(tf.expand_dims(x, 1), [1]), tf.broadcast_to(c, [n, 3]))
+
+
+def interpret(path, x):
+    run = tf.lite.Interpreter(path, experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+    i = run.get_input_details()[0]
+    run.resize_tensor_input(i["index"], x.shape)
+    run.allocate_tensors()
+    if i["dtype"] == np.int8:
+        scale, zero = i["quantization"]
+        x = np.clip(np.round(x / scale) + zero, -128, 127).astype(np.int8)
+    run.set_tensor(i["index"], x)
+    run.invoke()
+    outs = {"out:" + d["name"]: run.get_tensor(d["index"]) for d in run.get_output_details()}
+    np.savez(path.replace(".tflite", "_tflite.npz"), **{i["name"]: x}, **outs)
+
+
+def write_lite(name, function, samples, kinds=("float", "int8")):
+    """As TFLite: of floats, with weights of 8 bits, all of 8 bits."""
+    for kind in kinds:
+        c = tf.lite.TFLiteConverter.from_concrete_functions([function])
+        if kind != "float":
+            c.optimizations = [tf.lite.Optimize.DEFAULT]
+        if kind == "int8":
+            c.representative_dataset = lambda: ([s] for s in samples)
+            c.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            if samples[0].dtype == np.float32:
+                c.inference_input_type = tf.int8
+            c.inference_output_type = tf.int8
+        path = f"{name}_{kind}.tflite"
+        with open(path, "wb") as f:
+            f.write(c.convert())
+        interpret(path, samples[0])
 
 
 def write_graph(name, f, inputs):
@@ -169,13 +202,17 @@ def main():
         x = as_inputs(shape, key)
         f = freeze(model, model.input.dtype)
         write_graph(name, f, {f.inputs[0].name.split(":")[0]: x})
-        sys.stdout.write(name + " " + ",".join(sorted({n.op for n in f.graph.as_graph_def().node})) + "\n")
+        samples = [x] + [as_inputs(shape, key) for _ in range(20)]
+        write_lite(name, f, samples, ("float", "weights", "int8") if name == "tf_mlp" else ("float", "int8"))
     ops = Ops()
     for name, function, shape in (("tf_pictures", ops.pictures, (2, 9, 11, 3)), ("tf_vectors", ops.vectors, (4, 6))):
         spec = tf.TensorSpec((None, *shape[1:]), tf.float32, name="x")
         f = convert_variables_to_constants_v2(tf.function(function).get_concrete_function(spec))
-        write_graph(name, f, {"x": rng.normal(0, 1, shape).astype(np.float32)})
-        sys.stdout.write(name + " " + ",".join(sorted({n.op for n in f.graph.as_graph_def().node})) + "\n")
+        x = as_inputs(shape, "x")
+        write_graph(name, f, {"x": x})
+        if name == "tf_vectors":  # TFLite has no Erf
+            f = convert_variables_to_constants_v2(tf.function(lambda x: ops.vectors(x, True)).get_concrete_function(spec))
+        write_lite(name, f, [x] + [as_inputs(shape, "x") for _ in range(5)], ("float",))
 
 
 if __name__ == "__main__":
