@@ -69,6 +69,9 @@ const char* help_of(const std::string& name) {
       {"checkpoint_every", "steps between checkpoints; 0: each epoch"},
       {"seed", "of all random choices"},
       {"workers", "loader threads"},
+      {"precision",
+       "type that convolutions and matrix products multiply in: bf16 is faster on processors that "
+       "have it; parameters stay f32"},
       {"on_error", "for samples that cannot be read"},
   };
   for (const auto& [n, text] : texts)

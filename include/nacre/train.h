@@ -87,6 +87,8 @@ struct TrainConfig {
   double test_share = 0.2;
   int64_t checkpoint_every = 0;  ///< steps; 0: at the end of each epoch
   int64_t seed = 0, workers = 2;
+  /// f32, or bf16: what convolutions and matrix products multiply (see nacre/precision.h).
+  std::string precision = "f32";
   /// Of samples that cannot be read. fail: end with an error when one is met; skip: read all
   /// samples once before training, and leave those out.
   std::string on_error = "fail";

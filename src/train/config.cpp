@@ -90,6 +90,7 @@ const std::vector<Choice>& all_choices() {
       {"adapter", &TrainConfig::adapter, {"none", "lora", "residual"}},
       {"sampler", &TrainConfig::sampler, {"shuffle", "balanced"}},
       {"class_weights", &TrainConfig::class_weights, {"none", "balanced"}},
+      {"precision", &TrainConfig::precision, {"f32", "bf16"}},
       {"on_error", &TrainConfig::on_error, {"fail", "skip"}},
   };
   return list;
@@ -137,6 +138,7 @@ void TrainConfig::fields(FieldVisitor& v) {
   v("checkpoint_every", checkpoint_every);
   v("seed", seed);
   v("workers", workers);
+  v("precision", precision);
   v("on_error", on_error);
   v("resume", resume);
 }

@@ -13,6 +13,7 @@
 #include "nacre/autograd.h"
 #include "nacre/formats.h"
 #include "nacre/plan.h"
+#include "nacre/precision.h"
 #include "nacre/tabular.h"
 #include "train/loss.h"
 #include "train/run_folder.h"
@@ -163,6 +164,7 @@ void Trainer::Impl::enter_epoch() {
 }
 
 double Trainer::Impl::step(const Batch& b) {
+  const Precision precision(config.precision);
   const Key key =
       Key(static_cast<uint64_t>(config.seed)).fold_in("step").fold_in(static_cast<uint64_t>(steps));
   Context ctx = Context::train(key);
@@ -213,6 +215,7 @@ double Trainer::Impl::step(const Batch& b) {
 }
 
 Evaluation Trainer::Impl::validate(const DatasetPtr& part) {
+  const Precision precision(config.precision);
   if (average) average->swap();
   Evaluation e;
   try {

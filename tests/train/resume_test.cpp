@@ -103,6 +103,14 @@ TEST(Resume, GoesOnAfterTheFirstStep) { expect_resumes(small(), 1); }
 TEST(Resume, GoesOnWithTheValidation) { expect_resumes(small(), 11); }  // 11 steps an epoch
 TEST(Resume, GoesOnInTheSecondEpoch) { expect_resumes(small(), 13); }
 
+TEST(Resume, GoesOnInBf16) {
+  TrainConfig c = small();
+  const std::vector<double> f32 = run(c).losses;
+  c.precision = "bf16";
+  expect_resumes(c, 4);
+  EXPECT_EQ(run(c).losses.size(), f32.size());
+}
+
 TEST(Resume, KeepsAveragesAccumulatedGradientsAndPlateaus) {
   TrainConfig c = small();
   c.model = "logistic_regression";

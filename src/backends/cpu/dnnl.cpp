@@ -537,7 +537,9 @@ std::unique_ptr<Program> rows_convolution(const RowsConvolution& c) {
 
 std::unique_ptr<Program> blocked_pool(const BlockedPool& p) {
   use_threads(num_threads());
-  const auto x = tagged(p.input, blocked_tag()), y = tagged(p.output, blocked_tag());
+  const auto tag = p.rows ? dnnl_nhwc : blocked_tag();
+  const DType type = p.rows ? DType::bf16 : DType::f32;
+  const auto x = tagged(p.input, tag, type), y = tagged(p.output, tag, type);
   dnnl_dims_t kernel, stride, low, high;
   for (int64_t i = 0; i < 2; ++i) {
     kernel[i] = p.kernel[i];

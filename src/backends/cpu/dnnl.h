@@ -81,12 +81,12 @@ struct BlockedConvolution {
 /// fast implementation.
 std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c);
 
-/// A pool over [N, C, H, W] in blocks, f32; run() takes no b. Null if the library has no fast
+/// A pool over [N, C, H, W] in blocks, f32, or with `rows` over [N, H, W, C] of bf16; run() takes no b. Null if the library has no fast
 /// implementation.
 struct BlockedPool {
   Shape input, output;
   Ints kernel, stride, pad_low;
-  bool average = false, include_pad = false;
+  bool average = false, include_pad = false, rows = false;
 };
 std::unique_ptr<Program> blocked_pool(const BlockedPool& p);
 

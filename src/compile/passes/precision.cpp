@@ -63,9 +63,14 @@ class Narrowing {
       if (fits(*n)) heavy_.insert(n);
     }
     for (const Tensor& t : graph.outputs()) results_.insert(t.node());
+    if (heavy_.empty()) return;
+    for (const Node* n : graph.nodes())
+      if (is_op(n, "max_pool")) note_pool(n);
     for (const Node* n : graph.nodes())
       for (size_t i = 0; i < n->inputs.size(); ++i)
         if (reads_rounded(n, i)) round_source(n->inputs[i]);
+    for (const auto& [last, pool] : pool_gradients_)
+      round_source(last->inputs[0].node()->inputs[2]);
   }
 
   bool anything() const { return !heavy_.empty(); }
@@ -112,6 +117,42 @@ class Narrowing {
     return claimed(make(*find_op("matmul_f32"), {}, std::span(in)));
   }
 
+  /// A pool of which only the values are used, and the places only for the gradient: an addition of
+  /// dy to zeros at those places, reshaped.
+  void note_pool(const Node* n) {
+    const Shape& x = n->inputs[0].shape();
+    if (n->outputs[0].dtype != DType::f32 || x.rank() != 4 || x.numel() == 0 ||
+        attr<Ints>(*n, "dilation") != Ints{1, 1} || results_.count(n))
+      return;
+    std::vector<const Node*> gradients;
+    for (const Node* r : readers_[n]) {
+      bool places = false;
+      for (const Tensor& t : r->inputs) places = places || (t.node() == n && t.index() == 1);
+      if (!places) continue;
+      if (!is_op(r, "reshape") || readers_[r].size() != 1) return;
+      const Node* add = readers_[r][0];
+      if (!is_op(add, "scatter") || add->inputs[1].node() != r || readers_[add].size() != 1 ||
+          attr<std::string>(*add, "reduce") != "add" || !is_op(add->inputs[2].node(), "reshape") ||
+          !all_zero(add->inputs[0]))
+        return;
+      const Node* whole = readers_[add][0];
+      if (!is_op(whole, "reshape") || whole->outputs[0].shape != x) return;
+      gradients.push_back(whole);
+    }
+    pools_.insert(n);
+    for (const Node* g : gradients) pool_gradients_[g] = n;
+  }
+
+  static bool all_zero(const Tensor& t) {
+    if (!t.evaluated() || t.dtype() != DType::f32) return false;
+    const Output& o = t.node()->outputs[t.index()];
+    const bool one =
+        std::all_of(o.strides.begin(), o.strides.end(), [](int64_t s) { return s == 0; });
+    if (!one && !Operand{o.dtype, o.shape, o.strides}.contiguous()) return false;
+    const auto* values = static_cast<const float*>(o.data());
+    return std::all_of(values, values + (one ? 1 : t.numel()), [](float v) { return v == 0; });
+  }
+
   bool claimed(const Tensor& t) const { return has_kernel(*t.node(), t.node()->inputs, options_); }
 
   /// The op on rows in the place of a convolution or of one of its gradients.
@@ -129,7 +170,7 @@ class Narrowing {
   bool reads_rounded(const Node* n, size_t i) const {
     if (heavy_.count(n)) return i == 0 || is_op(n, "matmul") || is_op(n, "conv_weight_grad");
     const bool picture = n->inputs.size() > 0 && n->inputs[0].rank() == 4;
-    return picture && ((is_op(n, "batch_norm_train") && i == 0) ||
+    return picture && ((pools_.count(n) && i == 0) || (is_op(n, "batch_norm_train") && i == 0) ||
                        (is_op(n, "batch_norm_grad") && (i == 0 || i == 4)));
   }
 
@@ -194,6 +235,9 @@ class Narrowing {
   Tensors replacement(const Node& n, const Tensors& in) {
     if (heavy_.count(&n)) return {heavy(n, in)};
     if (in.empty()) return {};
+    if (pools_.count(&n)) return pool(n, in);
+    if (const auto at = pool_gradients_.find(&n); at != pool_gradients_.end())
+      return pool_gradient(*at->second, in[0]);
     if (is_op(&n, "sum")) return sum_of(n, in[0]);
     if (is_view(&n)) {
       const Tensor b = narrow_source(in[0]);
@@ -331,6 +375,31 @@ class Narrowing {
     return {to_planes(widen(dy) * scale + (widen(x) * by_x + shift)), dw, sums[0]};
   }
 
+  Tensors pool(const Node& n, const Tensors& in) {
+    if (!rows_of(in[0]).defined()) return {};
+    const Tensor x = narrow(rows_of(in[0]));
+    const Tensor y = make(*find_op("max_pool_rows"), n.attrs, std::span(&x, 1));
+    if (!claimed(y)) return {};
+    pooled_[&n] = x;
+    return {to_planes(widen(y)), Tensor(clone(n, in), 1)};
+  }
+
+  /// `sum`: the rewritten addition to zeros, which is then not needed.
+  Tensors pool_gradient(const Node& pool, const Tensor& sum) {
+    const auto at = pooled_.find(&pool);
+    if (at == pooled_.end()) return {};
+    const Tensor dy = reshape(sum.node()->inputs[2], pool.outputs[0].shape);
+    const Tensor in[] = {at->second,
+                         narrow_rows(is_op(dy.node(), "reshape") ? unreshaped(dy) : dy)};
+    return {to_planes(widen(make(*find_op("max_pool_rows_grad"), pool.attrs, in)))};
+  }
+  /// Below reshapes, if that has the same shape.
+  static Tensor unreshaped(const Tensor& t) {
+    const Tensor* at = &t;
+    while (is_op(at->node(), "reshape")) at = &at->node()->inputs[0];
+    return at->shape() == t.shape() ? *at : t;
+  }
+
   Tensors join(const Node& n, const Tensors& in) {
     if (attr<int64_t>(n, "dim") != 1 || n.outputs[0].shape.rank() != 4) return {};
     Tensors parts;
@@ -343,8 +412,10 @@ class Narrowing {
 
   const Graph& graph_;
   const CompileOptions& options_;
-  std::set<const Node*> heavy_, results_;
-  std::set<Place> rounded_;  // of the old graph
+  std::set<const Node*> heavy_, results_, pools_;
+  std::map<const Node*, const Node*> pool_gradients_;  // the last node of a gradient; its pool
+  std::map<const Node*, Tensor> pooled_;               // what a pool reads, of the new graph
+  std::set<Place> rounded_;                            // of the old graph
   std::map<const Node*, std::vector<const Node*>> readers_;
   // Of the new graph, with what they are kept for.
   std::map<Place, std::pair<Tensor, Tensor>> narrowed_, narrowed_rows_;

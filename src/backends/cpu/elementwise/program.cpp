@@ -134,6 +134,7 @@ struct Inst {
   int src[3];
   int dst;
   int64_t order;
+  bool idle = false;  ///< a cast whose operand already is what its readers want
 };
 
 class ElementwiseKernel final : public Kernel {
@@ -178,6 +179,8 @@ class ElementwiseKernel final : public Kernel {
              std::span<const Operand> in, std::span<const Operand> out);
   void place_values(std::span<const int> outputs);
   bool must_wait(int step, int output) const;
+  void skip_casts(std::span<const int> outputs);
+  bool repeats(size_t input) const;
   void piece(const void* const* in, void* const* out, char* scratch, int64_t begin,
              int64_t end) const;
   void execute(const Inst& inst, const char* const* at, char* dst, int64_t n) const;
@@ -211,7 +214,8 @@ bool ElementwiseKernel::build(std::span<const ProgramStep> steps, std::span<cons
   for (const ProgramStep& s : steps) {
     const OpInfo* info = find_op(s.op);
     if (!info || s.in.size() != arity(info->family)) return false;
-    Inst inst{*info, DType::f32, s.dtype, static_cast<int>(s.in.size()), {0, 0, 0}, 0, s.order};
+    Inst inst{*info,     DType::f32, s.dtype, static_cast<int>(s.in.size()),
+              {0, 0, 0}, 0,          s.order, false};
     std::vector<DType> operand_types;
     for (size_t i = 0; i < s.in.size(); ++i) {
       if (s.in[i] < 0 || static_cast<size_t>(s.in[i]) >= types_.size()) return false;
@@ -230,12 +234,42 @@ bool ElementwiseKernel::build(std::span<const ProgramStep> steps, std::span<cons
         insts_[static_cast<size_t>(outputs[i])].out_type != out[i].dtype)
       return false;
   }
+  skip_casts(outputs);
   last_use_.assign(types_.size(), -1);
   for (size_t s = 0; s < insts_.size(); ++s)
-    for (int i = 0; i < insts_[s].count; ++i)
+    for (int i = 0; i < insts_[s].count && !insts_[s].idle; ++i)
       last_use_[static_cast<size_t>(insts_[s].src[i])] = static_cast<int>(s);
   place_values(outputs);
   return true;
+}
+
+/// In a register a 16-bit float is an f32 already, so readers of it widened read it itself. What is
+/// only stored as a 16-bit float is rounded where it is stored.
+void ElementwiseKernel::skip_casts(std::span<const int> outputs) {
+  const size_t inputs = in_.size();
+  std::vector<int> source(types_.size()), readers(types_.size(), 0);
+  for (const Inst& inst : insts_)
+    for (int i = 0; i < inst.count; ++i) ++readers[static_cast<size_t>(inst.src[i])];
+  for (size_t v = 0; v < inputs; ++v) source[v] = static_cast<int>(v);
+  for (size_t s = 0; s < insts_.size(); ++s) {
+    Inst& inst = insts_[s];
+    const size_t v = inputs + s;
+    for (int i = 0; i < inst.count; ++i) inst.src[i] = source[static_cast<size_t>(inst.src[i])];
+    const bool kept =
+        std::find(outputs.begin(), outputs.end(), static_cast<int>(s)) != outputs.end();
+    const bool cast = inst.info.family == Family::cast;
+    const bool widens = cast && is_half(inst.in_type) && inst.out_type == DType::f32 && !kept;
+    const bool stored =
+        cast && inst.in_type == DType::f32 && is_half(inst.out_type) && kept && readers[v] == 0;
+    inst.idle = widens || stored;
+    source[v] = widens ? inst.src[0] : static_cast<int>(v);
+  }
+}
+
+/// True if all tiles of an input are the same: rows of one size that divides a tile, repeated.
+bool ElementwiseKernel::repeats(size_t input) const {
+  const Layout& l = layouts_[input];
+  return l.sizes.rank() == 2 && l.strides == Shape{0, 1} && kTile % l.sizes[1] == 0;
 }
 
 /// True if the output may share memory with an input that a later step still reads.
@@ -268,7 +302,11 @@ void ElementwiseKernel::place_values(std::span<const int> outputs) {
   std::vector<int> target(steps, -1);
   for (size_t o = 0; o < outputs.size(); ++o) {
     const size_t s = static_cast<size_t>(outputs[o]);
-    if (target[s] < 0 && !is_half(out_[o].dtype) && !must_wait(outputs[o], static_cast<int>(o))) {
+    if (insts_[s].idle) {
+      pinned[static_cast<size_t>(insts_[s].src[0])] = true;
+      stores_.emplace_back(insts_[s].src[0], static_cast<int>(o));
+    } else if (target[s] < 0 && !is_half(out_[o].dtype) &&
+               !must_wait(outputs[o], static_cast<int>(o))) {
       target[s] = static_cast<int>(o);
     } else {
       pinned[inputs + s] = true;
@@ -277,7 +315,7 @@ void ElementwiseKernel::place_values(std::span<const int> outputs) {
   }
   for (size_t i = 0; i < inputs; ++i) {
     const bool direct = layouts_[i].contiguous() && !is_half(types_[i]);
-    const bool splat = layouts_[i].splat();
+    const bool splat = layouts_[i].splat() || repeats(i);
     places_[i].kind = direct ? Place::direct_input : splat ? Place::splat : Place::loaded;
     places_[i].index = static_cast<int>(i);
     if (splat) places_[i].offset = acquire(types_[i]);
@@ -285,6 +323,8 @@ void ElementwiseKernel::place_values(std::span<const int> outputs) {
   std::vector<bool> ready(inputs, false);
   for (size_t s = 0; s < steps; ++s) {
     const Inst& inst = insts_[s];
+    // What an idle cast stores is loaded before it.
+    if (inst.idle && is_half(inst.in_type)) continue;
     for (int i = 0; i < inst.count; ++i) {
       const size_t v = static_cast<size_t>(inst.src[i]);
       if (v >= inputs || ready[v] || places_[v].kind != Place::loaded) continue;
@@ -292,6 +332,7 @@ void ElementwiseKernel::place_values(std::span<const int> outputs) {
       places_[v].offset = acquire(types_[v]);
       loads_[s].push_back(static_cast<int>(v));
     }
+    if (inst.idle) continue;
     Place& dst = places_[inputs + s];
     if (target[s] >= 0) {
       dst.kind = Place::output;
@@ -357,15 +398,15 @@ void ElementwiseKernel::piece(const void* const* in, void* const* out, char* scr
         const size_t v = static_cast<size_t>(i);
         load(v, in[v], t, n, scratch + places_[v].offset);
       }
-      execute(insts_[s], at, const_cast<char*>(at[insts_[s].dst]), n);
+      if (!insts_[s].idle) execute(insts_[s], at, const_cast<char*>(at[insts_[s].dst]), n);
     }
     for (const auto& [value, output] : stores_) {
       const size_t v = static_cast<size_t>(value);
-      const size_t size = size_of(types_[v]);
+      const DType type = out_[static_cast<size_t>(output)].dtype;
+      const size_t size = size_of(type);
       char* to = static_cast<char*>(out[output]) + static_cast<size_t>(t) * size;
-      if (is_half(types_[v]))
-        narrow16(types_[v], reinterpret_cast<const float*>(at[v]), reinterpret_cast<uint16_t*>(to),
-                 n);
+      if (is_half(type))
+        narrow16(type, reinterpret_cast<const float*>(at[v]), reinterpret_cast<uint16_t*>(to), n);
       else
         std::memcpy(to, at[v], static_cast<size_t>(n) * size);
     }

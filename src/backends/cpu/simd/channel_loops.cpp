@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/cpu/simd/convert.h"
 #include "backends/cpu/simd/targets.h"
 #include "nacre/dtype.h"
 
@@ -96,6 +97,55 @@ void Products(const uint16_t* x, const uint16_t* dy, int64_t stride, int64_t row
   Sums<true>(x, dy, stride, rows, cols, centre, first, second);
 }
 
+/// Vectors of 16 lanes or less; channels past the last are not touched.
+void MaxPoolRowsGrad(const RowsPool& p, const uint16_t* x, const uint16_t* dy, uint16_t* dx,
+                     int64_t first, float* sums) {
+  const hn::CappedTag<float, kPoolChannels> d;
+  const hn::RebindToSigned<decltype(d)> di;
+  const hn::RebindToUnsigned<decltype(d)> bits;
+  const hn::Rebind<uint16_t, decltype(d)> half;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t pixels = p.in[0] * p.in[1], count = std::min(kPoolChannels, p.channels - first);
+  const auto load = [&](const uint16_t* from, int64_t n) HWY_ATTR {
+    if (n >= lanes)
+      return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(bits, hn::LoadU(half, from))));
+    HWY_ALIGN uint16_t part[kPoolChannels] = {};
+    std::copy_n(from, n, part);
+    return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(bits, hn::Load(half, part))));
+  };
+  std::fill_n(sums, pixels * kPoolChannels, 0.0f);
+  for (int64_t o = 0; o < p.out[0] * p.out[1]; ++o) {
+    const int64_t top = o / p.out[1] * p.stride[0] - p.pad[0],
+                  left = o % p.out[1] * p.stride[1] - p.pad[1];
+    const int64_t h0 = std::max<int64_t>(0, top), h1 = std::min(p.in[0], top + p.kernel[0]),
+                  w0 = std::max<int64_t>(0, left), w1 = std::min(p.in[1], left + p.kernel[1]);
+    for (int64_t c = 0; c < count; c += lanes) {
+      const auto each = [&](auto f) HWY_ATTR {
+        for (int64_t h = h0; h < h1; ++h)
+          for (int64_t w = w0; w < w1; ++w) f(h * p.in[1] + w);
+      };
+      auto best = hn::Set(d, -hwy::HighestValue<float>());
+      auto at = hn::Set(di, -1);
+      each([&](int64_t i) HWY_ATTR {
+        const auto v = load(x + i * p.channels + first + c, count - c);
+        // NaN beats all but an earlier NaN; the first always counts.
+        auto take = hn::Or(hn::Gt(v, best), hn::RebindMask(d, hn::Lt(at, hn::Zero(di))));
+        take = hn::Or(take, hn::And(hn::IsNaN(v), hn::Not(hn::IsNaN(best))));
+        best = hn::IfThenElse(take, v, best);
+        at = hn::IfThenElse(hn::RebindMask(di, take), hn::Set(di, static_cast<int32_t>(i)), at);
+      });
+      const auto g = load(dy + o * p.channels + first + c, count - c);
+      each([&](int64_t i) HWY_ATTR {
+        float* s = sums + i * kPoolChannels + c;
+        const auto here = hn::RebindMask(d, hn::Eq(at, hn::Set(di, static_cast<int32_t>(i))));
+        hn::StoreU(hn::Add(hn::LoadU(d, s), hn::IfThenElseZero(here, g)), d, s);
+      });
+    }
+  }
+  for (int64_t i = 0; i < pixels; ++i)
+    narrow16(DType::bf16, sums + i * kPoolChannels, dx + i * p.channels + first, count);
+}
+
 }  // namespace nacre::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -104,6 +154,7 @@ namespace nacre::cpu {
 
 HWY_EXPORT(Moments);
 HWY_EXPORT(Products);
+HWY_EXPORT(MaxPoolRowsGrad);
 
 void channel_moments(const uint16_t* x, int64_t stride, int64_t rows, int64_t cols,
                      const float* centre, double* first, double* second) {
@@ -112,6 +163,11 @@ void channel_moments(const uint16_t* x, int64_t stride, int64_t rows, int64_t co
 void channel_products(const uint16_t* x, const uint16_t* dy, int64_t stride, int64_t rows,
                       int64_t cols, const float* centre, double* first, double* second) {
   HWY_DYNAMIC_DISPATCH(Products)(x, dy, stride, rows, cols, centre, first, second);
+}
+
+void max_pool_rows_grad(const RowsPool& p, const uint16_t* x, const uint16_t* dy, uint16_t* dx,
+                        int64_t first, float* sums) {
+  HWY_DYNAMIC_DISPATCH(MaxPoolRowsGrad)(p, x, dy, dx, first, sums);
 }
 
 }  // namespace nacre::cpu

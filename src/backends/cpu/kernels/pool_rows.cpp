@@ -1,0 +1,104 @@
+// max_pool_rows and its gradient, of bf16.
+#include <algorithm>
+
+#include "backends/cpu/copy.h"
+#include "backends/cpu/dnnl.h"
+#include "backends/cpu/kernel_macros.h"
+#include "backends/cpu/simd/channel_loops.h"
+#include "base/parallel.h"
+
+namespace nacre::cpu {
+namespace {
+
+bool ours(const KernelQuery& q) {
+  for (const auto list : {q.in, q.out})
+    for (const Operand& o : list)
+      if (o.numel() == 0 || o.dtype != DType::bf16) return false;
+  return q.all_contiguous() && q.ints("dilation") == Ints{1, 1};
+}
+
+class LibraryPool final : public Kernel {
+ public:
+  explicit LibraryPool(std::unique_ptr<dnnl::Program> p) : program_(std::move(p)) {}
+  void run(const void* const* in, void* const* out, void* scratch) const override {
+    program_->run(in[0], nullptr, out[0], scratch);
+  }
+  size_t scratch_bytes() const override { return program_->scratch_bytes(); }
+  std::string description() const override { return "dnnl:" + program_->implementation(); }
+
+ private:
+  std::unique_ptr<dnnl::Program> program_;
+};
+
+class MaxPoolRowsGrad final : public Kernel {
+ public:
+  explicit MaxPoolRowsGrad(const KernelQuery& q) : batch_(q.in[0].shape[0]) {
+    const Shape &x = q.in[0].shape, &y = q.in[1].shape;
+    const Ints kernel = q.ints("kernel"), stride = q.ints("stride"), pad = q.ints("pad_low");
+    for (int i = 0; i < 2; ++i) {
+      pool_.in[i] = x[1 + i];
+      pool_.out[i] = y[1 + i];
+      pool_.kernel[i] = kernel[i];
+      pool_.stride[i] = stride[i];
+      pool_.pad[i] = pad[i];
+    }
+    pool_.channels = x[3];
+    pieces_ = std::min<int64_t>(num_threads(), units());
+  }
+  std::string description() const override { return "simd"; }
+  size_t scratch_bytes() const override {
+    return align64(piece_bytes()) * static_cast<size_t>(pieces_);
+  }
+  void run(const void* const* in, void* const* out, void* scratch) const override {
+    const int64_t groups = units() / batch_, x_size = pool_.in[0] * pool_.in[1] * pool_.channels,
+                  y_size = pool_.out[0] * pool_.out[1] * pool_.channels;
+    parallel_for(pieces_, 1, [&](int64_t from, int64_t to) {
+      for (int64_t p = from; p < to; ++p) {
+        auto* sums = reinterpret_cast<float*>(static_cast<char*>(scratch) +
+                                              align64(piece_bytes()) * static_cast<size_t>(p));
+        for (int64_t u = units() * p / pieces_; u < units() * (p + 1) / pieces_; ++u) {
+          const int64_t n = u / groups;
+          max_pool_rows_grad(pool_, static_cast<const uint16_t*>(in[0]) + n * x_size,
+                             static_cast<const uint16_t*>(in[1]) + n * y_size,
+                             static_cast<uint16_t*>(out[0]) + n * x_size,
+                             u % groups * kPoolChannels, sums);
+        }
+      }
+    });
+  }
+
+ private:
+  int64_t units() const { return batch_ * ((pool_.channels + kPoolChannels - 1) / kPoolChannels); }
+  size_t piece_bytes() const {
+    return static_cast<size_t>(pool_.in[0] * pool_.in[1] * kPoolChannels) * sizeof(float);
+  }
+
+  RowsPool pool_;
+  int64_t batch_, pieces_;
+};
+
+/// [N, H, W, C] as [N, C, H, W].
+Shape planes(const Shape& s) { return {s[0], s[3], s[1], s[2]}; }
+
+}  // namespace
+
+KERNEL(max_pool_rows) {
+  if (!ours(q) || !dnnl::native(DType::bf16)) return nullptr;
+  dnnl::BlockedPool p{planes(q.in[0].shape),
+                      planes(q.out[0].shape),
+                      q.ints("kernel"),
+                      q.ints("stride"),
+                      q.ints("pad_low"),
+                      false,
+                      false};
+  p.rows = true;
+  auto program = dnnl::blocked_pool(p);
+  return program ? std::make_unique<LibraryPool>(std::move(program)) : nullptr;
+}
+
+KERNEL(max_pool_rows_grad) {
+  if (!ours(q) || q.in[0].shape[1] * q.in[0].shape[2] > (int64_t{1} << 30)) return nullptr;
+  return std::make_unique<MaxPoolRowsGrad>(q);
+}
+
+}  // namespace nacre::cpu

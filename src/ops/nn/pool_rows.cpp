@@ -1,0 +1,85 @@
+#include <limits>
+
+#include "ops/nn/pool.h"
+#include "ops/nn/rows.h"
+#include "ops/norm/norm.h"
+
+namespace nacre {
+namespace {
+
+Shape pooled(const Infer& in) {
+  in.check_float(0);
+  in.check_rank(0, 4);
+  const auto& a = in.attrs<MaxPoolAttrs>();
+  const Shape& x = in.shape(0);
+  const Shape size = windowed_shape(in, x.slice(1, 3), window_of(a));
+  return {x[0], size[0], size[1], x[3]};
+}
+
+}  // namespace
+
+/// Largest value of each window of NxHxWxC. Made by the precision pass of max_pool.
+OP(max_pool_rows) = {
+    .name = "max_pool_rows",
+    .kind = OpKind::composite,
+    .attrs = attr_type<MaxPoolAttrs>(),
+    .infer = [](Infer& in) { in.out(in.dtype(0), pooled(in)); },
+    .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
+      return {to_rows(max_pool(to_planes(in[0]), *static_cast<const MaxPoolAttrs*>(attrs))[0])};
+    },
+    .samples =
+        [](Samples& s) {
+          const MaxPoolAttrs a = {{3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}};
+          const auto call = [a](const Tensors& x) {
+            return Tensors{make(*find_op("max_pool_rows"), box(a), x)};
+          };
+          s.add({s.uniform({2, 5, 6, 3})}, call,
+                "F.max_pool2d({0}.permute(0, 3, 1, 2), 3, 2, 1).permute(0, 2, 3, 1)");
+          s.bad({s.uniform({2, 5, 6})}, call, "rank 3");
+        },
+};
+
+/// Gradient of max_pool_rows: x and dy give dx; the first of equal values gets all.
+OP(max_pool_rows_grad) = {
+    .name = "max_pool_rows_grad",
+    .kind = OpKind::composite,
+    .attrs = attr_type<MaxPoolAttrs>(),
+    .infer =
+        [](Infer& in) {
+          const Shape y = pooled(in);
+          in.check_same_dtype();
+          in.check(in.shape(1) == y, {"input 1 has shape ", in.shape(1), ", not ", y});
+          in.out(in.dtype(0), in.shape(0));
+        },
+    .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
+      const Tensor x = to_planes(in[0]), dy = wide(to_planes(in[1]));
+      const Tensor at = max_pool(x, *static_cast<const MaxPoolAttrs*>(attrs))[1];
+      const Shape rows = {dy.size(0), dy.size(1), dy.size(2) * dy.size(3)};
+      const Tensor none = zeros({x.size(0), x.size(1), x.size(2) * x.size(3)}, dy.dtype());
+      const Tensor known = where(at < 0, 0.0, dy);  // none of a window of padding alone
+      const Tensor dx =
+          scatter(none, 2, reshape(maximum(at, 0), rows), reshape(known, rows), "add");
+      return {cast(to_rows(reshape(dx, x.shape())), in[0].dtype())};
+    },
+    .samples =
+        [](Samples& s) {
+          const MaxPoolAttrs a = {{3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}};
+          const auto call = [a](const Tensors& x) {
+            return Tensors{make(*find_op("max_pool_rows_grad"), box(a), x)};
+          };
+          const auto add = [&](const Shape& x, const Shape& dy) {
+            auto& sample = s.add(
+                {s.uniform(x), s.uniform(dy)}, call,
+                "(lambda y, at: torch.zeros({0}.shape[0], {0}.shape[3], {0}.shape[1] * "
+                "{0}.shape[2]).scatter_add(2, at.flatten(2), {1}.permute(0, 3, 1, 2).flatten(2))"
+                ".reshape({0}.permute(0, 3, 1, 2).shape).permute(0, 2, 3, 1))(*F.max_pool2d("
+                "{0}.permute(0, 3, 1, 2), 3, 2, 1, return_indices=True))");
+            sample.check_grad = false;
+          };
+          add({2, 5, 6, 3}, {2, 3, 3, 3});
+          add({1, 4, 3, 18}, {1, 2, 2, 18});
+          s.bad({s.uniform({2, 5, 6, 3}), s.uniform({2, 3, 2, 3})}, call, "input 1 has shape");
+        },
+};
+
+}  // namespace nacre
