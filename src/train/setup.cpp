@@ -328,10 +328,26 @@ std::string settings_without_use(const TrainConfig& config, const ModelEntry& en
       list += (list.empty() ? "" : ", ") + std::string(name);
   };
   if (entry.fit) {
-    for (const char* name :
-         {"epochs", "batch", "loss", "optimizer", "lr", "weight_decay", "momentum", "schedule",
-          "label_smoothing", "l1", "l2", "clip_norm", "accumulate", "ema", "sampler", "patience",
-          "checkpoint_every", "lr_scale", "layer_decay", "precision"})
+    for (const char* name : {"epochs",
+                             "batch",
+                             "loss",
+                             "optimizer",
+                             "lr",
+                             "weight_decay",
+                             "momentum",
+                             "schedule",
+                             "label_smoothing",
+                             "l1",
+                             "l2",
+                             "clip_norm",
+                             "accumulate",
+                             "ema",
+                             "sampler",
+                             "patience",
+                             "checkpoint_every",
+                             "lr_scale",
+                             "layer_decay",
+                             "precision"})
       unused(name);
     return list.empty() ? ""
                         : cat({config.model, " is fitted at once, so these settings have no ",

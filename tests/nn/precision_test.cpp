@@ -108,7 +108,7 @@ std::vector<Case> cases() {
         {10}},
        {4, 3, 37, 36},
        {"conv_rows", "conv_rows_input_grad", "conv_rows_weight_grad", "channel_moments",
-        "channel_products"},
+        "channel_products", "max_pool_rows", "max_pool_rows_grad"},
        0.2},
       {"joined",
        joined,

@@ -81,8 +81,8 @@ struct BlockedConvolution {
 /// fast implementation.
 std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c);
 
-/// A pool over [N, C, H, W] in blocks, f32, or with `rows` over [N, H, W, C] of bf16; run() takes no b. Null if the library has no fast
-/// implementation.
+/// A pool over [N, C, H, W] in blocks, f32, or with `rows` over [N, H, W, C] of bf16; run() takes
+/// no b. Null if the library has no fast implementation.
 struct BlockedPool {
   Shape input, output;
   Ints kernel, stride, pad_low;
