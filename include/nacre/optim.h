@@ -163,6 +163,18 @@ class AdamW : public Adam {
   Tensor update(size_t i, const Tensor& p, const Tensor& g, double lr, int64_t t) override;
 };
 
+/// Adam for tables of which a step uses few rows: where the gradient of an entry is zero, the entry
+/// and its averages stay as they are (PyTorch's SparseAdam, entry by entry). Such a step costs by
+/// the rows that were used; SGD without momentum and Adagrad, without weight decay, do so too.
+class SparseAdam : public Adam {
+ public:
+  SparseAdam(std::vector<Variable> p, const AdamOptions& o) : Adam(std::move(p), o) {}
+  std::string name() const override { return "sparse_adam"; }
+
+ protected:
+  Tensor update(size_t i, const Tensor& p, const Tensor& g, double lr, int64_t t) override;
+};
+
 /// Adam with Nesterov momentum (Dozat 2016).
 class NAdam : public Optimizer {
  public:

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "compile/plan.h"
+#include "compile/rewrite.h"
 #include "graph/attrs.h"
 #include "graph/node.h"
 
@@ -76,16 +77,17 @@ class Lowering {
     return static_cast<int>(buffers_.size()) - 1;
   }
 
-  /// Inputs first. Elementwise nodes at the end of the graph that nothing else waits for (the
-  /// optimiser's update) come last of all: a plan that throws midway has then not yet written into
-  /// a donated buffer.
+  /// Inputs first. Elementwise nodes and updates of rows at the end of the graph that nothing else
+  /// waits for (the optimiser's update) come last of all: a plan that throws midway has then not
+  /// yet written into a donated buffer.
   std::vector<const Node*> order() {
     const std::vector<Node*> nodes = graph_.nodes();
     std::unordered_map<const Node*, bool> needed_early;
     for (size_t i = nodes.size(); i-- > 0;) {
       const Node* n = nodes[i];
       const bool movable = n->op && !n->evaluated &&
-                           (n->op->kind == OpKind::elementwise || n->op->kind == OpKind::view);
+                           (n->op->kind == OpKind::elementwise || n->op->kind == OpKind::view ||
+                            is_op(n, "update_rows"));
       bool& early = needed_early[n];
       early = early || !movable;
       for (const Tensor& t : n->inputs) needed_early[t.node()] = needed_early[t.node()] || early;

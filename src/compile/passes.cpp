@@ -11,7 +11,7 @@
 namespace nacre {
 
 extern const Pass pass_expand, pass_norm, pass_fold, pass_algebra, pass_cse, pass_fuse, pass_layout,
-    pass_precision;
+    pass_precision, pass_rows;
 
 namespace {
 
@@ -54,8 +54,9 @@ void verify(const Graph& before, const Graph& after, const char* pass) {
 }  // namespace
 
 std::span<const Pass> passes() {
-  static const Pass list[] = {pass_expand, pass_fold,      pass_norm,   pass_fold, pass_algebra,
-                              pass_cse,    pass_precision, pass_layout, pass_fold, pass_fuse};
+  static const Pass list[] = {pass_expand,  pass_fold, pass_norm, pass_fold,
+                              pass_algebra, pass_cse,  pass_rows, pass_precision,
+                              pass_layout,  pass_fold, pass_fuse};
   return list;
 }
 

@@ -81,6 +81,20 @@ Tensor AdamW::update(size_t i, const Tensor& p, const Tensor& g, double lr, int6
   return shrunk - (lr / c1) * m / (sqrt(v) / std::sqrt(c2) + o_.eps);
 }
 
+Tensor SparseAdam::update(size_t i, const Tensor& p, const Tensor& gradient, double lr, int64_t t) {
+  const Tensor touched = ne(gradient, zeros_like(gradient));
+  const Tensor g = decayed(gradient, p, o_.weight_decay);
+  const auto lazy = [&](Variable v, double decay, const Tensor& x) {
+    const Tensor next = where(touched, decay * v.value() + (1 - decay) * x, v.value());
+    v.set(next);
+    return next;
+  };
+  const Tensor m = lazy(slot("exp_avg", i), o_.beta1, g);
+  const Tensor v = lazy(slot("exp_avg_sq", i), o_.beta2, g * g);
+  const double c1 = 1 - std::pow(o_.beta1, t), c2 = 1 - std::pow(o_.beta2, t);
+  return where(touched, p - (lr * std::sqrt(c2) / c1) * m / (sqrt(v) + o_.eps), p);
+}
+
 double NAdam::mu(int64_t t) const {
   return o_.beta1 * (1 - 0.5 * std::pow(0.96, static_cast<double>(t) * decay_));
 }
@@ -210,6 +224,7 @@ const Named kNamed[] = {
      }},
     {"adam", adam_like<Adam>},
     {"adamw", adam_like<AdamW>},
+    {"sparse_adam", adam_like<SparseAdam>},
     {"nadam",
      [](auto p, double lr, double d, double) -> std::unique_ptr<Optimizer> {
        return std::make_unique<NAdam>(std::move(p), AdamOptions{.lr = lr, .weight_decay = d});

@@ -91,6 +91,7 @@ const std::map<std::string, Make>& optimizers() {
        with<Adam>(AdamOptions{
            .lr = 0.02, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-6, .weight_decay = 0.03})},
       {"adamw", with<AdamW>(AdamOptions{.lr = 0.02, .weight_decay = 0.1})},
+      {"sparse_adam", with<SparseAdam>(AdamOptions{.lr = 0.02})},
       {"nadam", with<NAdam>(AdamOptions{.lr = 0.004, .weight_decay = 0.01})},
       {"radam", with<RAdam>(AdamOptions{.lr = 0.02, .weight_decay = 0.01})},
       {"adamax", with<Adamax>(AdamOptions{.lr = 0.02, .weight_decay = 0.01})},

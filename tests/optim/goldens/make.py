@@ -33,12 +33,14 @@ def show(name, step, p):
         lines.append(f"optimizer {name} {step} " + " ".join(f"{v:.17g}" for v in flat))
 
 
-def of_torch(name, kind, **options):
+def of_torch(name, kind, sparse=False, **options):
     p = start()
     optimizer = kind(p, **options)
     for step in range(1, STEPS + 1):
         optimizer.zero_grad()
         loss(*p).backward()
+        for q in p if sparse else []:
+            q.grad = q.grad.to_sparse()
         optimizer.step()
         show(name, step, p)
 
@@ -70,6 +72,7 @@ of_torch("rmsprop_all", o.RMSprop, lr=0.01, alpha=0.9, weight_decay=0.02, moment
 of_torch("adam", o.Adam, lr=0.02)
 of_torch("adam_decay", o.Adam, lr=0.02, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.03)
 of_torch("adamw", o.AdamW, lr=0.02, weight_decay=0.1)
+of_torch("sparse_adam", o.SparseAdam, sparse=True, lr=0.02)
 of_torch("nadam", o.NAdam, lr=0.004, weight_decay=0.01)
 of_torch("radam", o.RAdam, lr=0.02, weight_decay=0.01)
 of_torch("adamax", o.Adamax, lr=0.02, weight_decay=0.01)
