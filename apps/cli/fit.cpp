@@ -12,11 +12,8 @@
 namespace nacre::cli {
 namespace {
 
-/// A number and the unit behind it: "10m", "1.5h", "5MB".
-double with_unit(const std::string& name, const std::string& text,
-                 const std::vector<std::pair<std::string, double>>& units) {
-  std::string known;
-  for (const auto& [unit, factor] : units) known += (known.empty() ? "" : ", ") + unit;
+/// Seconds: "10m", "1.5h", "5ms".
+double seconds_of(const std::string& name, const std::string& text, const char* example) {
   size_t end = 0;
   double v = -1;
   try {
@@ -24,19 +21,11 @@ double with_unit(const std::string& name, const std::string& text,
   } catch (const std::exception&) {
     end = 0;
   }
-  for (const auto& [unit, factor] : units)
+  for (const auto& [unit, factor] : {std::pair("ms", 1e-3), {"s", 1.0}, {"m", 60.0}, {"h", 3600.0}})
     if (end > 0 && text.substr(end) == unit && v >= 0) return v * factor;
-  fail(Error::Kind::usage, {"--", name, " should be a number and one of ", known, ", like ",
-                            name == "budget"          ? "10m"
-                            : name == "latency-limit" ? "5ms"
-                                                      : "5MB",
-                            ", got '", text, "'"});
+  fail(Error::Kind::usage, {"--", name, " should be a number and one of ms, s, m, h, like ",
+                            example, ", got '", text, "'"});
 }
-
-const std::vector<std::pair<std::string, double>> kTimes = {
-    {"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
-const std::vector<std::pair<std::string, double>> kSizes = {
-    {"B", 1}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}};
 
 void print_findings(const std::vector<Finding>& findings) {
   for (const Finding& f : findings) {
@@ -117,16 +106,14 @@ int run_fit(const FitArgs& a) {
   o.target = a.target;
   o.task = a.task;
   if (!a.budget.empty())
-    o.budget = with_unit("budget", a.budget, kTimes);
+    o.budget = seconds_of("budget", a.budget, "10m");
   else if (a.resume)
     o.budget = 0;  // as it was begun
   o.trials = a.trials;
-  if (!a.size_limit.empty())
-    o.size_limit = static_cast<uint64_t>(with_unit("size-limit", a.size_limit, kSizes));
-  if (!a.memory_limit.empty())
-    o.memory_limit = static_cast<uint64_t>(with_unit("memory-limit", a.memory_limit, kSizes));
+  if (!a.size_limit.empty()) o.size_limit = parse_bytes("--size-limit", a.size_limit);
+  if (!a.memory_limit.empty()) o.memory_limit = parse_bytes("--memory-limit", a.memory_limit);
   if (!a.latency_limit.empty())
-    o.latency_limit = with_unit("latency-limit", a.latency_limit, kTimes);
+    o.latency_limit = seconds_of("latency-limit", a.latency_limit, "5ms");
   o.from = a.from;
   o.slice = a.slice;
   o.seed = a.seed;

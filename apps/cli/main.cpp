@@ -66,6 +66,7 @@ const char* help_of(const std::string& name) {
       {"patience", "epochs without improvement before stopping; 0: never"},
       {"val_share", "share for validation, if the data have no such part"},
       {"test_share", "share for testing, if the data have no such part"},
+      {"memory_limit", "of the work space of a step, as 2GB; activations are then computed again"},
       {"checkpoint_every", "steps between checkpoints; 0: each epoch"},
       {"seed", "of all random choices"},
       {"workers", "loader threads"},

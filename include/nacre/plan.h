@@ -27,6 +27,14 @@ void set_passes(bool on);
 /// Reference kernels only (also NACRE_BACKEND=ref). The oracle of tests; slow.
 void set_reference_backend(bool on);
 
+/// Bytes of work space (activations, gradients and other values within a step) that a plan may
+/// take; 0: any. Where a plan would take more, values are let go and computed again, which costs
+/// time but changes no bit of the results. Plans that cannot be kept below it throw Error(memory)
+/// when they are compiled. Parameters and the optimiser's values do not count. Set it before what
+/// it is for is first evaluated; plans made before are forgotten.
+void set_memory_limit(size_t bytes);
+size_t memory_limit();
+
 /// Hashes of the graph structures seen so far, oldest first. A resumed run that restores them
 /// compiles the same graphs at the same steps as one that was never stopped, which gives the same
 /// bits.

@@ -48,7 +48,7 @@ size_t predicted_bytes(Module& net, const Shape& batch, bool regression) {
           Tensors parameters_in;
           for (size_t i = 0; i < trained.size(); ++i) {
             Variable(trained[i]).set(in[i]);
-            parameters_in.push_back(in[i]);
+            parameters_in.push_back(trained[i].value());  // which is a node of its own
           }
           Context ctx = Context::train(Key(0));
           const Tensor y = net(in.back(), ctx);

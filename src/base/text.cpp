@@ -1,8 +1,11 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
+
+#include "nacre/error.h"
 
 namespace nacre {
 namespace {
@@ -50,6 +53,19 @@ std::string format_duration(double seconds) {
 
 std::string format_bytes(uint64_t bytes) {
   return scaled(static_cast<double>(bytes), {"B", "KB", "MB", "GB", "TB", "PB"}, " ");
+}
+
+uint64_t parse_bytes(const std::string& what, const std::string& text) {
+  double value = -1;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), value);
+  std::string unit(end.ptr, text.data() + text.size());
+  while (unit.starts_with(' ')) unit.erase(0, 1);
+  for (const auto& [name, factor] :
+       {std::pair("", 1.0), {"B", 1.0}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}})
+    if (end.ec == std::errc() && unit == name && value >= 0 && value * factor < 1e18)
+      return static_cast<uint64_t>(value * factor);
+  fail(Error::Kind::usage,
+       {what, " should be a number of B, KB, MB or GB, like 5MB, got '", text, "'"});
 }
 
 std::string format_count(double n) {

@@ -13,6 +13,9 @@ std::string format_duration(double seconds);
 /// "812 B", "1.4 KB", "3.1 GB" (steps of 1000).
 std::string format_bytes(uint64_t bytes);
 
+/// The other way round: "500KB", "1.5 GB", "2000000". Throws Error(usage), which names `what`.
+uint64_t parse_bytes(const std::string& what, const std::string& text);
+
 /// "950", "12.4k", "3.1M".
 std::string format_count(double n);
 

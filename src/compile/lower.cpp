@@ -12,6 +12,9 @@ namespace {
 
 using Place = Plan::Place;
 
+constexpr int kAttempts = 6;      // to keep a memory limit
+constexpr double kShrink = 0.97;  // of what is aimed at, besides the excess
+
 struct Buffer {
   Place place = Place::arena;
   uint32_t index = 0;
@@ -399,8 +402,24 @@ std::shared_ptr<const Plan> compile(const Graph& graph, std::span<const Shape> s
                                     const std::vector<bool>& donated,
                                     const CompileOptions& options) {
   Tracing guard;
-  const Graph g = run_passes(graph, options);
-  return Lowering(g, strides, donated, options).run();
+  CompileOptions tried = options;
+  const size_t limit = options.passes ? options.memory_limit : 0;
+  tried.memory_target = limit;
+  size_t least = SIZE_MAX;
+  for (int attempt = 1;; ++attempt) {
+    const Graph g = run_passes(graph, tried);
+    auto plan = Lowering(g, strides, donated, tried).run();
+    if (limit == 0 || plan->arena_bytes <= limit) return plan;
+    least = std::min(least, plan->arena_bytes);
+    if (attempt == kAttempts)
+      fail(Error::Kind::memory,
+           {"a step takes ", least, " bytes of work space even if values are computed ",
+            "again, the memory limit is ", limit, "; smaller batches take less"});
+    // The pass does not know scratch memory, nor what is lost between places.
+    const double excess = static_cast<double>(plan->arena_bytes) / static_cast<double>(limit);
+    tried.memory_target = std::max<size_t>(
+        1, static_cast<size_t>(static_cast<double>(tried.memory_target) * kShrink / excess));
+  }
 }
 
 }  // namespace nacre

@@ -19,6 +19,8 @@ struct CompileOptions {
   bool passes = true;            ///< run the optimising passes
   bool reference = false;        ///< reference kernels only
   DType precision = DType::f32;  ///< of heavy work (nacre/precision.h)
+  size_t memory_limit = 0;       ///< bytes of work space that a plan may take; 0: any
+  size_t memory_target = 0;      ///< what the pass `recompute` aims at; set by compile()
   bool share_memory = true;      ///< false: each value has memory of its own, as an oracle of tests
   std::string label = "plan";    ///< names dumps
 };
@@ -80,6 +82,7 @@ class Plan {
 
 /// Compiles a graph. `donated[i]` says that input i may be overwritten. Inputs that are not
 /// contiguous have their strides in `strides[i]` (empty entries or an empty span mean contiguous).
+/// Throws Error(memory) if the work space cannot be kept below the limit.
 std::shared_ptr<const Plan> compile(const Graph& graph, std::span<const Shape> strides,
                                     const std::vector<bool>& donated,
                                     const CompileOptions& options);

@@ -31,6 +31,7 @@ struct Settings {
   bool passes = true;
   bool reference =
       std::getenv("NACRE_BACKEND") && std::string_view(std::getenv("NACRE_BACKEND")) == "ref";
+  size_t memory_limit = 0;
 };
 Settings& settings() {
   static Settings s;
@@ -278,7 +279,8 @@ std::shared_ptr<const Plan> find_plan(Work& w) {
     c.see(h);
     // The first shape of a structure is compiled at once, others at their second sight, and only so
     // many.
-    if (known != c.structures.end() && (!seen || known->second.compiled >= kShapesPerStructure)) {
+    if (known != c.structures.end() && settings().memory_limit == 0 &&
+        (!seen || known->second.compiled >= kShapesPerStructure)) {
       structure = 0;
       if (seen && !known->second.warned && w.order.size() >= kWorthFusing) {
         known->second.warned = true;
@@ -295,6 +297,7 @@ std::shared_ptr<const Plan> find_plan(Work& w) {
   options.passes = structure != 0;
   options.reference = settings().reference;
   options.precision = Precision::now();
+  options.memory_limit = settings().memory_limit;
   auto plan = compile(capture(w), leaf_strides(w), input_donations(w), options);
   ++(structure ? c.stats.compilations : c.stats.plain);
   c.insert(h, {w.key, plan, structure, ++c.time});
@@ -418,6 +421,13 @@ bool eager() { return settings().eager; }
 void set_eager(bool on) { settings().eager = on; }
 void set_passes(bool on) { settings().passes = on; }
 void set_reference_backend(bool on) { settings().reference = on; }
+
+void set_memory_limit(size_t bytes) {
+  if (bytes == settings().memory_limit) return;
+  settings().memory_limit = bytes;
+  clear_plans();
+}
+size_t memory_limit() { return settings().memory_limit; }
 
 PlanStats plan_stats() {
   std::lock_guard lock(graph_mutex());

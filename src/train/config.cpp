@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "base/yaml.h"
 #include "nacre/train.h"
 #include "train/recipe_texts.h"
@@ -135,6 +136,7 @@ void TrainConfig::fields(FieldVisitor& v) {
   v("patience", patience);
   v("val_share", val_share);
   v("test_share", test_share);
+  v("memory_limit", memory_limit);
   v("checkpoint_every", checkpoint_every);
   v("seed", seed);
   v("workers", workers);
@@ -201,6 +203,7 @@ void TrainConfig::check() const {
     if (std::find(c.words.begin(), c.words.end(), this->*c.field) == c.words.end())
       wrong(c.name, ("one of " + choices(c.name)).c_str(), this->*c.field);
   schedule::parse(schedule, lr, 1, epochs);
+  parse_bytes("setting 'memory_limit'", memory_limit);
 }
 
 void TrainConfig::set(const std::string& name, const std::string& value) {

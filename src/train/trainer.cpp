@@ -4,12 +4,14 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <optional>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "nacre/autograd.h"
 #include "nacre/formats.h"
 #include "nacre/plan.h"
@@ -23,8 +25,20 @@
 
 namespace nacre {
 
+/// Holds for plans of the process while one lives.
+struct MemoryLimit {
+  explicit MemoryLimit(size_t bytes) : before_(memory_limit()) { set_memory_limit(bytes); }
+  ~MemoryLimit() { set_memory_limit(before_); }
+  MemoryLimit(const MemoryLimit&) = delete;
+  MemoryLimit& operator=(const MemoryLimit&) = delete;
+
+ private:
+  size_t before_;
+};
+
 struct Trainer::Impl {
   TrainConfig config;
+  std::optional<MemoryLimit> memory;
   TrainCallbacks callbacks;
   DataSplits data;
   Transform transform;
@@ -327,6 +341,8 @@ Trainer::Trainer(TrainConfig config, DataSplits data, TrainCallbacks callbacks)
   impl_->config = std::move(config);
   impl_->callbacks = std::move(callbacks);
   impl_->data = std::move(data);
+  if (const size_t limit = parse_bytes("memory_limit", impl_->config.memory_limit))
+    impl_->memory.emplace(limit);
   impl_->build();
 }
 

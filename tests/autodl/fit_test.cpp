@@ -305,6 +305,11 @@ TEST(Fit, PredictsMemoryOfAStepCloseToWhatItTakes) {
   // at least input and hidden layer more for each sample
   EXPECT_GT(large - small, (1024 - 16) * 4 * (100 + 256u));
   EXPECT_LT(large - small, (1024 - 16) * 4 * (100 + 8 * 256u));
+  // and what the way back needs: all hidden layers are held
+  const auto deep =
+      make_model("mlp", "in=100 hidden=256-256-256-256 classes=10", Scope::init(Key(0)));
+  EXPECT_GT(predicted_bytes(*deep, {1024, 100}, false) - predicted_bytes(*deep, {16, 100}, false),
+            (1024 - 16) * 4 * (100 + 4 * 256u));
   for (const Variable& v : net->variables()) EXPECT_TRUE(v.value().defined());
   Context ctx = Context::eval();
   EXPECT_EQ((*net)(zeros({2, 100}), ctx).to_vector<float>().size(), 20u);  // as it was before

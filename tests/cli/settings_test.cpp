@@ -41,6 +41,7 @@ TEST(Settings, HaveRanges) {
       {"clip_norm", {"-1"}},
       {"patience", {"-1", "1.5"}},
       {"checkpoint_every", {"-1"}},
+      {"memory_limit", {"-1", "2XB", "much"}},
       {"weight_decay", {"-0.01"}},
       {"label_smoothing", {"2", "1", "-1"}},
       {"epochs", {"0", "-3", "99999999999999999999"}},

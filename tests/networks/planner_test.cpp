@@ -183,5 +183,67 @@ TEST(Planner, CheckpointingLowersTheMemoryOfTrainingAtEqualGradients) {
     EXPECT_EQ(got[i].to_vector<float>(), want[i].to_vector<float>());
 }
 
+TEST(Planner, ValuesAreComputedAgainWhereMemoryIsLimited) {
+  struct Small : Module {
+    explicit Small(const Scope& s) : Module(s), layers(s / "layers") {
+      for (int64_t i = 0; i < 6; ++i) layers.add<Bottleneck>(i ? 64 : 16, 16, 1);
+    }
+    Tensor forward(const Tensor& x, Context& ctx) override { return layers(x, ctx); }
+    Sequential layers;
+  } net(Scope::init(Key(0)));
+  Tensors x = {normal({8, 16, 32, 32}, Key(1))};
+  for (const Tensor& t : values(net.trainable())) x.push_back(t);
+  eval(x);
+  const auto trained = net.trainable();
+  const Graph graph = Graph::trace(
+      [&](const Tensors& in) {
+        Tensors parameters;
+        for (size_t i = 0; i < trained.size(); ++i) {
+          Variable(trained[i]).set(in[i + 1]);
+          parameters.push_back(trained[i].value());
+        }
+        Context ctx = Context::train(Key(0));
+        const Tensor loss = mean(square(net(in[0], ctx)));
+        Tensors out = grad(loss, parameters);
+        out.push_back(loss);
+        return out;
+      },
+      x);
+  for (const Variable& v : trained) Variable(v).rollback();
+  const std::vector<bool> kept(x.size(), false);
+  const auto plan_for = [&](size_t limit, bool share = true) {
+    CompileOptions o;
+    o.memory_limit = limit;
+    o.share_memory = share;
+    return compile(graph, {}, kept, o);
+  };
+  const auto free = plan_for(0);
+  const auto values_of = [&](const Plan& plan) {
+    std::vector<float> all;
+    for (const Tensor& t : run_on(plan, x))
+      for (const float v : t.to_vector<float>()) all.push_back(v);
+    return all;
+  };
+  const std::vector<float> want = values_of(*free);
+  for (const double share : {0.7, 0.4}) {
+    const auto limit = static_cast<size_t>(share * static_cast<double>(free->arena_bytes));
+    const auto plan = plan_for(limit);
+    std::printf("work space %.1f of %.1f MB, %zu steps of %zu\n",
+                static_cast<double>(plan->arena_bytes) / 1e6,
+                static_cast<double>(free->arena_bytes) / 1e6, plan->steps.size(),
+                free->steps.size());
+    EXPECT_LE(plan->arena_bytes, limit);
+    EXPECT_GT(plan->steps.size(), free->steps.size());
+    EXPECT_EQ(values_of(*plan), want);  // bit for bit
+  }
+  try {
+    plan_for(10000);
+    ADD_FAILURE() << "no plan can take so little";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), Error::Kind::memory);
+    EXPECT_NE(std::string(e.what()).find("the memory limit is 10000"), std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace nacre
