@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <new>
 #include <thread>
@@ -568,7 +569,9 @@ int run(int argc, char** argv) {
 void start_again_if_better(char** argv) {
   const auto settings = cpu::better_environment();
   for (const auto& [name, value] : settings) setenv(name, value.c_str(), 1);
-  if (!settings.empty()) execv("/proc/self/exe", argv);
+  std::error_code unknown;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", unknown);  // keeps the name
+  if (!settings.empty() && !unknown) execv(self.c_str(), argv);
 }
 
 /// A file must not get the number of a standard stream that was closed: what is printed would be
