@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "nacre/bench.h"
+#include "nacre/onnx.h"
 #include "nacre/precision.h"
 #include "nacre/predict.h"
 #include "nacre/zoo.h"
@@ -23,6 +24,7 @@ struct Subject {
   ModelInfo info;
   std::unique_ptr<Module> net;
   Shape sample;
+  DType input = DType::f32;
 };
 
 Subject open(const std::string& name, const std::string& options) {
@@ -31,10 +33,13 @@ Subject open(const std::string& name, const std::string& options) {
       fail(Error::Kind::usage, {"--options are for models of the zoo; '", name, "' is a file"});
     Model m = open_model(name);
     const Shape sample = m.info.input;
-    return {std::move(m.info), std::move(m.net), sample};
+    DType input = DType::f32;
+    if (const auto* net = dynamic_cast<const onnx::Network*>(m.net.get()))
+      input = onnx::storage_of(net->inputs()[0].type.elem);
+    return {std::move(m.info), std::move(m.net), sample, input};
   }
   const ModelEntry& entry = find_model(name);
-  Subject s{{}, make_model(name, options, Scope::init(Key(0))), entry.input};
+  Subject s{{}, make_model(name, options, Scope::init(Key(0))), entry.input, DType::f32};
   if (s.sample.empty()) s.sample = entry.tiny_input;
   s.info.model = name;
   s.info.options = model_options(name, options);
@@ -135,6 +140,7 @@ int run_bench(const BenchArgs& a) {
       std::filesystem::create_directories(a.values);
       save_model(a.values + "/model.safetensors", *s.net, s.info);
     }
+    options.input = s.input;
     BenchResult r = bench(*s.net, input, options);
     if (!a.values.empty()) write_values(a.values, r);
     list.push_back(to_json(name, r, a.precision));

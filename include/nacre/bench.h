@@ -18,6 +18,7 @@ struct BenchOptions {
   bool train = false;  ///< a step of training: forward, backward, SGD with momentum
   double seconds = 2;  ///< measures for about so long, and at least `least_runs` runs
   int64_t least_runs = 5;
+  DType input = DType::f32;  ///< type of the random input; whole numbers are 0 or 1
 };
 
 /// The calls of one kernel for one layer.

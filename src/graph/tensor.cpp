@@ -7,6 +7,7 @@
 
 #include "base/spare.h"
 #include "graph/node.h"
+#include "graph/untraced.h"
 
 namespace nacre {
 
@@ -172,6 +173,8 @@ Tracing::Tracing() : before_(current_trace) {
   id_ = current_trace = ++count;
 }
 Tracing::~Tracing() { current_trace = before_; }
+Untraced::Untraced() : before_(current_trace) { current_trace = 0; }
+Untraced::~Untraced() { current_trace = before_; }
 
 namespace {
 thread_local int differentiating = 0;

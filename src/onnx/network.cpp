@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "graph/node.h"
+#include "graph/untraced.h"
 #include "onnx/call.h"
 #include "onnx/check.h"
 #include "onnx/tensor_data.h"
@@ -41,6 +42,32 @@ std::string path_of(const NodeProto& n) {
 
 Values run_function(const Call& c, const FunctionProto& f, const Frame& from, Context& ctx);
 
+/// Whether this is arithmetic on sizes: few integers that are known already. In a trace it is done
+/// at once, as shapes have to be known there.
+bool is_shape_arithmetic(const Call& c) {
+  static const std::set<std::string_view> ops = {
+      "Add",      "Cast",      "Concat",    "Div",        "Equal",     "Gather",  "Greater",
+      "Identity", "Less",      "Max",       "Min",        "Mod",       "Mul",     "Not",
+      "Range",    "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Slice",
+      "Split",    "Squeeze",   "Sub",       "Transpose",  "Unsqueeze", "Where"};
+  constexpr int64_t kMost = 1024;
+  if (!tracing() || !c.node.known || !ops.contains(c.node.op) || c.in.empty()) return false;
+  return std::all_of(c.in.begin(), c.in.end(), [](const Value& v) {
+    return v.is_none() || (v.is_tensor() && !is_float(v.tensor().dtype()) &&
+                           v.tensor().numel() <= kMost && v.tensor().evaluated());
+  });
+}
+
+/// What an operator of ONNX gives.
+Values run_known(Call& c) {
+  if (!is_shape_arithmetic(c)) return c.node.known->run(c);
+  const Untraced free;
+  Values out = c.node.known->run(c);
+  for (const Value& v : out)
+    if (v.is_tensor()) eval(v.tensor());
+  return out;
+}
+
 void run_node(const NodeProto& n, Frame& frame, Context& ctx,
               const decltype(Network::on_node)* watch) {
   const std::string path = path_of(n);
@@ -48,7 +75,7 @@ void run_node(const NodeProto& n, Frame& frame, Context& ctx,
   Values out;
   try {
     Call c(n, frame, ctx);
-    out = n.function ? run_function(c, *n.function, frame, ctx) : n.known->run(c);
+    out = n.function ? run_function(c, *n.function, frame, ctx) : run_known(c);
   } catch (const Error& e) {
     const std::string text = e.what();
     if (text.find(path) != std::string::npos) throw;

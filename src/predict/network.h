@@ -18,6 +18,9 @@ std::unique_ptr<onnx::Network> load_network(const std::string& path,
 /// input is no tensor.
 Shape usual_shape(const onnx::Port& port);
 
+/// Whether a picture of this shape has its channels last, as TensorFlow's have: 224x224x3.
+bool has_channels_last(const Shape& picture);
+
 /// What an ONNX file keeps of a model file, for open_model().
 std::map<std::string, std::string> onnx_metadata(const ModelInfo& info);
 

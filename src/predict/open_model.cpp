@@ -30,6 +30,11 @@ Shape usual_shape(const onnx::Port& port) {
   return shape;
 }
 
+bool has_channels_last(const Shape& picture) {
+  const auto channels = [](int64_t n) { return n == 1 || n == 3 || n == 4; };
+  return picture.rank() == 3 && channels(picture[2]) && !channels(picture[0]);
+}
+
 std::map<std::string, std::string> onnx_metadata(const ModelInfo& info) {
   std::map<std::string, std::string> data;
   for (const auto& [name, text] : info.extra) data[cat({kPrefix, name})] = text;
@@ -60,7 +65,8 @@ Model open_model(const std::string& path) {
   if (const auto at = data.find("nacre.transform"); at != data.end()) {
     m.info.transform = at->second;
   } else if (!ours && m.info.input.rank() == 3) {
-    const Shape& s = m.info.input;
+    const Shape& in = m.info.input;
+    const Shape s = has_channels_last(in) ? Shape{in[2], in[0], in[1]} : in;
     m.info.transform = cat({"to_channels(", s[0], ")|resize(", s[2], ",", s[1], ")"});
   }
   const onnx::TypeInfo& out = net->outputs()[0].type;

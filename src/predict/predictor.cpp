@@ -371,8 +371,15 @@ std::vector<float> Predictor::prepare(Sample sample) const {
          {m.name, " has ", m.inputs.size(), " inputs and takes tensors only; see `nacre run`"});
   m.transform.apply(sample, false, Key(0));
   Batch b = collate({std::move(sample)}, {0}, static_cast<int64_t>(info().classes.size()));
+  const Shape& in = info().input;
   Shape want = {1};
-  for (int64_t d : info().input) want.push_back(d);
+  for (int64_t d : in) want.push_back(d);
+  if (has_channels_last(in) && b.shape == Shape{1, in[2], in[0], in[1]}) {
+    const auto channels = static_cast<size_t>(in[2]), pixels = b.x.size() / channels;
+    std::vector<float> last(b.x.size());
+    for (size_t k = 0; k < last.size(); ++k) last[k] = b.x[k % channels * pixels + k / channels];
+    return last;
+  }
   if (b.shape != want && !(info().input.empty() && b.shape.rank() > 1))
     fail(Error::Kind::data,
          {"the sample has shape ", b.shape, " after the transform, the model wants ", want});

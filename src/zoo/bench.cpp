@@ -23,10 +23,12 @@ namespace {
 /// What is measured: one call is one run.
 class Workload {
  public:
-  Workload(Module& net, const Shape& input, bool train)
+  Workload(Module& net, const Shape& input, DType dtype, bool train)
       : net_(net), x_(normal(input, Key(1))), train_(train) {
+    if (!is_float(dtype)) x_ = x_ > 0.0;
+    x_ = cast(x_, dtype);
     eval(x_);
-    if (!train) program_.emplace(Program::of(net, input));
+    if (!train) program_.emplace(Program::of(net, input, dtype));
     if (train) optimizer_.emplace(net.trainable(), SGD::Options{1e-3, 0.9, 0, false});
   }
 
@@ -174,7 +176,7 @@ BenchResult bench(Module& net, const Shape& input, const BenchOptions& options) 
   std::optional<Workload> work;  // the first run has its making in it
   BenchResult r = measure(
       [&] {
-        if (!work) work.emplace(net, input, options.train);
+        if (!work) work.emplace(net, input, options.input, options.train);
         return (*work)();
       },
       [&] { return work->bytes(); }, options);

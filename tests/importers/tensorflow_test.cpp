@@ -8,6 +8,8 @@
 #include "formats/temp_folder.h"
 #include "nacre/import.h"
 #include "nacre/onnx.h"
+#include "nacre/predict.h"
+#include "nacre/program.h"
 #include "nacre/weights.h"
 
 namespace nacre {
@@ -124,6 +126,26 @@ TEST(Graphs, TransposesStandOnlyAtTheEnds) {
   (*net)(zeros({1, 20, 17, 3}), ctx);
   EXPECT_EQ(convolutions, 6);
   EXPECT_EQ(transposes, 2);  // of the input, and before it is flattened
+}
+
+TEST(Graphs, SizesAreKnownInATrace) {
+  // The file computes the sizes of its last Reshape from those of its input.
+  const std::string path = kGoldens + "tf_vision.pb";
+  const auto net = onnx::parse(import_network(path), path);
+  const Weights file = read_weights(kGoldens + "tf_vision_pb.npz");
+  const Tensor x = copied_tensor(file.tensors[0].second);
+  const Tensor y = Program::of(*net, x.shape())({x})[0];
+  EXPECT_TRUE(allclose(y, copied_tensor(file.tensors[1].second), 1e-5, 1e-6));
+}
+
+TEST(Graphs, PicturesAreGivenWithChannelsLast) {
+  const Predictor p(kGoldens + "tf_vision.pb");
+  EXPECT_EQ(p.info().input, (Shape{20, 17, 3}));
+  Sample s;
+  s.image = Image(17, 20, 3);
+  for (size_t i = 0; i < s.image.pixels.size(); ++i)
+    s.image.pixels[i] = static_cast<float>(i % 251) / 251;
+  EXPECT_EQ(p.prepare(s), s.image.pixels);
 }
 
 TEST(Graphs, WeightsAreParameters) {
