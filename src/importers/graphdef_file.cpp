@@ -179,6 +179,16 @@ std::optional<std::vector<int64_t>> GraphNode::shape(std::string_view attribute)
   return std::nullopt;
 }
 
+std::string GraphNode::function(std::string_view attribute) const {
+  const auto at = attributes.find(attribute);
+  if (at == attributes.end()) return "";
+  for (WireReader r(at->second, what); r.next();)
+    if (r.field() == 10)
+      for (WireReader f(r.bytes(), what); f.next();)
+        if (f.field() == 1) return std::string(f.bytes());
+  return "";
+}
+
 ConstantData GraphNode::tensor(std::string_view attribute, uint64_t& budget) const {
   ConstantData c;
   std::string_view message, content;
@@ -223,6 +233,29 @@ ConstantData GraphNode::tensor(std::string_view attribute, uint64_t& budget) con
   return c;
 }
 
+GraphNode read_graph_node(std::string_view bytes, std::string_view what) {
+  GraphNode n;
+  n.what = what;
+  for (WireReader r(bytes, what); r.next();) {
+    if (r.field() == 1) n.name = r.bytes();
+    if (r.field() == 2) n.op = r.bytes();
+    if (r.field() == 3) n.inputs.emplace_back(r.bytes());
+    if (r.field() != 5) continue;
+    std::string_view key, value;
+    for (WireReader entry(r.bytes(), what); entry.next();) {
+      if (entry.field() == 1) key = entry.bytes();
+      if (entry.field() == 2) value = entry.bytes();
+    }
+    n.attributes[key] = value;
+  }
+  if (n.name.empty() || n.op.empty())
+    fail(Error::Kind::data, {what, " has a node without a name or operator"});
+  if (n.inputs.size() > kMostInputs)
+    fail(Error::Kind::data,
+         {what, ": node '", clip(printable(n.name), 100), "' has ", n.inputs.size(), " inputs"});
+  return n;
+}
+
 std::vector<GraphNode> read_graphdef(std::string_view bytes, std::string_view what) {
   std::vector<GraphNode> nodes;
   for (WireReader graph(bytes, what); graph.next();) {
@@ -234,29 +267,10 @@ std::vector<GraphNode> read_graphdef(std::string_view bytes, std::string_view wh
             "(convert_variables_to_constants_v2)"});
     if (nodes.size() == kMostNodes)
       fail(Error::Kind::data, {what, " has more than ", kMostNodes, " nodes"});
-    GraphNode n;
-    n.what = what;
-    for (WireReader r(graph.bytes(), what); r.next();) {
-      if (r.field() == 1) n.name = r.bytes();
-      if (r.field() == 2) n.op = r.bytes();
-      if (r.field() == 3) n.inputs.emplace_back(r.bytes());
-      if (r.field() != 5) continue;
-      std::string_view key, value;
-      for (WireReader entry(r.bytes(), what); entry.next();) {
-        if (entry.field() == 1) key = entry.bytes();
-        if (entry.field() == 2) value = entry.bytes();
-      }
-      n.attributes[key] = value;
-    }
-    if (n.name.empty() || n.op.empty())
-      fail(Error::Kind::data, {what, " has a node without a name or operator"});
-    if (n.inputs.size() > kMostInputs)
-      fail(Error::Kind::data,
-           {what, ": node '", clip(printable(n.name), 100), "' has ", n.inputs.size(), " inputs"});
-    nodes.push_back(std::move(n));
+    nodes.push_back(read_graph_node(graph.bytes(), what));
   }
   if (nodes.empty()) fail(Error::Kind::data, {what, " is no GraphDef of TensorFlow's: no nodes"});
-  return nodes;
+  return without_calls(std::move(nodes), bytes, what);
 }
 
 }  // namespace nacre

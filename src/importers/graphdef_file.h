@@ -28,10 +28,18 @@ struct GraphNode {
   Elem type(std::string_view attribute, Elem otherwise = Elem::f32) const;
   /// The shape, -1 for open sizes; nothing if not even the rank is known.
   std::optional<std::vector<int64_t>> shape(std::string_view attribute) const;
+  /// The name of a function.
+  std::string function(std::string_view attribute) const;
   /// The values of a constant. Tensors of one repeated value take from `budget` what they need
   /// beyond the file.
   ConstantData tensor(std::string_view attribute, uint64_t& budget) const;
 };
+
+/// One NodeDef.
+GraphNode read_graph_node(std::string_view bytes, std::string_view what);
+/// `nodes` with calls of the graph's functions replaced by what they compute.
+std::vector<GraphNode> without_calls(std::vector<GraphNode> nodes, std::string_view graph,
+                                     std::string_view what);
 
 /// The nodes of a frozen graph. Throws Error(data), and Error(unsupported) for a SavedModel.
 std::vector<GraphNode> read_graphdef(std::string_view bytes, std::string_view what);

@@ -100,6 +100,29 @@ graph("good_blocks", x4, const("b", INT, (2,), ints(2, 2)), const("p", INT, (2, 
       node("z", "BatchToSpaceND", "w", "b", "p"))
 graph("good_split", x2, const("a", INT, (), ints(1)), node("s", "Split", "a", "x", num_split=number(3)),
       node("y", "ConcatV2", "s:2", "s", "s:1", "a"))
+
+
+def function(name, arguments, results, *nodes):
+    """Nodes are those of graph(); results are (name, output)."""
+    signature = message(1, message(1, name), *(message(2, message(1, a)) for a in arguments), *(message(3, message(1, r)) for r, _ in results))
+    body = [b"\x1a" + n[1:] for n in nodes]  # field 3 instead of 1
+    return message(2, message(1, signature, *body, *(message(4, message(1, r), message(2, v)) for r, v in results)))
+
+
+def call(name, f, *inputs):
+    return node(name, "PartitionedCall", *inputs, f=message(10, message(1, f)))
+
+
+double = function("twice", ["a"], [("y", "s:z:0")], node("s", "Add", "a", "a"))
+graph("good_call", x2, call("y", "twice", "x"), node("z", "Relu", "y"), double)
+graph("bad_call_inputs", x2, call("y", "twice", "x", "x"), double)
+graph("bad_call_unknown", x2, call("y", "thrice", "x"), double)
+graph("bad_call_result", x2, call("y", "twice", "x"), function("twice", ["a"], [("y", "s")], node("s", "Add", "a", "a")))
+graph("bad_call_argument", x2, call("y", "twice", "x"), function("twice", ["a"], [("y", "s:z:0")], node("s", "Add", "a", "b")))
+graph("bad_call_endless", x2, call("y", "f", "x"), function("f", ["a"], [("y", "s:z:0")], call("s", "f", "a")))
+graph("bad_call_bomb", x2, call("y", "f0", "x"),
+      *(function(f"f{k}", ["a"], [("y", "s:z:0")], call("s", f"f{k + 1}", "a"), call("t", f"f{k + 1}", "s:z:0")) for k in range(30)),
+      function("f30", ["a"], [("y", "s:z:0")], node("s", "Relu", "a")))
 graph("bad_empty")
 graph("bad_magic", b"\x89PNG\r\n\x1a\n")
 graph("bad_saved_model", integer(1, 1), message(2, message(2, x2)))

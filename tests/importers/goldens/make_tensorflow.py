@@ -44,7 +44,7 @@ def vision():
     x = L.Add()([x, r])
     x = L.Concatenate()([L.MaxPooling2D(3, 2, padding="same")(x), L.AveragePooling2D(3, 2, padding="same")(x)])
     x = L.ZeroPadding2D(((0, 1), (0, 1)))(x)
-    x = L.Conv2D(12, 3, strides=2, activation="elu")(x)
+    x = L.Conv2D(12, 3, strides=2, activation="elu", groups=2)(x)
     x = L.Flatten()(x)
     return vary(tf.keras.Model(i, L.Dense(5, activation="softmax")(x))), (2, 20, 17, 3)
 
