@@ -80,9 +80,9 @@ class Lowering {
     return static_cast<int>(buffers_.size()) - 1;
   }
 
-  /// Inputs first. Elementwise nodes and updates of rows at the end of the graph that nothing else
-  /// waits for (the optimiser's update) come last of all: a plan that throws midway has then not
-  /// yet written into a donated buffer.
+  /// Inputs first. Elementwise nodes, updates of rows and Adam's at the end of the graph that
+  /// nothing else waits for (the optimiser's update) come last of all: a plan that throws midway
+  /// has then not yet written into a donated buffer.
   std::vector<const Node*> order() {
     const std::vector<Node*> nodes = graph_.nodes();
     std::unordered_map<const Node*, bool> needed_early;
@@ -90,7 +90,7 @@ class Lowering {
       const Node* n = nodes[i];
       const bool movable = n->op && !n->evaluated &&
                            (n->op->kind == OpKind::elementwise || n->op->kind == OpKind::view ||
-                            is_op(n, "update_rows"));
+                            is_op(n, "update_rows") || is_op(n, "adam_update"));
       bool& early = needed_early[n];
       early = early || !movable;
       for (const Tensor& t : n->inputs) needed_early[t.node()] = needed_early[t.node()] || early;

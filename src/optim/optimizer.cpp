@@ -64,8 +64,14 @@ void Optimizer::step(const Tensors& gradients, const Tensor& only_if) {
   ++steps_;
   conditional_ = only_if.defined();
   reached_.clear();  // an update that threw may have left some
-  const auto chosen = [&](Tensor next, const Tensor& now) {
-    return conditional_ ? where(only_if, next, now) : std::move(next);
+  const auto chosen = [&](Tensor next, const Tensor& now) -> Tensor {
+    if (!conditional_) return next;
+    const Node& n = *next.node();
+    if (!n.op || std::string_view(n.op->name) != "adam_update" || n.evaluated)
+      return where(only_if, next, now);
+    Tensors in(n.inputs.begin(), n.inputs.end());  // it takes the condition itself
+    in.push_back(only_if);
+    return make_all(*n.op, n.attrs, in)[next.index()];
   };
   SharedNumbers numbers;
   for (size_t i = 0; i < parameters_.size(); ++i) {

@@ -1,6 +1,8 @@
 // The update rules, one function each, as in the papers that nacre/optim.h names.
 #include <cmath>
 
+#include "graph/attrs.h"
+#include "graph/node.h"
 #include "nacre/optim.h"
 
 namespace nacre {
@@ -65,20 +67,33 @@ Tensor RMSprop::update(size_t i, const Tensor& p, const Tensor& gradient, double
   return p - lr * b;
 }
 
+namespace {
+
+/// The new value of p; m and v are set. shrink: of p before the step.
+Tensor adam_step(const AdamOptions& o, const Tensor& p, const Tensor& g, Variable m, Variable v,
+                 double lr, int64_t t, double shrink) {
+  const double c1 = 1 - std::pow(o.beta1, t), c2 = 1 - std::pow(o.beta2, t);
+  static const OpDef* update = find_op("adam_update");
+  const auto number = [&](double x) { return SharedNumbers::number(x, 0, p.dtype()); };
+  const Tensors next = make_all(
+      *update, attrs_from_fields(*update, {{"beta1", o.beta1}, {"beta2", o.beta2}, {"eps", o.eps}}),
+      Tensors{p, cast(g, p.dtype()), m.value(), v.value(), number(lr / c1),
+              number(1 / std::sqrt(c2)), number(shrink)});
+  m.set(next[1]);
+  v.set(next[2]);
+  return next[0];
+}
+
+}  // namespace
+
 Tensor Adam::update(size_t i, const Tensor& p, const Tensor& gradient, double lr, int64_t t) {
-  const Tensor g = decayed(gradient, p, o_.weight_decay);
-  const Tensor m = average(slot("exp_avg", i), o_.beta1, g);
-  const Tensor v = average(slot("exp_avg_sq", i), o_.beta2, g * g);
-  const double c1 = 1 - std::pow(o_.beta1, t), c2 = 1 - std::pow(o_.beta2, t);
-  return p - (lr / c1) * m / (sqrt(v) / std::sqrt(c2) + o_.eps);
+  return adam_step(o_, p, decayed(gradient, p, o_.weight_decay), slot("exp_avg", i),
+                   slot("exp_avg_sq", i), lr, t, 1);
 }
 
 Tensor AdamW::update(size_t i, const Tensor& p, const Tensor& g, double lr, int64_t t) {
-  const Tensor shrunk = o_.weight_decay == 0 ? p : p * (1 - lr * o_.weight_decay);
-  const Tensor m = average(slot("exp_avg", i), o_.beta1, g);
-  const Tensor v = average(slot("exp_avg_sq", i), o_.beta2, g * g);
-  const double c1 = 1 - std::pow(o_.beta1, t), c2 = 1 - std::pow(o_.beta2, t);
-  return shrunk - (lr / c1) * m / (sqrt(v) / std::sqrt(c2) + o_.eps);
+  return adam_step(o_, p, g, slot("exp_avg", i), slot("exp_avg_sq", i), lr, t,
+                   1 - lr * o_.weight_decay);
 }
 
 Tensor SparseAdam::update(size_t i, const Tensor& p, const Tensor& gradient, double lr, int64_t t) {

@@ -86,6 +86,8 @@ const std::map<std::string, Make>& optimizers() {
       {"rmsprop_all",
        with<RMSprop>(RMSprop::Options{
            .lr = 0.01, .alpha = 0.9, .weight_decay = 0.02, .momentum = 0.5, .centered = true})},
+      {"rmsprop_momentum",
+       with<RMSprop>(RMSprop::Options{.lr = 0.01, .alpha = 0.9, .eps = 1e-3, .momentum = 0.9})},
       {"adam", with<Adam>(AdamOptions{.lr = 0.02})},
       {"adam_decay",
        with<Adam>(AdamOptions{

@@ -69,6 +69,7 @@ of_torch("adadelta_all", o.Adadelta, lr=0.5, rho=0.8, eps=1e-5, weight_decay=0.0
 of_torch("rmsprop", o.RMSprop, lr=0.01)
 of_torch("rmsprop_all", o.RMSprop, lr=0.01, alpha=0.9, weight_decay=0.02, momentum=0.5,
          centered=True)
+of_torch("rmsprop_momentum", o.RMSprop, lr=0.01, alpha=0.9, eps=1e-3, momentum=0.9)
 of_torch("adam", o.Adam, lr=0.02)
 of_torch("adam_decay", o.Adam, lr=0.02, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.03)
 of_torch("adamw", o.AdamW, lr=0.02, weight_decay=0.1)
