@@ -121,6 +121,7 @@ int run_zoo_list(const ZooArgs& a) {
       j["name"] = m->name;
       j["summary"] = m->summary;
       j["paper"] = m->paper;
+      j["input"] = m->input.empty() ? "" : m->input.str();
       j["parameters"] = m->parameters;
       j["macs"] = m->macs;
       list.push_back(j);

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "graph/node.h"
+#include "nacre/blocks.h"
+#include "nn/deformable.h"
 
 namespace nacre {
 namespace {
@@ -56,10 +58,23 @@ Conv::Conv(const Scope& s, const ConvConfig& c, int spatial, bool transposed)
     const double bound = 1 / std::sqrt(std::max(1.0, fan_in));
     bias = s.parameter("bias", {c.out}, init::uniform(-bound, bound));
   }
+  if (spatial != 2 || transposed || !makes_offsets(s.path(), c)) return;
+  const int64_t taps = kernel.numel();
+  (s / "offset").parameter("weight", {3 * taps, c.in, kernel[0], kernel[1]}, init::zeros());
+  (s / "offset").parameter("bias", {3 * taps}, init::zeros());
 }
 
 Tensor Conv::forward(const Tensor& x, Context&) {
   const Tensor b = bias.defined() ? bias.value() : Tensor();
+  if (const Variable offset = state()->find(path() + ".offset.weight"); offset.defined()) {
+    const Tensor moves = conv2d(x, offset.value(), state()->find(path() + ".offset.bias").value(),
+                                {config_.stride, config_.padding, config_.dilation});
+    const int64_t taps = offset.value().size(0) / 3;
+    // Masks of 1 at first: weights that were trained without offsets keep their meaning.
+    return deform_conv2d(x, weight.value(), b, slice(moves, 1, 0, 2 * taps),
+                         2.0 * sigmoid(slice(moves, 1, 2 * taps)), config_.stride[0],
+                         config_.padding[0], config_.dilation[0]);
+  }
   if (transposed_) {
     ConvTransposeOptions o{config_.stride, config_.padding, config_.output_padding,
                            config_.dilation, config_.groups};

@@ -72,6 +72,12 @@ class Options : public FieldVisitor {
   }
   void operator()(const char*, std::shared_ptr<const Graph>&) override {}
 
+  /// The value of an option that is no field; empty: not given.
+  std::string extra(const char* n) {
+    const auto* s = take(n);
+    if (s && !s->empty()) write(n, *s);
+    return s ? *s : "";
+  }
   void finish() const {
     for (size_t i = 0; i < given_.size(); ++i)
       if (!used_[i])

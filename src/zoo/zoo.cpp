@@ -12,6 +12,7 @@
 #include "nacre/graph.h"
 #include "nacre/plugin.h"
 #include "nacre/tabular.h"
+#include "nn/deformable.h"
 #include "ops/plugin.h"
 #include "zoo/options.h"
 
@@ -20,6 +21,14 @@ namespace nacre {
 std::span<const ModelEntry* const> zoo_models();
 
 namespace {
+
+/// Into the struct; returns the one option that every model has besides, "deform".
+std::string read(Options& options, const OptionValues& into) {
+  into.type->visit(into.value, options);
+  const std::string deform = options.extra("deform");
+  options.finish();
+  return deform;
+}
 
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
@@ -150,9 +159,14 @@ std::unique_ptr<Module> make_model(std::string_view name, std::string_view optio
   const ModelEntry& entry = find_model(name);
   OptionValues config(entry.config);
   Options visitor("model", entry.name, entry.options, options);
-  entry.config->visit(config.value, visitor);
-  visitor.finish();
-  return entry.make(scope, config.value);
+  const std::string deform = read(visitor, config);
+  if (deform.empty()) return entry.make(scope, config.value);
+  const MakeDeformable make(deform);
+  auto net = entry.make(scope, config.value);
+  if (make.count() == 0)
+    fail(Error::Kind::usage, {"option deform=", deform, " fits no convolution of ", name,
+                              " that has one group and a square kernel larger than 1"});
+  return net;
 }
 
 FittedModel fit_model(std::string_view name, std::string_view options, const FitData& data,
@@ -173,8 +187,7 @@ FittedModel fit_model(std::string_view name, std::string_view options, const Fit
   set("values", data.values() ? "true" : "false");
   OptionValues config(entry.config);
   Options visitor("model", entry.name, entry.options, all);
-  entry.config->visit(config.value, visitor);
-  visitor.finish();
+  read(visitor, config);
   Fitted fitted = entry.fit(data, held_out, config.value);
   FittedModel m{model_options(name, all + " " + fitted.options), nullptr,
                 Scope::load([&](const std::string& path, const Shape&, DType) {
@@ -200,8 +213,7 @@ std::string model_options(std::string_view name, std::string_view options) {
   const ModelEntry& entry = find_model(name);
   OptionValues config(entry.config);
   Options visitor("model", entry.name, entry.options, options);
-  entry.config->visit(config.value, visitor);
-  visitor.finish();
+  read(visitor, config);
   return visitor.text();
 }
 

@@ -36,9 +36,14 @@ TEST_P(Zoo, HasThePublishedSize) {
   if (e.parameters) {
     EXPECT_EQ(net->parameter_count(), e.parameters);
   }
+  int64_t macs = 0;
   if (e.macs && !e.input.empty()) {
-    EXPECT_EQ(count_macs(*net, with_batch(1, e.input)), e.macs);
+    macs = count_macs(*net, with_batch(1, e.input));
+    EXPECT_EQ(macs, e.macs);
   }
+  std::printf("%s: %ld parameters (published %ld), %ld MACs (published %ld)\n", e.name,
+              static_cast<long>(net->parameter_count()), static_cast<long>(e.parameters),
+              static_cast<long>(macs), static_cast<long>(e.macs));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Zoo, testing::ValuesIn(all_models()),

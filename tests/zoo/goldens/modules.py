@@ -174,3 +174,98 @@ class CapsNet(nn.Module):
             s = (logits.softmax(2)[..., None] * votes).sum(1)
             logits = logits + (votes * self.squash(s)[:, None]).sum(-1)
         return (s * s).sum(-1).log()
+
+
+class ComplexNorm(nn.Module):
+    """Whitens by an eigenvalue decomposition, in evaluation mode."""
+
+    class Part(nn.Module):
+        def __init__(self, channels, buffer):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(channels))
+            self.register_buffer(buffer, torch.zeros(channels))
+
+    def __init__(self, channels):
+        super().__init__()
+        self.rr = self.Part(channels, "running_var")
+        self.ii = self.Part(channels, "running_var")
+        self.ri = self.Part(channels, "running_cov")
+        self.bias = nn.Parameter(torch.zeros(2 * channels))
+        self.register_buffer("running_mean", torch.zeros(2 * channels))
+
+    def forward(self, z):
+        c = z.shape[1]
+        mean = torch.complex(self.running_mean[:c], self.running_mean[c:])[:, None, None]
+        bias = torch.complex(self.bias[:c], self.bias[c:])[:, None, None]
+        z = z - mean
+        cov, a, b = self.ri.running_cov, self.rr.running_var + 1e-4, self.ii.running_var + 1e-4
+        v = torch.stack([torch.stack([a, cov], -1), torch.stack([cov, b], -1)], -2)
+        values, vectors = torch.linalg.eigh(v)
+        # Sums and not products of matrices, whose multiply-accumulates would be counted.
+        product = lambda a, b: (a[:, :, :, None] * b[:, None]).sum(2)
+        root = product(vectors * values[:, None] ** -0.5, vectors.transpose(1, 2))
+        g = torch.stack(
+            [
+                torch.stack([self.rr.weight, self.ri.weight], -1),
+                torch.stack([self.ri.weight, self.ii.weight], -1),
+            ],
+            -2,
+        )
+        w = product(g, root)[..., None, None]
+        y = [w[:, i, 0] * z.real + w[:, i, 1] * z.imag for i in range(2)]
+        return torch.complex(*y) + bias
+
+
+class ComplexConv(nn.Module):
+    def __init__(self, inner, outer, kernel, stride=1):
+        super().__init__()
+        self.weight_real = nn.Parameter(torch.zeros(outer, inner, kernel, kernel))
+        self.weight_imag = nn.Parameter(torch.zeros(outer, inner, kernel, kernel))
+        self.stride, self.padding = stride, kernel // 2
+
+    def forward(self, z):
+        conv = lambda x, weight: F.conv2d(x, weight, None, self.stride, self.padding)
+        real = conv(z.real, self.weight_real) - conv(z.imag, self.weight_imag)
+        return torch.complex(real, conv(z.real, self.weight_imag) + conv(z.imag, self.weight_real))
+
+
+def complex_relu(z):
+    return torch.complex(F.relu(z.real), F.relu(z.imag))
+
+
+class ComplexBlock(nn.Module):
+    def __init__(self, width, halves):
+        super().__init__()
+        self.norm1, self.norm2 = ComplexNorm(width), ComplexNorm(width)
+        self.conv1 = ComplexConv(width, width, 3, 2 if halves else 1)
+        self.conv2 = ComplexConv(width, width, 3)
+        if halves:
+            self.projection = ComplexConv(width, width, 1, 2)
+
+    def forward(self, z):
+        y = self.conv2(complex_relu(self.norm2(self.conv1(complex_relu(self.norm1(z))))))
+        return torch.cat([self.projection(z), y], 1) if hasattr(self, "projection") else z + y
+
+
+class ComplexResNet(nn.Module):
+    """Trabelsi et al. 2018, section 4.1, by torch's own complex numbers."""
+
+    def __init__(self, blocks=16, width=12):
+        super().__init__()
+        self.imaginary = nn.Sequential(
+            nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 3, 1, bias=False),
+            nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 3, 1, bias=False),
+        )
+        self.stem = nn.Module()
+        self.stem.conv, self.stem.norm = ComplexConv(3, width, 3), ComplexNorm(width)
+        for k in range(3):
+            stage = [ComplexBlock(width << (k - 1), True)] if k else []
+            stage += [ComplexBlock(width << k, False) for _ in range(blocks - len(stage))]
+            setattr(self, f"layer{k + 1}", nn.Sequential(*stage))
+        self.fc = nn.Linear(8 * width, 10)
+
+    def forward(self, x):
+        z = torch.complex(x, self.imaginary(x))
+        z = complex_relu(self.stem.norm(self.stem.conv(z)))
+        z = self.layer3(self.layer2(self.layer1(z))).mean((2, 3))
+        return self.fc(torch.cat([z.real, z.imag], 1))

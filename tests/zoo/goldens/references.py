@@ -34,15 +34,16 @@ def timm_models(pairs, input=(3, 64, 64), full=(3, 224, 224), **arguments):
         ALL.append(Reference(name, make, input, full))
 
 
-def own(name, make, input, full=None):
+def own(name, make, input, full=None, options=""):
     """Where no library has it: modules.py, written from the paper with the names of known code."""
-    ALL.append(Reference(name, make, input, full or input))
+    ALL.append(Reference(name, make, input, full or input, options))
 
 
 torchvision_models("resnet18 resnet34 resnet50 resnet101 resnet152")
 torchvision_models("resnext50_32x4d resnext101_32x8d resnext101_64x4d")
 torchvision_models("wide_resnet50_2 wide_resnet101_2")
 timm_models("seresnet18 seresnet34 seresnet50 seresnet101 seresnet152 seresnext50_32x4d")
+timm_models("senet154=legacy_senet154")
 timm_models("resnet18_v2=resnetv2_18 resnet50_v2=resnetv2_50 resnet101_v2=resnetv2_101")
 timm_models("resnet152_v2=resnetv2_152")
 torchvision_models("densenet121 densenet161 densenet169 densenet201")
@@ -72,6 +73,7 @@ for name, blocks in {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9,
 own("plain20", lambda: modules.CifarResNet(3, plain=True), (3, 32, 32))
 for name, blocks in {"resnet164_v2": 18, "resnet1001": 111}.items():
     own(name, lambda blocks=blocks: modules.small_resnet_v2(blocks), (3, 32, 32))
+own("complex_resnet", lambda: modules.ComplexResNet(4), (3, 32, 32), options="blocks=4")
 own("densenet_bc_100", modules.small_densenet, (3, 32, 32))
 own("shufflenet_v1", modules.ShuffleNetV1, (3, 64, 64), (3, 224, 224))
 own("caffenet", modules.CaffeNet, (3, 227, 227))
