@@ -4,6 +4,10 @@
 //   FeaturePyramid neck(s / "neck", {body.channels(), 256});
 //   Tensors maps = neck.maps(body.features(x, ctx), ctx);        // strides 4, 8, 16, 32
 //
+// Options of every model take deform=PATTERN besides its own: convolutions whose path the regular
+// expression matches get learned offsets and masks of their taps (DeformConv2d in nacre/blocks.h),
+// which change nothing at first; they need one group and a square kernel.
+//
 // Ownership and threads are those of modules, see nacre/nn.h.
 #pragma once
 

@@ -64,9 +64,7 @@ std::vector<const ModelEntry*> all_models();
 const ModelEntry& find_model(std::string_view name);
 
 /// Options as text, "classes=10 width=32": names and values of a model's Config. Error(usage) for
-/// unknown ones. Every model also takes deform=PATTERN: convolutions whose path the regular
-/// expression matches get learned offsets and masks of their taps (DeformConv2d in
-/// nacre/blocks.h), which change nothing at first; they need one group and a square kernel.
+/// unknown ones.
 std::unique_ptr<Module> make_model(std::string_view name, std::string_view options,
                                    const Scope& scope);
 /// A model of values whose outputs are those of `net` times `std` plus `mean` (both [outputs]), so

@@ -99,27 +99,27 @@ TEST_P(Recipes, FitTheirModelAndAreDocumented) {
   EXPECT_EQ(TrainConfig::from_yaml_file(path).to_yaml(), r.config.to_yaml());
 }
 
-TEST_P(Recipes, TrainOnDataOfTheFormTheyName) {
-  Recipe r = find_recipe(GetParam());
+/// Two steps of a recipe on generated files of its data set; `small`: of the model's small form.
+void expect_steps(Recipe r, bool small) {
   TrainConfig& c = r.config;
   const ModelEntry& entry = find_model(c.model);
   const testing::Folder folder;
   const std::string set = r.name.substr(r.name.rfind('-') + 1);
   if (set == "mnist" || set == "fashion") {
     write_idx(folder);
-    if (c.model == "capsnet") c.options += " width=16 capsules=4";
+    if (small && c.model == "capsnet") c.options += " width=16 capsules=4";
   } else if (set == "cifar10") {
     write_cifar(folder);
-    c.options += std::string(" ") + entry.tiny;
+    if (small) c.options += std::string(" ") + entry.tiny;
   } else {
     ASSERT_EQ(set, "imagenet");
     write_imagenet(folder);
-    c.options += std::string(" ") + entry.tiny;
-    c.transform =
-        with_side(c.transform, (entry.tiny_input.empty() ? entry.input : entry.tiny_input)[2]);
+    const Shape& one = entry.tiny_input.empty() ? entry.input : entry.tiny_input;
+    if (small) c.options += std::string(" ") + entry.tiny;
+    if (small) c.transform = with_side(c.transform, one[2]);
   }
   c.data = folder.path();
-  c.epochs = std::max<int64_t>(1, c.schedule.starts_with("warmup") ? 40 : 1);
+  c.epochs = c.schedule.starts_with("warmup") ? 40 : 1;
   c.batch = 2;
   c.accumulate = std::min<int64_t>(2, c.accumulate);
   c.workers = 0;
@@ -132,6 +132,13 @@ TEST_P(Recipes, TrainOnDataOfTheFormTheyName) {
   DataLoader loader(trainer.data().train, trainer.transform(), sequential(4), o);
   loader.start(0);
   while (const auto batch = loader.next()) EXPECT_TRUE(std::isfinite(trainer.step(*batch)));
+}
+
+TEST_P(Recipes, TrainOnDataOfTheFormTheyName) { expect_steps(find_recipe(GetParam()), true); }
+
+TEST(RecipesAtFullSize, Train) {
+  for (const char* name : {"resnet20-cifar10", "mobilenet_v2-imagenet"})
+    expect_steps(find_recipe(name), false);
 }
 
 std::vector<std::string> names() {

@@ -60,6 +60,19 @@ def small_resnet_v2(blocks):
     return net
 
 
+def shallow_efficientnet_v2(size):
+    """torchvision's, with two blocks in each stage."""
+    from functools import partial
+
+    from torchvision.models import efficientnet
+
+    stages, last = efficientnet._efficientnet_conf(f"efficientnet_v2_{size}")
+    for stage in stages:
+        stage.num_layers = 2
+    norm = partial(nn.BatchNorm2d, eps=1e-3)
+    return efficientnet.EfficientNet(stages, 0.3, norm_layer=norm, last_channel=last)
+
+
 def small_densenet():
     """Huang et al. 2017, section 4: torchvision's blocks behind a 3x3 convolution alone."""
     import torchvision
