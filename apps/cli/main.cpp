@@ -432,10 +432,10 @@ int run(int argc, char** argv) {
   ConvertArgs convert;
   auto* cv = app.add_subcommand("convert", "Weights and networks from one kind of file to another");
   cv->footer(
-      "Reads safetensors, .npy, .npz, PyTorch checkpoints, GGUF and MXNet; ONNX, Caffe "
-      "(.prototxt), "
-      "ncnn (.param), TensorFlow (.pb) and TFLite (.tflite).\nExample:\n  nacre convert "
-      "weights.pth weights.safetensors\n  nacre convert "
+      "Reads safetensors, .npy, .npz, PyTorch checkpoints, GGUF and MXNet; networks as ONNX, Caffe "
+      "(.prototxt), Caffe2 (predict_net.pb), MXNet (-symbol.json), ncnn (.param), PaddlePaddle "
+      "(.pdmodel), TensorFlow (.pb) and TFLite (.tflite).\nExample:\n  nacre convert weights.pth "
+      "weights.safetensors\n  nacre convert "
       "lenet.pth lenet.safetensors --model lenet5\n  nacre convert runs/a/model.safetensors "
       "model.onnx --check\n  nacre convert net.prototxt net.onnx\n  nacre convert resnet18 "
       "resnet18.param");

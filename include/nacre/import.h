@@ -21,6 +21,10 @@ bool is_network_file(const std::string& path);
 ///
 ///   .prototxt   Caffe; weights in the .caffemodel of the same stem
 ///   .param      ncnn; weights in the .bin of the same stem
+///   -symbol.json  MXNet; weights in the .params of the last epoch: net-0012.params
+///   .pdmodel    PaddlePaddle; weights in the .pdiparams of the same stem
+///   __model__   PaddlePaddle; weights in __params__, or a file for each variable
+///   predict_net.pb  Caffe2; weights in the init_net.pb that has the rest of the name
 ///   .pb         a frozen graph of TensorFlow's; it has its weights in it
 ///   .tflite     TFLite; it has its weights in it
 ///
@@ -55,5 +59,14 @@ std::string import_graphdef(std::string_view graph, std::string_view what);
 /// (QuantizeLinear and DequantizeLinear between operators), inputs and outputs have the file's
 /// types.
 std::string import_tflite(std::string_view model, std::string_view what);
+
+/// MXNet: the symbol as JSON, and the .params file.
+std::string import_mxnet(std::string_view symbol, std::string_view params, std::string_view what);
+
+/// Caffe2: the net that predicts, and the one that fills its weights.
+std::string import_caffe2(std::string_view predict, std::string_view init, std::string_view what);
+
+/// PaddlePaddle: a program for inference, and its arrays in one file.
+std::string import_paddle(std::string_view program, std::string_view params, std::string_view what);
 
 }  // namespace nacre

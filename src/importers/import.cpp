@@ -9,7 +9,9 @@ namespace nacre {
 namespace {
 
 /// The first whose ending fits is taken.
-const NetworkKind* const kKinds[] = {&kCaffeFiles, &kNcnnFiles, &kGraphDefFiles, &kTfliteFiles};
+const NetworkKind* const kKinds[] = {&kCaffeFiles,  &kNcnnFiles,    &kTfliteFiles,
+                                     &kMxnetFiles,  &kPaddleFiles,  &kPaddleFolders,
+                                     &kCaffe2Files, &kGraphDefFiles};
 
 const NetworkKind* kind_of(const std::string& path) {
   for (const NetworkKind* k : kKinds)

@@ -14,7 +14,8 @@ struct NetworkKind {
   std::string (*read)(const std::string& path, const std::string& weights);
 };
 
-extern const NetworkKind kCaffeFiles, kNcnnFiles, kGraphDefFiles, kTfliteFiles;
+extern const NetworkKind kCaffeFiles, kNcnnFiles, kGraphDefFiles, kTfliteFiles, kMxnetFiles,
+    kPaddleFiles, kPaddleFolders, kCaffe2Files;
 
 /// `path` with another ending: "net.param" with ".bin" for ".param".
 std::string beside(const std::string& path, std::string_view ending, std::string_view other);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "nacre/random.h"
 
+#include "caffe2_fuzz.cpp"
 #include "caffe_fuzz.cpp"
 #include "events_fuzz.cpp"
 #include "gguf_fuzz.cpp"
@@ -17,10 +18,12 @@
 #include "json_fuzz.cpp"
 #include "model_fuzz.cpp"
 #include "mxnet_fuzz.cpp"
+#include "mxnet_symbol_fuzz.cpp"
 #include "ncnn_fuzz.cpp"
 #include "npy_fuzz.cpp"
 #include "npz_fuzz.cpp"
 #include "onnx_fuzz.cpp"
+#include "paddle_fuzz.cpp"
 #include "safetensors_fuzz.cpp"
 #include "schema_fuzz.cpp"
 #include "serve_fuzz.cpp"
@@ -154,7 +157,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Target{"gguf", fuzz_gguf, ".gguf"}, Target{"onnx", fuzz_onnx, ""},
                     Target{"caffe", fuzz_caffe, ""}, Target{"ncnn", fuzz_ncnn, ""},
                     Target{"mxnet", fuzz_mxnet, ""}, Target{"serve", fuzz_serve, ""},
-                    Target{"graphdef", fuzz_graphdef, ""}, Target{"tflite", fuzz_tflite, ""}),
+                    Target{"graphdef", fuzz_graphdef, ""}, Target{"tflite", fuzz_tflite, ""},
+                    Target{"mxnet_symbol", fuzz_mxnet_symbol, ""},
+                    Target{"paddle", fuzz_paddle, ""}, Target{"caffe2", fuzz_caffe2, ""}),
     [](const auto& target) { return target.param.name; });
 
 }  // namespace
