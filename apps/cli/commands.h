@@ -76,12 +76,13 @@ int run_zoo_show(const ZooArgs& a);
 int run_zoo_recipes(const ZooArgs& a);
 
 struct DataArgs {
-  std::string path, to;
+  std::string path, like, to;
   bool json = false;
 };
 int run_data_info(const DataArgs& a);
 int run_data_check(const DataArgs& a);
 int run_data_convert(const DataArgs& a);
+int run_data_weights(const DataArgs& a);
 
 struct ConvertArgs {
   std::string from, to, format, prefix, weights;
@@ -134,6 +135,13 @@ struct LabArgs {
 };
 int run_lab_list();
 int run_lab(const LabArgs& a);
+
+struct FeaturesArgs {
+  std::string model, data, out, part = "auto";
+  std::vector<std::string> layers;
+  bool pool = false;
+};
+int run_features(const FeaturesArgs& a);
 
 struct DemoArgs {
   std::string data = "data/digits", out;

@@ -46,6 +46,8 @@ const char* help_of(const std::string& name) {
       {"adapter_rank", "of adapters"},
       {"adapter_alpha", "of lora: its factor times the rank; 0: the rank"},
       {"adapter_layers", "patterns of weights that get adapters (default: all but the head)"},
+      {"sample_weights",
+       "file of lines name,weight: how much training samples count (nacre data weights)"},
       {"l2_sp", "penalty on half the squared distance from the weights to start from"},
       {"epochs", "passes over the training part"},
       {"batch", "samples per step"},
@@ -413,7 +415,16 @@ int run(int argc, char** argv) {
       d->add_subcommand("check", "What is wrong: unreadable files, duplicates, empty classes, ...");
   auto* dv =
       d->add_subcommand("convert", "Write pictures as a folder per class, or rows as a .csv file");
-  for (auto* s : {di, dc, dv}) s->add_option("data", data.path, "data set")->required();
+  auto* dw = d->add_subcommand(
+      "weights", "How much likelier each sample is in another data set, for --sample-weights");
+  for (auto* s : {di, dc, dv, dw}) s->add_option("data", data.path, "data set")->required();
+  dw->add_option("like", data.like, "the other data set, whose labels are not looked at")
+      ->required();
+  dw->add_option("to", data.to, "file to write, lines name,weight")->required();
+  dw->callback([&] {
+    settle();
+    code = run_data_weights(data);
+  });
   for (auto* s : {di, dc}) s->add_flag("--json", data.json, "as JSON");
   dv->add_option("to", data.to, "new folder, or file that ends in .csv")->required();
   di->callback([&] {
@@ -517,6 +528,28 @@ int run(int argc, char** argv) {
   l->callback([&] {
     settle();
     code = lab.name == "list" ? run_lab_list() : run_lab(lab);
+  });
+
+  FeaturesArgs features;
+  auto* fe =
+      app.add_subcommand("features", "Outputs of layers of a model for a data set, as arrays");
+  fe->footer(
+      "Example:\n  nacre features runs/a/model.safetensors --data data/digits --layer fc2 --out "
+      "features.npz");
+  fe->add_option("model", features.model, "model file")->required();
+  fe->add_option("--data", features.data, "data set")->required();
+  fe->add_option("--layer", features.layers,
+                 "path of a layer, as nacre zoo show has it (may be given more than once)")
+      ->required()
+      ->allow_extra_args(false);
+  fe->add_option("--out", features.out, "file to write: .npz or .safetensors")->required();
+  fe->add_option("--part", features.part, "train, val, test or all (auto: all)")
+      ->check(CLI::IsMember({"auto", "train", "val", "test", "all"}));
+  fe->add_flag("--pool", features.pool, "the mean over the positions of pictures");
+  takes_plugins(fe);
+  fe->callback([&] {
+    settle();
+    code = run_features(features);
   });
 
   bool doctor_json = false;

@@ -54,6 +54,9 @@ struct TrainConfig {
   int64_t adapter_rank = 4;
   double adapter_alpha = 0;    ///< of lora: its factor times the rank; 0: the rank
   std::string adapter_layers;  ///< patterns of weights that get adapters; empty: all but the head
+  /// File of "name,weight" lines: how much each training sample counts (see nacre/transfer.h); the
+  /// loss that is shown does not.
+  std::string sample_weights;
   /// Penalty on half the squared distance from the weights that the run started from (L2-SP); l2 is
   /// then of the others alone.
   double l2_sp = 0;

@@ -21,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+#include "nacre/data.h"
+#include "nacre/formats.h"
 #include "nacre/nn.h"
 
 namespace nacre {
@@ -100,10 +102,10 @@ class Adapters {
   };
   struct Options {
     Kind kind = Kind::lora;
-    int64_t rank = 4;                 ///< at most that of a weight itself
-    double alpha = 0;                 ///< of lora; 0: rank, so that the factor is 1
-    std::string layers;               ///< patterns of weights; empty: all
-    std::vector<std::string> except;  ///< names of weights that get none
+    int64_t rank = 4;                   ///< at most that of a weight itself
+    double alpha = 0;                   ///< of lora; 0: rank, so that the factor is 1
+    std::string layers{};               ///< patterns of weights; empty: all
+    std::vector<std::string> except{};  ///< names of weights that get none
   };
   /// `input` as for Layers. Throws Error(usage), also where no weight is adapted.
   Adapters(Module& net, const Shape& input, const Options& o, const Key& key);
@@ -146,5 +148,38 @@ class Adapters {
 /// loss (L2-SP: Li, Grandvalet and Davoine 2018, arXiv:1802.01483).
 Tensor distance_penalty(const std::vector<Variable>& parameters, const Tensors& start,
                         double alpha);
+
+// ---- samples of another distribution
+
+struct ImportanceOptions {
+  std::string model = "logistic_regression";  ///< of the zoo, that tells the data sets apart
+  int64_t epochs = 30, folds = 2;
+  double lr = 0.03;  ///< of its training
+  double most = 20;  ///< times the mean that a weight may be
+  uint64_t seed = 0;
+};
+/// How much likelier each sample of `source` is among those of `target`, by a classifier that tells
+/// the two apart and has not seen the sample (Bickel, Bruckner and Scheffer 2007): p / (1 - p), of
+/// mean 1. Labels are not looked at. Training with such weights fits the target's distribution of
+/// inputs (see TrainConfig::sample_weights). Throws Error(data) for fewer than `folds` samples.
+std::vector<double> importance_weights(const DatasetPtr& source, const DatasetPtr& target,
+                                       const ImportanceOptions& o = {});
+
+/// "name,weight" lines with Dataset::name, and back: for the samples of `data`, of mean 1. Throws
+/// Error(io), and Error(data) for what is no such file, lacks a sample or holds only zeros.
+void write_sample_weights(const std::string& path, const Dataset& data,
+                          const std::vector<double>& weights);
+std::vector<float> read_sample_weights(const std::string& path, const Dataset& data);
+
+// ---- features
+
+/// Outputs of layers in evaluation mode for all samples, by module path ("layer3.0"; see
+/// list_layers in nacre/zoo.h): f32 [samples, ...] under the layer's name, then i64 "labels"
+/// [samples] if there are any. `pool` averages over the positions of pictures. Throws Error(usage)
+/// for a layer that a pass does not reach, with the names of those that it does.
+std::vector<NamedTensor> extract_features(Module& net, const DatasetPtr& data,
+                                          const Transform& transform,
+                                          const std::vector<std::string>& layers, bool pool = false,
+                                          int64_t batch = 64, int workers = 1);
 
 }  // namespace nacre

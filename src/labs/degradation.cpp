@@ -50,7 +50,7 @@ LabResult run(const std::string& path, const void* config) {
                                           {.epochs = c.epochs,
                                            .batch = c.batch,
                                            .lr = c.lr,
-                                           .schedule = c.epochs > 4 ? "warmup:2+cosine" : "cosine",
+                                           .schedule = "one_cycle",
                                            .seed = static_cast<uint64_t>(c.seed)});
       loss.series.push_back({name, counted(curve.loss), curve.loss});
       train.series.push_back({name, counted(curve.loss), curve.train_error});

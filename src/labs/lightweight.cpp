@@ -97,7 +97,7 @@ LabResult run(const std::string& path, const void* config) {
                                          .batch = c.batch,
                                          .lr = c.lr,
                                          .clip_norm = 1,
-                                         .schedule = "warmup:1+cosine",
+                                         .schedule = "one_cycle",
                                          .seed = static_cast<uint64_t>(c.seed)});
     Shape one = own.input;
     one.insert(0, 1);

@@ -117,6 +117,7 @@ void TrainConfig::fields(FieldVisitor& v) {
   v("adapter_alpha", adapter_alpha);
   v("adapter_layers", adapter_layers);
   v("l2_sp", l2_sp);
+  v("sample_weights", sample_weights);
   v("epochs", epochs);
   v("batch", batch);
   v("loss", loss);

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/progress.h"
@@ -47,8 +48,9 @@ struct Trainer::Impl {
   std::string loss_name;
   std::unique_ptr<Module> net;
   std::unique_ptr<Transfer> transfer;
-  std::vector<Variable> trained;  // in this epoch
-  Tensor class_weights;           // undefined: all classes count the same
+  std::vector<Variable> trained;      // in this epoch
+  Tensor class_weights;               // undefined: all classes count the same
+  std::vector<float> sample_weights;  // of mean 1; empty: all samples count the same
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Schedule> schedule;
   std::unique_ptr<Average> average;
@@ -91,6 +93,12 @@ void Trainer::Impl::build() {
                               " needs a validation part, and val_share "
                               "is 0"});
   fingerprint = data_fingerprint(data);
+  if (!config.sample_weights.empty()) {
+    sample_weights = read_sample_weights(config.sample_weights, *data.train);
+    fingerprint = hash64({reinterpret_cast<const char*>(sample_weights.data()),
+                          sample_weights.size() * sizeof(float)},
+                         fingerprint);
+  }
   entry = &find_model(config.model);
   if (entry->fit && !(config.from.empty() && config.freeze.empty() && config.unfreeze.empty()))
     fail(Error::Kind::usage, {config.model,
@@ -187,6 +195,14 @@ double Trainer::Impl::step(const Batch& b) {
   {
     const Adapters::Use use(transfer->adapters());
     y = (*net)(x, ctx);
+  }
+  if (!sample_weights.empty()) {  // gradients of a sample's outputs, and so of its loss, are scaled
+    std::vector<float> w;
+    for (const int64_t i : b.indices) w.push_back(sample_weights[static_cast<size_t>(i)]);
+    Shape each{b.size()};
+    while (each.rank() < y.rank()) each.push_back(1);
+    const Tensor fixed = stop_gradient(y);
+    y = fixed + Tensor::from(w, each) * (y - fixed);
   }
   Tensor loss = loss_of(loss_name, y, b, config.label_smoothing, output_std(*net), class_weights);
   if (const Tensor more = transfer->penalty(trained); more.defined()) loss = loss + more;
@@ -306,6 +322,10 @@ void Trainer::Impl::fit_at_once(RunFolder* run) {
   rows.seed = held_out.seed = static_cast<uint64_t>(config.seed);
   if (config.class_weights == "balanced" && !regression())
     rows.weights = balanced_weights(rows.labels, rows.outputs);
+  if (rows.weights.empty())
+    rows.weights = sample_weights;
+  else
+    for (size_t i = 0; i < sample_weights.size(); ++i) rows.weights[i] *= sample_weights[i];
   if (regression()) {
     mean = net->state()->find("output_mean").value();
     std = output_std(*net);
