@@ -2,9 +2,9 @@
 # the installed files are relative, so the tree can be moved.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS nacre_lib nacre_headers EXPORT nacreTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS nacre_lib nacre_headers nacre_runtime EXPORT nacreTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET nacre)
-  install(TARGETS nacre RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS nacre nacre_runner RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/nacre ${NACRE_GEN_DIR}/include/nacre
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")

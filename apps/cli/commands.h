@@ -86,6 +86,7 @@ int run_data_weights(const DataArgs& a);
 
 struct ConvertArgs {
   std::string from, to, format, prefix, weights;
+  std::string runner;  ///< of executables
   std::string model, options, classes, transform;
   bool partial = false;  ///< take what fits and begin the rest afresh
   int64_t opset = 17;    ///< of ONNX files
@@ -93,6 +94,8 @@ struct ConvertArgs {
   double tolerance = 1e-5;
 };
 int run_convert(const ConvertArgs& a);
+/// To a file for the runtime, or an executable.
+int convert_to_program(const ConvertArgs& a);
 
 struct BenchArgs {
   std::vector<std::string> models;

@@ -216,6 +216,8 @@ int to_network(const ConvertArgs& a, std::string_view format) {
 
 int run_convert(const ConvertArgs& a) {
   refuse_same_file(a.from, a.to);
+  if (a.format == "program" || a.format == "exe") return convert_to_program(a);
+  if (!a.runner.empty()) fail(Error::Kind::usage, {"--runner goes with --to exe"});
   for (const auto& [format, ending] : {std::pair{"onnx", ".onnx"}, {"ncnn", ".param"}})
     if (a.format == format || (a.format.empty() && a.to.ends_with(ending)))
       return to_network(a, format);

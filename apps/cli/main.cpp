@@ -449,17 +449,21 @@ int run(int argc, char** argv) {
       "weights.safetensors\n  nacre convert "
       "lenet.pth lenet.safetensors --model lenet5\n  nacre convert runs/a/model.safetensors "
       "model.onnx --check\n  nacre convert net.prototxt net.onnx\n  nacre convert resnet18 "
-      "resnet18.param");
+      "resnet18.param\n  nacre convert runs/a/model.safetensors --to exe --output digits");
   cv->add_option("input", convert.from,
                  "file of weights, or a network; for ONNX and ncnn also a model of the zoo")
       ->required();
   cv->add_option(
-        "output", convert.to,
+        "output,--output", convert.to,
         "file to write; with --to npy a folder; of ncnn the .param, with the .bin beside it")
       ->required();
   cv->add_option("--to", convert.format,
-                 "safetensors, npz, npy, onnx or ncnn (default: by the ending)")
-      ->check(CLI::IsMember({"safetensors", "npz", "npy", "onnx", "ncnn"}));
+                 "safetensors, npz, npy, onnx or ncnn (default: by the ending); program: for the "
+                 "runtime; exe: model and runtime in one executable")
+      ->check(CLI::IsMember({"safetensors", "npz", "npy", "onnx", "ncnn", "program", "exe"}));
+  cv->add_option("--runner", convert.runner,
+                 "of --to exe: the nacre_runner of another kind of machine (default: the one "
+                 "beside nacre)");
   cv->add_option("--opset", convert.opset, "of ONNX files")->check(CLI::Range(13, 21));
   cv->add_option("--weights", convert.weights,
                  "file with the weights of a network of another framework (default: the one beside "

@@ -110,4 +110,9 @@ class Predictor {
   std::unique_ptr<Impl> impl_;
 };
 
+/// The model as the bytes of a program file, for Runtime (runtime.h): for one sample, with the
+/// batch norms in the convolutions. Throws Error(unsupported) that names all ops that Runtime has
+/// no step for.
+std::string export_program(const Predictor& p);
+
 }  // namespace nacre

@@ -1,0 +1,86 @@
+// Models as executables, and the C interface of the runtime.
+#include <gtest/gtest.h>
+
+#include "cli/program.h"
+
+namespace nacre::test {
+namespace {
+
+class Runner : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder = new TempFolder;
+    const std::string model = (*folder / "m.safetensors").string();
+    ASSERT_EQ(
+        nacre("train lenet5 --data " + kDigits + " --epochs 1 --quiet --out " + path("run")).code,
+        0);
+    std::filesystem::copy_file(path("run/model.safetensors"), model);
+    // Of the shape of the network, but in its steps a picture of any size is made that shape.
+    std::string picture = "P5 8 8 255\n";
+    for (int k = 0; k < 64; ++k) picture += static_cast<char>(k * 4);
+    folder->write("d.pgm", picture);
+  }
+  static void TearDownTestSuite() { delete folder; }
+  static std::string path(const std::string& name) { return (*folder / name).string(); }
+  static TempFolder* folder;
+};
+TempFolder* Runner::folder = nullptr;
+
+TEST_F(Runner, OneExecutable) {
+  const CommandResult made =
+      nacre("convert " + path("m.safetensors") + " --to exe --check --output " + path("digits"));
+  ASSERT_EQ(made.code, 0) << made.output;
+  EXPECT_TRUE(holds(made.output, "largest difference")) << made.output;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LE(std::filesystem::file_size(path("digits")), 2u << 20);
+#endif
+  const CommandResult json = run_command(path("digits") + " --json --top 2 " + path("d.pgm"));
+  EXPECT_EQ(json.code, 0) << json.output;
+  const CommandResult want =
+      nacre("predict " + path("m.safetensors") + " " + path("d.pgm") + " --top 2 --json");
+  // Both begin with the same class.
+  const auto first = [](const std::string& text) {
+    const size_t at = text.find("\"label\"");
+    return at == text.npos ? "none in " + text
+                           : text.substr(text.find_first_of("0123456789", at), 1);
+  };
+  EXPECT_EQ(first(json.output), first(want.output));
+  const CommandResult piped = run_command(path("digits") + " - < " + path("d.pgm"));
+  EXPECT_EQ(piped.code, 0) << piped.output;
+  EXPECT_TRUE(piped.output.starts_with("-: ")) << piped.output;
+  EXPECT_TRUE(holds(run_command(path("digits") + " --info").output, "model    lenet5"));
+  EXPECT_TRUE(holds(run_command(path("digits") + " --bench 3").output, "3 runs, median"));
+  expect_one_line(run_command(path("digits") + " --top 0 x.pgm"), 2, "a number from 1");
+  expect_one_line(run_command(path("digits") + " /nowhere.pgm"), 1, "no such file");
+  folder->write("d.png", "\x89PNG\r\n\x1a\n");
+  expect_one_line(run_command(path("digits") + " " + path("d.png")), 1,
+                  "the runtime reads PGM, PPM and BMP pictures, not PNG");
+}
+
+TEST_F(Runner, DamageIsSeen) {
+  ASSERT_EQ(nacre("convert " + path("m.safetensors") + " --to exe --output " + path("x")).code, 0);
+  std::string bytes = folder->read("x");
+  bytes[bytes.size() - 100] = static_cast<char>(bytes[bytes.size() - 100] + 1);
+  folder->write("x", bytes);
+  expect_one_line(run_command(path("x") + " " + path("d.pgm")), 1, "its checksum does not fit");
+}
+
+TEST_F(Runner, MistakesAreNamed) {
+  expect_one_line(nacre("convert " + path("m.safetensors") + " --to exe --output " + path("y") +
+                        " --runner " + path("d.pgm")),
+                  2, "is no nacre_runner without a model");
+  expect_one_line(nacre("convert " + path("m.safetensors") + " " + path("y.npz") + " --runner x"),
+                  2, "--runner goes with --to exe");
+}
+
+TEST_F(Runner, CInterface) {
+  ASSERT_EQ(nacre("convert " + path("m.safetensors") + " --to program " + path("p")).code, 0);
+  const std::string classify = std::string(NACRE_BUILD_DIR) + "/classify_runtime ";
+  const CommandResult done = run_command(classify + path("p") + " " + path("d.pgm"));
+  EXPECT_EQ(done.code, 0) << done.output;
+  EXPECT_TRUE(holds(done.output, "%")) << done.output;
+  EXPECT_NE(run_command(classify + path("m.safetensors") + " " + path("d.pgm")).code, 0);
+}
+
+}  // namespace
+}  // namespace nacre::test
