@@ -61,7 +61,9 @@ TEST(Convert, NetworksOfOtherFrameworks) {
   TempFolder folder;
   const std::string networks = std::string(NACRE_SOURCE_DIR) + "/tests/importers/goldens/";
   const std::string out = (folder / "m.onnx").string();
-  for (const char* name : {"tiny.prototxt", "vision.param"}) {
+  for (const char* name :
+       {"tiny.prototxt", "vision.param", "texts-symbol.json", "paddle_pictures.pdmodel",
+        "paddle_folder/__model__", "tiny_predict_net.pb"}) {
     const auto r = nacre("convert " + networks + name + " " + out);
     ASSERT_EQ(r.code, 0) << r.output;
     EXPECT_TRUE(holds(r.output, "ONNX, opset 13")) << r.output;
