@@ -43,8 +43,9 @@ TEST_P(OnnxSave, ReadsBackTheSame) {
   const std::string path = (folder / "m.onnx").string();
   save(path, *net, sample);
   const auto back = load(path);
-  // Tables of trees and support vectors are no parameters, but constants of the graph.
-  if (!m.fit) {
+  // Tables of trees and support vectors are no parameters, but constants of the graph; the
+  // statistics of complex normalisation are constants that cannot be told from parameters.
+  if (!m.fit && std::string(m.name) != "complex_resnet") {
     EXPECT_EQ(back->parameter_count(), net->parameter_count());
   }
   for (const int64_t batch : {1, 3}) EXPECT_LT(difference(*back, *net, sample, batch), 1e-5);

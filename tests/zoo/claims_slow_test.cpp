@@ -9,7 +9,6 @@
 #include "nacre/metrics.h"
 #include "nacre/optim.h"
 #include "nacre/superpixels.h"
-#include "nacre/transforms.h"
 #include "nacre/zoo.h"
 #include "train/digits.h"
 
@@ -201,30 +200,6 @@ TEST(Claims, AScaledAlexNetReadsDigits) {
   EXPECT_GE(score("alexnet", "channels=1 classes=10 width=8 hidden=128 pool=1 dropout=0.2",
                   enlarged(d.train, 64), enlarged(d.test, 64), 20, 3e-3),
             0.97);
-}
-
-/// The same, turned, sheared, zoomed and moved.
-Pictures distorted(const DatasetPtr& data, int side, uint64_t seed) {
-  const Transform move = Transform::parse("affine(degrees=15,translate=0.12,scale=0.15,shear=10)");
-  Pictures p{{1, side, side}, {}, {}};
-  for (int64_t i = 0; i < data->size(); ++i) {
-    Sample s = data->get(i);
-    s.image = resize(s.image, side, side);
-    move.apply(s, true, Key(seed).fold_in(static_cast<uint64_t>(i)));
-    p.x.insert(p.x.end(), s.image.pixels.begin(), s.image.pixels.end());
-    p.labels.push_back(s.label);
-  }
-  return p;
-}
-
-TEST(Claims, CapsulesReadDistortedDigitsBetterThanACnnOfTheirSize) {
-  const test::Digits d = test::digits(1000);
-  const Pictures train = enlarged(d.train, 20), moved = distorted(d.test, 20, 1);
-  const double capsules =
-      score("capsnet", "side=20 width=24 capsules=4 decoder=false", train, moved, 15, 3e-3);
-  const double cnn =
-      score("cnn", "channels=1 classes=10 widths=18-36-72 dropout=0", train, moved, 15, 3e-3);
-  EXPECT_GT(capsules, cnn);
 }
 
 /// A scene of fields: three bands that say what grows there, with noise in every pixel.
