@@ -165,7 +165,8 @@ LabCurve train_in_lab(const std::string& name, Module& net, const LabData& data,
                     {.batch = t.batch, .workers = 0, .seed = t.seed});
   SGD optimizer(net.trainable(),
                 {.lr = t.lr, .momentum = t.momentum, .weight_decay = t.weight_decay});
-  const auto rate = schedule::parse(t.schedule, t.lr, loader.batches(), t.epochs);
+  const auto rate =
+      schedule::parse(t.schedule, t.lr, (data.train->size() + t.batch - 1) / t.batch, t.epochs);
   const auto seconds = [] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
         .count();
