@@ -22,7 +22,7 @@ int run_train(const TrainArgs& a);
 struct FitArgs {
   std::string data, target, task = "auto", out, from, slice, study;
   std::string budget, size_limit, latency_limit, memory_limit;  ///< with units
-  int64_t trials = 0, seed = 0;
+  int64_t trials = 0, seed = 0, nested = 0, keep = 0;
   bool resume = false, join = false, json = false;
 };
 int run_fit(const FitArgs& a);

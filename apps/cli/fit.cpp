@@ -64,6 +64,36 @@ void print_trial(const FitTrial& t, bool best, bool regression) {
               format_number(t.loss, 4), best ? ", the best so far" : ""});
 }
 
+void print_nested(const NestedResult& r, bool regression) {
+  const auto text = [&](double score) {
+    return regression ? "RMSE " + format_number(-score, 5) : format_number(100 * score, 4) + " %";
+  };
+  for (const FamilyScore& f : r.families)
+    log_info({"family ", f.family, ": ", text(f.inner), " on inner parts, ", text(f.outer),
+              " on outer parts, chosen ", f.chosen, f.chosen == 1 ? " time" : " times"});
+  log_info({r.chosen, " is searched; what was chosen in each of ", r.parts, " outer parts had ",
+            text(r.inner), " on inner parts and ", text(r.outer), " there"});
+}
+
+Json family_json(const FamilyScore& f) {
+  Json j = Json::object();
+  j["family"] = f.family;
+  j["inner"] = f.inner;
+  j["outer"] = f.outer;
+  j["chosen"] = f.chosen;
+  return j;
+}
+
+Json kept_json(const KeptModel& m) {
+  Json j = Json::object();
+  j["trial"] = m.trial;
+  j["structure"] = m.structure;
+  j["model"] = m.file;
+  j["score"] = m.score;
+  j["test"] = m.test;
+  return j;
+}
+
 Json trial_json(const FitTrial& t) {
   Json j = Json::object();
   j["trial"] = t.number;
@@ -93,6 +123,7 @@ int run_fit(const FitArgs& a) {
     regression = p.regression;
     print_plan(p);
   };
+  callbacks.on_nested = [&](const NestedResult& n) { print_nested(n, regression); };
   callbacks.on_trial = [&](const FitTrial& t, bool best) { print_trial(t, best, regression); };
   callbacks.on_stage = [&](const std::string& what) { log_info({what}); };
   if (a.join) {
@@ -117,6 +148,8 @@ int run_fit(const FitArgs& a) {
   o.from = a.from;
   o.slice = a.slice;
   o.seed = a.seed;
+  o.nested = a.nested;
+  o.keep = a.keep;
   o.study = a.study;
   o.resume = a.resume;
   o.out = a.out;
@@ -146,6 +179,16 @@ int run_fit(const FitArgs& a) {
     Json commands = Json::array(), trials = Json::array();
     for (const std::string& c : r.commands) commands.push_back(c);
     for (const FitTrial& t : r.leaderboard) trials.push_back(trial_json(t));
+    if (r.nested.parts) {
+      Json families = Json::array();
+      for (const FamilyScore& f : r.nested.families) families.push_back(family_json(f));
+      j["families"] = families;
+    }
+    if (!r.kept.empty()) {
+      Json kept = Json::array();
+      for (const KeptModel& m : r.kept) kept.push_back(kept_json(m));
+      j["kept"] = kept;
+    }
     j["commands"] = commands;
     j["trials"] = trials;
     std::printf("%s\n", print_json(j).c_str());
@@ -153,6 +196,10 @@ int run_fit(const FitArgs& a) {
   }
   std::printf("%s\nmodel   %s\nreport  %s\n", headline(r.test, r.part).c_str(), r.model.c_str(),
               r.report.c_str());
+  for (const KeptModel& m : r.kept)
+    std::printf("kept    %s  %s, test %s\n", m.file.c_str(), m.structure.c_str(),
+                r.test.regression ? cat({"RMSE ", format_number(-m.test, 5)}).c_str()
+                                  : cat({format_number(100 * m.test, 4), " %"}).c_str());
   for (const std::string& c : r.commands) std::printf("again   %s\n", c.c_str());
   return 0;
 }

@@ -167,6 +167,15 @@ int run(int argc, char** argv) {
                  "most memory for a step of training: 2GB (default: most of what is free)");
   ft->add_option("--from", fit.from, "model file whose weights are tried as a start");
   ft->add_option("--slice", fit.slice, "of a table: also show the result by this column's values");
+  ft->add_option(
+        "--nested", fit.nested,
+        "of a table: outer parts of a nested cross-validation that first chooses the family "
+        "of models to search, and judges the choice")
+      ->check(CLI::Range(2, 20));
+  ft->add_option("--keep", fit.keep,
+                 "also write so many models of different structure within a hundredth of the best, "
+                 "and an ensemble of them, to models/ beside the model")
+      ->check(CLI::Range(2, 64));
   ft->add_option("--seed", fit.seed, "of all random choices");
   ft->add_option("--out", fit.out,
                  "model file to write, or a folder for it; report.html, study.db and trials/ go "

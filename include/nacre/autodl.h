@@ -35,6 +35,12 @@ struct FitOptions {
   uint64_t memory_limit = 0;  ///< bytes; 0: four fifths of what is free
   std::string from;           ///< model file whose weights are tried as a start (pictures)
   std::string slice;          ///< of a table: column by whose values the result is shown too
+  /// Of a table: outer parts of a nested cross-validation, which takes up to half of the budget and
+  /// chooses the family of models that is then searched; 0: all families are.
+  int64_t nested = 0;
+  /// Models of different structure, at most a hundredth (accuracy, R2) below the best, that are
+  /// written to models/ too, and as one ensemble, models/ensemble.safetensors; 0: none.
+  int64_t keep = 0;
   int64_t seed = 0;
   std::string study;  ///< as the place of a Study; empty: study.db beside the model
   /// Go on with what `out` and `study` hold. Target, task, seed, trials and limits that are not
@@ -73,22 +79,52 @@ struct FitTrial {
   int64_t epochs = 0;
   uint64_t bytes = 0;  ///< of the model
   double weight = 0;   ///< in the result; 0: not part of it
+  double part = 1;     ///< of the samples to learn from that it used, for want of time
   std::string note;    ///< why it failed or ended early
+};
+
+/// A family of models, judged by nested cross-validation. Scores are accuracy or minus the RMSE.
+struct FamilyScore {
+  std::string family;  ///< zoo name
+  double inner = 0;    ///< of its best settings on inner parts, the mean over the outer parts
+  double outer = 0;    ///< of those settings on the outer parts
+  int64_t chosen = 0;  ///< outer parts in which it was the best on the inner parts
+};
+
+struct NestedResult {
+  std::vector<FamilyScore> families;  ///< the most often chosen first
+  std::string chosen;                 ///< the first of them
+  /// Of what was chosen in each outer part: what the inner parts promised, what the outer one held.
+  double inner = 0, outer = 0;
+  int64_t parts = 0;     ///< outer parts that were judged; 0: the time was up before
+  bool stopped = false;  ///< by request
+};
+
+/// See FitOptions::keep.
+struct KeptModel {
+  int64_t trial = 0;
+  std::string structure;  ///< "mlp hidden=64"; of the ensemble: "ensemble"
+  std::string file;
+  double score = 0;  ///< accuracy or minus the RMSE on held-out samples; 0 of the ensemble
+  double test = 0;   ///< the same on the test part
 };
 
 struct FitResult {
   bool stopped = false;  ///< by request; nothing below but leaderboard and seconds is set then
   FitPlan plan;
   std::vector<FitTrial> leaderboard;  ///< best first, then those without a result
+  NestedResult nested;                ///< without parts unless FitOptions::nested
   Evaluation test;
   std::string part = "test";          ///< what `test` was measured on
   std::string model, report;          ///< files
+  std::vector<KeptModel> kept;        ///< the ensemble of them is the last
   std::vector<std::string> commands;  ///< that train the winner again
   double seconds = 0;
 };
 
 struct FitCallbacks {
   std::function<void(const FitPlan&)> on_plan;
+  std::function<void(const NestedResult&)> on_nested;
   /// After each trial; `best` says whether it leads now.
   std::function<void(const FitTrial&, bool best)> on_trial;
   /// Something is begun that takes a while: "trains the best longer".
@@ -98,6 +134,21 @@ struct FitCallbacks {
 /// Throws Error(data) for data that nothing can be learned from, Error(usage) for settings that
 /// cannot be meant, Error(memory) if not one trial fits.
 FitResult fit(const FitOptions& options, const FitCallbacks& callbacks = {});
+
+/// Nested cross-validation: in each outer part of the rows, families of models with some settings
+/// each are compared by inner parts of the other rows, and what was chosen is judged on the part,
+/// which no choice has seen (Stone 1974; Cawley and Talbot, JMLR 2010).
+struct NestedOptions {
+  int64_t outer = 5, inner = 3;  ///< parts
+  int64_t settings = 3;          ///< of each family: usual ones first, then others
+  double seconds = 0;            ///< of wall clock, after which the outer part at work counts not
+  uint64_t seed = 0;
+  /// Throws Error(usage) for a value outside its range.
+  void check() const;
+};
+
+/// Throws Error(data) for samples that are neither rows nor texts.
+NestedResult nested_choice(const DatasetPtr& rows, const NestedOptions& options = {});
 
 /// Works for a fit that another process began, until that has all its trials.
 /// Returns the number of trials that were run here.

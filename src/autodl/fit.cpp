@@ -3,9 +3,12 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "autodl/blend.h"
 #include "autodl/fit_report.h"
+#include "autodl/fit_study.h"
+#include "autodl/keep.h"
 #include "autodl/recipes.h"
 #include "autodl/trial_run.h"
 #include "base/file.h"
@@ -25,7 +28,10 @@ constexpr double kTrialShare = 0.07;   // of the budget, for one trial of pictur
 constexpr double kMostShare = 0.3;     // of the budget, for any trial
 constexpr double kNominalFlops = 2e10;  // where choices must not depend on the clock
 constexpr double kNominalBudget = 300;
-constexpr int64_t kStale = 60;  // trials in a row that brought nothing end the search
+constexpr double kEasy = 1e5;         // numbers a second that no model minds
+constexpr double kFewSamples = 400;   // to begin with, where there are many more
+constexpr double kBeginShare = 0.15;  // of the budget, for a result of some kind
+constexpr int64_t kStale = 60;        // trials in a row that brought nothing end the search
 constexpr int64_t kMostEpochs = 60, kLeastEpochs = 2;
 constexpr double kNone = 1e300;  // the value of no trial
 constexpr size_t kKeptModels = 8;
@@ -33,85 +39,7 @@ constexpr int64_t kFewPictures = 1000;
 constexpr double kLonger = 4;        // times the epochs of a trial, for the result
 constexpr double kLeastSeconds = 2;  // for the end: test, report
 
-std::string folder_of(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
-}
-
-Json settings_json(const FitOptions& o) {
-  Json j = Json::object();
-  j["data"] = std::filesystem::weakly_canonical(o.data).string();
-  j["target"] = o.target;
-  j["task"] = o.task;
-  j["seed"] = o.seed;
-  j["trials"] = o.trials;
-  j["budget"] = o.budget;
-  j["size_limit"] = std::to_string(o.size_limit);
-  j["memory_limit"] = std::to_string(o.memory_limit);
-  j["latency_limit"] = o.latency_limit;
-  j["from"] = o.from;
-  j["folder"] = std::filesystem::weakly_canonical(folder_of(o.out)).string();
-  return j;
-}
-
-FitOptions options_of(const Json& j) {
-  FitOptions o;
-  o.data = j.at("data").text();
-  o.target = j.at("target").text();
-  o.task = j.at("task").text();
-  o.seed = j.at("seed").integer();
-  o.trials = j.at("trials").integer();
-  o.budget = j.at("budget").number();
-  o.size_limit = std::strtoull(j.at("size_limit").text().c_str(), nullptr, 10);
-  o.memory_limit = std::strtoull(j.at("memory_limit").text().c_str(), nullptr, 10);
-  o.latency_limit = j.at("latency_limit").number();
-  o.from = j.at("from").text();
-  o.out = j.at("folder").text() + "/model.safetensors";
-  return o;
-}
-
-/// What all trials of a study must have in common.
-std::string about_of(const FitTask& t) {
-  DataSplits d;
-  d.train = t.pool;
-  d.test = t.test;
-  return cat(
-      {"fit ", t.options.target, " ", std::to_string(data_fingerprint(d)), " ", t.options.from});
-}
-
-std::string task_words(const FitTask& t) {
-  if (t.pictures())
-    return cat({"pictures (", t.channels, "x", t.side_height, "x", t.side_width, ") of ",
-                t.classes(), " classes"});
-  std::string target;
-  if (const TableSchema* schema = t.pool->schema(); schema && schema->target >= 0)
-    target = cat({" in '", schema->columns[static_cast<size_t>(schema->target)].name, "'"});
-  return t.regression ? cat({"rows with a value to predict", target})
-                      : cat({"rows of ", t.classes(), " classes", target});
-}
-
-FitTrial shown(const Trial& t) {
-  FitTrial f;
-  f.number = t.number;
-  f.state = t.state;
-  f.label = t.label.empty() ? "search" : t.label;
-  f.model = t.point.has("model") ? t.point.word("model") : "";
-  Point rest = t.point;
-  rest.values.erase("model");
-  f.settings = rest.str();
-  f.value = t.value;
-  f.seconds = t.seconds;
-  f.note = t.note;
-  if (t.state != Trial::State::done) return f;
-  const Json j = parse_json(t.note, "a trial of the study");
-  f.note = j.text_or("note", "");
-  f.score = j.number_or("score", 0);
-  f.loss = j.number_or("loss", 0);
-  f.epochs = j.integer_or("epochs", 0);
-  f.bytes = static_cast<uint64_t>(j.integer_or("bytes", 0));
-  f.latency = j.number_or("latency", 0);
-  return f;
-}
+double score_of_trial(const Trial& t) { return shown(t).score; }
 
 class Fitter {
  public:
@@ -143,6 +71,9 @@ class Fitter {
   int64_t epochs_for(const TrainConfig& config, double seconds);
   double expected_seconds(const Point& point) const;
   TrialOutcome execute(Trial& trial, const TrainConfig& config, double deadline);
+  bool choose_family();
+  std::vector<std::pair<std::string, Point>> points_to_try() const;
+  bool begin_small();
   bool search();
   void longer();
   void keep_best(const Trial& trial);
@@ -152,6 +83,11 @@ class Fitter {
   void choose_members(const std::vector<Trial>& list, std::vector<Trial>& members,
                       std::vector<double>& weights, std::vector<float>& scores) const;
   Model trained_on_all(const Trial& trial, const TrainConfig& config);
+  Model final_model(const Trial& trial, double longer, TrainConfig& config);
+  std::vector<Trial> to_keep(const std::vector<Trial>& list) const {
+    return distinct_trials(task_, list, score_of_trial, options_.keep);
+  }
+  void keep_models(const std::vector<Trial>& list, double longer, FitResult& r);
   FitResult finish();
   FitResult stopped_result();
 
@@ -162,6 +98,8 @@ class Fitter {
   std::string folder_;
   FitTask task_;
   FitPlan plan_;
+  NestedResult nested_;
+  std::shared_ptr<FitSampler> sampler_ = std::make_shared<FitSampler>();
   std::optional<Study> study_;
   std::unique_ptr<FolderLock> lock_;
   double flops_ = 0;                     // a second, of training, measured
@@ -177,7 +115,8 @@ void Fitter::open(bool fresh) {
   StudyOptions o;
   o.seed = static_cast<uint64_t>(options_.seed);
   o.about = about_of(task_);
-  o.sampler = tpe_sampler({8, 0.2, 32});
+  sampler_->wide = options_.keep > 0;
+  o.sampler = sampler_;
   o.pruner = asha_pruner(1, 2);
   const std::string place = options_.study.empty() ? folder_ + "/study.db" : options_.study;
   make_folders(folder_ + "/trials");
@@ -306,6 +245,7 @@ TrialOutcome Fitter::execute(Trial& trial, const TrainConfig& config, double dea
       j["epochs"] = task_.folds.empty() ? config.epochs : out.epochs;
       j["bytes"] = out.bytes;
       j["latency"] = out.latency;
+      if (task_.part < 1) j["part"] = task_.part;
       if (out.cut) j["note"] = cat({"ended after ", out.epochs, " epochs, as the time was up"});
       study_->tell(trial, out.value, print_json(j));
       break;
@@ -322,7 +262,8 @@ TrialOutcome Fitter::execute(Trial& trial, const TrainConfig& config, double dea
       break;
   }
   if (by_time(task_, config) && out.end == TrialOutcome::End::done)
-    rates_[config.model] = flops_of(config) * static_cast<double>(out.epochs * plan_.folds) /
+    rates_[config.model] = task_.part * flops_of(config) *
+                           static_cast<double>(out.epochs * plan_.folds) /
                            std::max(1e-3, out.seconds);
   ++run_here_;
   if (out.end == TrialOutcome::End::stopped) return out;
@@ -354,10 +295,13 @@ std::vector<Trial> Fitter::ranked() const {
 /// Only the best keep their files.
 void Fitter::forget_files() {
   const auto list = ranked();
+  std::set<int64_t> kept;
+  for (const Trial& t : to_keep(list)) kept.insert(t.number);
   for (size_t i = kKeptModels; i < list.size(); ++i)
     for (const char* ending : {".safetensors", ".scores"}) {
       std::error_code gone;
-      std::filesystem::remove(trial_file(list[i].number, ending), gone);
+      if (!kept.count(list[i].number))
+        std::filesystem::remove(trial_file(list[i].number, ending), gone);
     }
 }
 
@@ -367,8 +311,75 @@ double Fitter::expected_seconds(const Point& point) const {
   for (const Trial& t : study_->trials())
     if (t.state == Trial::State::done && t.point.has("model") &&
         t.point.word("model") == point.word("model"))
-      most = std::max(most, t.seconds);
+      most = std::max(most, t.seconds / shown(t).part);
   return most;
+}
+
+/// By nested cross-validation, if asked. False if the user stopped it.
+bool Fitter::choose_family() {
+  if (options_.nested == 0) return true;
+  if (const auto text = study_->text("nested")) {
+    nested_ = nested_from(parse_json(*text, "the study"));
+  } else if (joins_) {
+    fail(Error::Kind::usage,
+         {"the fit has not chosen a family of models yet; join it once it runs trials"});
+  } else {
+    if (callbacks_.on_stage)
+      callbacks_.on_stage(cat({"nested cross-validation in ", options_.nested, " outer parts"}));
+    NestedOptions o;
+    o.outer = options_.nested;
+    o.seconds = clocked() ? 0.5 * (end() - steady_seconds()) : 0;
+    o.seed = static_cast<uint64_t>(options_.seed);
+    nested_ = nested_choice(task_.pool, o);
+    if (nested_.stopped) return false;
+    study_->set_text("nested", print_json(nested_json(nested_)));
+  }
+  sampler_->family = nested_.chosen;
+  if (nested_.parts == 0)
+    log_warning(
+        {"half of the budget was too little for one outer part of the nested "
+         "cross-validation: all families are searched"});
+  if (nested_.parts > 0 && callbacks_.on_nested) callbacks_.on_nested(nested_);
+  return true;
+}
+
+/// Those of the family that was chosen, if one was.
+std::vector<std::pair<std::string, Point>> Fitter::points_to_try() const {
+  auto list = first_points(task_);
+  std::erase_if(list, [&](const auto& p) {
+    return !sampler_->family.empty() && p.second.word("model") != sampler_->family;
+  });
+  return list;
+}
+
+/// Where the data are large for the budget: the simplest model on few samples, then on as many as
+/// take a fraction of the time, so that there is a result. False if the user stopped it.
+bool Fitter::begin_small() {
+  const auto n = static_cast<double>(task_.train->size());
+  const auto inputs = static_cast<double>(
+      task_.pictures() ? task_.channels * task_.side_width * task_.side_height : task_.features);
+  const auto outputs = static_cast<double>(task_.regression ? 1 : task_.classes());
+  const double work = n * inputs * outputs * static_cast<double>(plan_.folds);
+  if (!clocked() || joins_ || best_ < kNone || work < kEasy * options_.budget) return true;
+  const auto [label, point] = points_to_try().front();
+  double part = kFewSamples / n, seconds = 0;
+  for (int round = 0; round < 2 && part < 0.5; ++round) {
+    Trial trial = study_->ask(point, cat({label, ", on part of the samples"}));
+    TrainConfig config = config_of(task_, point);
+    if (by_time(task_, config)) config.epochs = kLeastEpochs;
+    task_.part = part;
+    const TrialOutcome out =
+        execute(trial, config, std::max(end() - kLeastSeconds, steady_seconds() + kLeastSeconds));
+    task_.part = 1;
+    if (out.end == TrialOutcome::End::stopped) return false;
+    if (out.end != TrialOutcome::End::done) break;
+    seconds = std::max(0.01, out.seconds);
+    const bool never = seconds / part > 0.6 * options_.budget;  // would it learn from all
+    const double more = (never ? 2.5 : 1) * kBeginShare * options_.budget / seconds;
+    if (more < 2 || part * more >= 1) break;
+    part *= more;
+  }
+  return true;
 }
 
 /// False if the user stopped it.
@@ -386,11 +397,14 @@ bool Fitter::search() {
     // With folds the members of the result are trained again on all.
     double reserve = 0;
     const auto leaders = ranked();
-    for (size_t k = 0; k < std::min<size_t>(4, leaders.size()) && !task_.folds.empty(); ++k)
+    const size_t trained_again = std::max<size_t>(4, static_cast<size_t>(options_.keep));
+    for (size_t k = 0; k < std::min(trained_again, leaders.size()) && !task_.folds.empty(); ++k)
       reserve += 1.5 * leaders[k].seconds / static_cast<double>(task_.folds.size());
     reserve = clocked() ? std::min(reserve, 0.25 * options_.budget) : 0;
     if (left - reserve <= 0.01 * options_.budget) return true;
-    if (clocked() && barren >= kStale) return true;
+    if (clocked() && barren >= kStale &&
+        static_cast<int64_t>(to_keep(leaders).size()) >= options_.keep)
+      return true;
     if (joins_ && study_->text("over").value_or("no") == "yes") return true;
     Trial trial = study_->ask();
     TrainConfig config = config_of(task_, trial.point);
@@ -400,7 +414,7 @@ bool Fitter::search() {
                       (config.model == "logistic_regression" ? kTrialShare / 4 : kTrialShare) /
                       static_cast<double>(plan_.folds));
     // Until there is a result, a trial may take what there is.
-    const double most = best_ >= kNone
+    const double most = best_ >= kNone || !clocked()
                             ? left - reserve
                             : std::min(left - reserve, std::max(2.0, kMostShare * options_.budget));
     if (clocked() && expected_seconds(trial.point) > left - reserve) {
@@ -460,16 +474,10 @@ void Fitter::choose_members(const std::vector<Trial>& list, std::vector<Trial>& 
                             std::vector<double>& weights, std::vector<float>& scores) const {
   std::vector<const Trial*> from;
   std::vector<Candidate> candidates;
-  // What the members of an ensemble have to have in common: the steps before the network.
-  const auto size_of = [&](const Trial& t) {
-    std::string text = t.point.has("size") ? t.point.word("size") : "";
-    text += t.point.has("look") ? t.point.word("look") : "plain";
-    text += t.point.has("features") ? t.point.word("features") : "all";
-    if (task_.texts && find_model(config_of(task_, t.point).model).missing) text += " as it is";
-    return text;
-  };
   for (const Trial& t : list) {
-    if (candidates.size() >= kKeptModels || size_of(t) != size_of(list[0])) continue;
+    if (candidates.size() >= kKeptModels ||
+        group_of(task_, t.point) != group_of(task_, list[0].point))
+      continue;
     if (task_.folds.empty() && !file_exists(trial_file(t.number, ".safetensors"))) continue;
     Candidate c{scores_of(trial_file(t.number, ".scores")), shown(t).bytes, shown(t).latency};
     if (c.scores.empty()) continue;
@@ -492,7 +500,9 @@ Model Fitter::trained_on_all(const Trial& trial, const TrainConfig& config) {
   if (callbacks_.on_stage)
     callbacks_.on_stage(cat({"training trial ", trial.number, " on all samples"}));
   const double last = std::max(end() - kLeastSeconds / 2, steady_seconds() + 1);
-  const auto trainer = train_on_pool(task_, config, last);
+  FitTask task = task_;
+  task.part = shown(trial).part;
+  const auto trainer = train_on(learned(task, task.pool), task.test, config, last);
   if (!trainer) return {};
   const std::string file = folder_ + "/trials/whole.safetensors";
   save_model(file, trainer->model(), trainer->info());
@@ -502,11 +512,65 @@ Model Fitter::trained_on_all(const Trial& trial, const TrainConfig& config) {
   return m;
 }
 
+/// The model of a trial as it goes into the result, and the settings that it has then; without a
+/// network if the time was up.
+Model Fitter::final_model(const Trial& trial, double longer, TrainConfig& config) {
+  config = full_config(trial);
+  Model m;
+  if (learns_from_all()) {
+    config.val_share = 0;
+    if (by_time(task_, config))
+      config.epochs =
+          static_cast<int64_t>(longer * static_cast<double>(std::max<int64_t>(1, config.epochs)));
+    m = trained_on_all(trial, config);
+  }
+  const std::string file = trial_file(trial.number, ".safetensors");
+  if (!m.net && task_.folds.empty() && file_exists(file)) {
+    m = load_model(file);
+    config = full_config(trial);
+  }
+  return m;
+}
+
+/// Models of different structure that are nearly as good as the best, and all of them as one.
+void Fitter::keep_models(const std::vector<Trial>& list, double longer, FitResult& r) {
+  std::vector<Model> models;
+  const std::string folder = folder_ + "/models";
+  make_folders(folder);
+  const auto judged = [&](const Model& m) {
+    return evaluate(*m.net, task_.test, Transform::parse(m.info.transform), 256, 1).score();
+  };
+  const auto kept = to_keep(list);
+  for (const Trial& t : kept) {
+    TrainConfig config;
+    Model m = final_model(t, longer, config);
+    if (stop_requested()) return;
+    if (!m.net) continue;
+    char number[16];
+    std::snprintf(number, sizeof number, "%02zu", models.size() + 1);
+    const std::string file = folder + "/" + number + ".safetensors";
+    save_model(file, *m.net, m.info);
+    r.kept.push_back({t.number, structure_of(t.point), file, score_of_trial(t), judged(m)});
+    models.push_back(std::move(m));
+  }
+  if (models.size() < static_cast<size_t>(options_.keep))
+    log_warning({"only ", models.size(), " of ", options_.keep,
+                 " models are kept: no more of different structure came within a hundredth of the "
+                 "best, or were trained in time; a larger budget finds more"});
+  if (models.size() < 2) return;
+  const std::vector<double> weights(models.size(), 1.0);
+  const Model all = make_ensemble(std::move(models), weights);
+  const std::string file = folder + "/ensemble.safetensors";
+  save_model(file, *all.net, all.info);
+  r.kept.push_back({0, "ensemble", file, 0, judged(all)});
+}
+
 FitResult Fitter::finish() {
   study_->set_text("over", "yes");
   const auto list = ranked();
   FitResult r;
   r.plan = plan_;
+  r.nested = nested_;
   for (const Trial& t : list) r.leaderboard.push_back(shown(t));
   for (const Trial& t : study_->trials())
     if (t.state == Trial::State::pruned || t.state == Trial::State::failed)
@@ -532,20 +596,8 @@ FitResult Fitter::finish() {
   const double longer =
       clocked() ? std::clamp(0.75 * left / std::max(1e-3, needed), 1.0, kLonger) : 1.0;
   for (size_t k = 0; k < members.size(); ++k) {
-    TrainConfig config = full_config(members[k]);
-    const std::string file = trial_file(members[k].number, ".safetensors");
-    Model m;
-    if (learns_from_all()) {
-      config.val_share = 0;
-      if (by_time(task_, config))
-        config.epochs =
-            static_cast<int64_t>(longer * static_cast<double>(std::max<int64_t>(1, config.epochs)));
-      m = trained_on_all(members[k], config);
-    }
-    if (!m.net && task_.folds.empty() && file_exists(file)) {
-      m = load_model(file);
-      config = full_config(members[k]);
-    }
+    TrainConfig config;
+    Model m = final_model(members[k], longer, config);
     if (stop_requested()) return stopped_result();
     if (!m.net) {
       log_warning(
@@ -556,6 +608,7 @@ FitResult Fitter::finish() {
     kept.push_back(weights[k]);
     for (FitTrial& t : r.leaderboard)
       if (t.number == members[k].number) t.weight = weights[k];
+    if (shown(members[k]).part < 1) continue;  // no command leaves samples out
     const std::string number = members.size() > 1 ? cat({"-", members[k].number}) : "";
     r.commands.push_back(train_command(config, folder_ + "/again" + number));
   }
@@ -572,6 +625,7 @@ FitResult Fitter::finish() {
   const Model model = load_model(options_.out);
   r.part = "test";
   r.test = evaluate(*model.net, task_.test, Transform::parse(model.info.transform), 256, 1);
+  if (options_.keep) keep_models(list, longer, r);
   r.model = options_.out;
   r.report = folder_ + "/report.html";
   r.seconds = steady_seconds() - started_;
@@ -589,8 +643,9 @@ FitResult Fitter::run() {
   if (spent_ > 0.9 * options_.budget) spent_ = 0.9 * options_.budget;  // the end takes time too
   make_plan();
   if (callbacks_.on_plan) callbacks_.on_plan(plan_);
-  study_->enqueue(first_points(task_));
-  if (!search()) return stopped_result();
+  if (!choose_family()) return stopped_result();
+  study_->enqueue(points_to_try());
+  if (!begin_small() || !search()) return stopped_result();
   longer();
   if (stop_requested()) return stopped_result();
   return finish();
@@ -601,6 +656,7 @@ int64_t Fitter::join(const std::string& place) {
   open(false);
   make_plan();
   if (callbacks_.on_plan) callbacks_.on_plan(plan_);
+  (void)choose_family();
   (void)search();
   return run_here_;
 }
@@ -626,6 +682,8 @@ FitOptions begun(FitOptions o) {
   keep(o.task, was.task, std::string("auto"));
   keep(o.from, was.from, std::string());
   keep(o.budget, was.budget, 0.0);
+  keep(o.nested, was.nested, int64_t{0});
+  keep(o.keep, was.keep, int64_t{0});
   keep(o.seed, was.seed, int64_t{0});
   keep(o.trials, was.trials, int64_t{0});
   keep(o.size_limit, was.size_limit, uint64_t{0});

@@ -58,6 +58,9 @@ RunReport::Table leaderboard(const FitResult& r, const FitTask& t) {
     const bool done = f.state == Trial::State::done;
     std::string remark = f.weight > 0 ? "the result" : "";
     if (f.weight > 0 && f.weight < 1) remark = cat({percent(f.weight), " of the result"});
+    if (f.part < 1)
+      remark +=
+          cat({remark.empty() ? "" : "; ", "learned from ", percent(f.part), " of the samples"});
     if (!f.note.empty()) remark += (remark.empty() ? "" : "; ") + f.note;
     table.rows.push_back({std::to_string(f.number), done ? score_text(t, f.score) : "",
                           done ? format_number(f.loss, 4) : "", f.model, f.label, f.settings,
@@ -94,6 +97,35 @@ RunReport::Table findings(const std::vector<Finding>& list) {
                                                                : "note",
                           f.text, f.count ? std::to_string(f.count) : "", clip(examples, 300)});
   }
+  return table;
+}
+
+RunReport::Table families(const FitResult& r, const FitTask& t) {
+  RunReport::Table table;
+  table.title = "Families of models";
+  table.columns = {"Family", "On inner parts", "On outer parts", "Chosen"};
+  for (const FamilyScore& f : r.nested.families)
+    table.rows.push_back(
+        {f.family, score_text(t, f.inner), score_text(t, f.outer), std::to_string(f.chosen)});
+  table.note = cat({"By nested cross-validation in ", r.nested.parts,
+                    " outer parts: in each the "
+                    "family that was best on inner parts of the other samples is chosen. What was "
+                    "chosen had ",
+                    score_text(t, r.nested.inner), " there and ", score_text(t, r.nested.outer),
+                    " on the outer parts, which no choice had "
+                    "seen; ",
+                    r.nested.chosen, " was then searched"});
+  return table;
+}
+
+RunReport::Table kept_models(const FitResult& r, const FitTask& t) {
+  RunReport::Table table;
+  table.title = "Models of different structure";
+  table.note = "Each is at most a hundredth below the best on held-out samples.";
+  table.columns = {"File", "Structure", "On held-out samples", "On the test part"};
+  for (const KeptModel& m : r.kept)
+    table.rows.push_back(
+        {m.file, m.structure, m.score == 0 ? "" : score_text(t, m.score), score_text(t, m.test)});
   return table;
 }
 
@@ -316,6 +348,8 @@ void write_fit_report(const FitResult& r, const FitTask& t, const FitOptions& op
   page.headline.emplace_back("Model file", format_bytes(MappedFile::open(r.model)->size()));
   page.charts = {search_curve(r, t)};
   page.tables.push_back(leaderboard(r, t));
+  if (r.nested.parts) page.tables.push_back(families(r, t));
+  if (!r.kept.empty()) page.tables.push_back(kept_models(r, t));
   std::vector<Finding> found = r.plan.findings;
   if (const Finding noise = suspects(t, scores); noise.count) found.push_back(noise);
   page.tables.push_back(findings(found));

@@ -99,6 +99,20 @@ void look_at_pictures(FitTask& t) {
   t.detail = measure(head.then(Transform::parse("detail(2)")), none);
 }
 
+void look_at_rows(FitTask& t) {
+  DataSplits whole;
+  whole.train = t.pool;
+  const TrainConfig usual = TrainConfig::for_model("linear");
+  t.features = fit_to_data(find_model(usual.model), usual, whole).input[0];
+}
+
+void count_useless(FitTask& t) {
+  const auto columns = static_cast<int64_t>(t.pool->get(0).features.size());
+  if (columns < kManyColumns || t.train->size() * columns > kMostNumbers) return;
+  t.useless = columns - static_cast<int64_t>(select_columns(*t.train).size());
+  if (t.useless < columns / 10) t.useless = 0;
+}
+
 int folds_for(const FitTask& t) {
   const int64_t n = t.pool->size();
   if (t.pictures() || t.texts) return 1;
@@ -144,6 +158,11 @@ void FitOptions::check() const {
     fail(Error::Kind::usage, {"trials should be from 0 (as many as the budget allows) to 1000000, "
                               "got ",
                               trials});
+  if (nested == 1 || nested < 0 || nested > 20)
+    fail(Error::Kind::usage,
+         {"nested cross-validation has 2 to 20 outer parts (0: none), got ", nested});
+  if (keep == 1 || keep < 0 || keep > 64)
+    fail(Error::Kind::usage, {"2 to 64 models can be kept (0: only the result), got ", keep});
   if (!(latency_limit >= 0))
     fail(Error::Kind::usage, {"the latency limit should be at least 0, got ", latency_limit});
 }
@@ -195,13 +214,11 @@ FitTask make_task(const FitOptions& options) {
   if (t.pool->size() < 10)
     fail(Error::Kind::data, {options.data, " leaves ", t.pool->size(),
                              " samples to learn from; at least 10 are needed"});
-  if (!t.pictures()) {
-    DataSplits whole;
-    whole.train = t.pool;
-    TrainConfig usual = TrainConfig::for_model(t.regression ? "linear_regression" : "linear");
-    t.features = fit_to_data(find_model(usual.model), usual, whole).input[0];
-  }
+  if (!t.pictures()) look_at_rows(t);
   if (t.pictures()) look_at_pictures(t);
+  if (t.pictures() && options.nested)
+    fail(Error::Kind::usage, {"--nested chooses among families of models for tables and texts, ",
+                              options.data, " holds pictures"});
   const Key key = Key(static_cast<uint64_t>(options.seed)).fold_in("folds");
   if (!options.from.empty()) {
     if (!t.pictures())
@@ -235,12 +252,35 @@ FitTask make_task(const FitOptions& options) {
     t.val = divided.val;
   }
   look_for_leaks(t, t.findings);
-  if (const auto columns = static_cast<int64_t>(t.pool->get(0).features.size());
-      !t.pictures() && columns >= kManyColumns && t.train->size() * columns <= kMostNumbers) {
-    t.useless = columns - static_cast<int64_t>(select_columns(*t.train).size());
-    if (t.useless < columns / 10) t.useless = 0;
-  }
+  if (!t.pictures()) count_useless(t);
   return t;
+}
+
+FitTask task_of_rows(const DatasetPtr& rows) {
+  FitTask t;
+  t.pool = t.train = rows;
+  t.options.data = "rows";
+  t.regression = rows->classes().empty();
+  const Sample first = rows->get(0);
+  const TableSchema* schema = table_schema(*rows);
+  t.texts = schema ? schema->has_text() : !first.text.empty();
+  if (!first.image.empty() || (first.features.empty() && !t.texts))
+    fail(Error::Kind::data, {"a choice among families of models is for rows of a table or texts"});
+  look_at_rows(t);
+  count_useless(t);
+  return t;
+}
+
+DatasetPtr learned(const FitTask& t, const DatasetPtr& data) {
+  if (t.part >= 1) return data;
+  Indices kept;
+  std::map<int64_t, double> due;
+  for (int64_t i = 0; i < data->size(); ++i) {
+    const auto [at, first] = due.emplace(t.regression ? 0 : data->label(i), 1.0);
+    if (at->second >= 1) kept.push_back(i), at->second -= 1;
+    at->second += t.part;
+  }
+  return subset(data, kept);
 }
 
 void look_for_leaks(const FitTask& t, std::vector<Finding>& findings) {

@@ -17,6 +17,7 @@ struct FitTask {
   bool own_test = false, own_val = false;  ///< the data came with these parts
   std::vector<Indices> folds;              ///< of the pool; empty: val is held out
   double val_share = 0;
+  double part = 1;          ///< of each training part that is learned from; see learned()
   bool unreadable = false;  ///< some samples are left out
   std::vector<Finding> findings;
   int64_t features = 0;  ///< numbers in a row, those made of texts included
@@ -37,6 +38,13 @@ struct FitTask {
 };
 
 FitTask make_task(const FitOptions& options);
+
+/// All rows as the pool, without parts. Throws Error(data) for samples that are no rows or texts.
+FitTask task_of_rows(const DatasetPtr& rows);
+
+/// The samples that are learned from: all of `data`, or for part < 1 samples spread evenly over it,
+/// of each class alike.
+DatasetPtr learned(const FitTask& task, const DatasetPtr& data);
 
 /// Findings that need the parts: columns that give the target away, samples of the test part that
 /// are in the pool too.

@@ -70,7 +70,7 @@ void check_limits(Trainer& trainer, const TrainConfig& config, const FitTask& ta
 DataSplits parts_of(const FitTask& task, size_t fold) {
   DataSplits d;
   if (task.folds.empty()) {
-    d.train = task.train;
+    d.train = learned(task, task.train);
     d.val = task.val;
     d.test = task.val;
     return d;
@@ -79,7 +79,7 @@ DataSplits parts_of(const FitTask& task, size_t fold) {
   for (size_t k = 0; k < task.folds.size(); ++k)
     if (k != fold) rest.insert(rest.end(), task.folds[k].begin(), task.folds[k].end());
   std::sort(rest.begin(), rest.end());
-  d.train = subset(task.pool, rest);
+  d.train = learned(task, subset(task.pool, rest));
   d.test = subset(task.pool, task.folds[fold]);
   return d;
 }
@@ -247,16 +247,17 @@ TrialOutcome run_trial(const FitTask& task, const TrainConfig& config, const Tri
   return ended(TrialOutcome::End::done);
 }
 
-std::unique_ptr<Trainer> train_on_pool(const FitTask& task, const TrainConfig& config,
-                                       double deadline) {
+std::unique_ptr<Trainer> train_on(const DatasetPtr& train, const DatasetPtr& test,
+                                  const TrainConfig& config, double deadline, Evaluation* result) {
   Quiet quiet;
   Alarm alarm(deadline);
   DataSplits d;
-  d.train = task.pool;
-  d.test = task.test;
+  d.train = train;
+  d.test = test;
   auto trainer = std::make_unique<Trainer>(config, d);
   try {
-    (void)trainer->run();
+    const Evaluation e = trainer->run();
+    if (result) *result = e;
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::cancelled) throw;
     return nullptr;

@@ -53,9 +53,10 @@ struct TrialOutcome {
 
 TrialOutcome run_trial(const FitTask& task, const TrainConfig& config, const TrialLimits& limits);
 
-/// Trains on the whole pool. Null if it was stopped.
-std::unique_ptr<Trainer> train_on_pool(const FitTask& task, const TrainConfig& config,
-                                       double deadline);
+/// Trains on all of `train` and evaluates on `test`. Null if it was stopped or the time was up.
+std::unique_ptr<Trainer> train_on(const DatasetPtr& train, const DatasetPtr& test,
+                                  const TrainConfig& config, double deadline,
+                                  Evaluation* result = nullptr);
 
 /// Seconds that the model takes for one sample, the median of a few runs.
 double latency_of(Module& net, const Shape& input);

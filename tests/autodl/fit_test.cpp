@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -228,6 +229,109 @@ TEST(Fit, PreparesRowsByTheTrainingPartOfEachFold) {
   for (const char* transform : {"auto", "selected"})
     EXPECT_EQ(transform_of(transform, 0), transform_of(transform, 1e6f));
   EXPECT_NE(transform_of("auto", 0), transform_of("selected", 0));
+}
+
+TEST(Fit, ChoosesAFamilyByNestedCrossValidation) {
+  TempFolder folder;
+  FitOptions o = circle(folder, 120);
+  o.trials = 3;
+  o.nested = 2;
+  int told = 0;
+  FitCallbacks callbacks;
+  callbacks.on_nested = [&](const NestedResult& n) {
+    ++told;
+    EXPECT_EQ(n.parts, 2);
+    EXPECT_EQ(n.families.size(), 6u);
+    int64_t chosen = 0;
+    for (const FamilyScore& f : n.families) {
+      chosen += f.chosen;
+      EXPECT_TRUE(f.inner > 0.3 && f.inner <= 1 && f.outer > 0.3 && f.outer <= 1) << f.family;
+      if (f.family == "linear") {
+        EXPECT_EQ(f.chosen, 0);  // no line divides a circle
+      }
+    }
+    EXPECT_EQ(chosen, 2);
+  };
+  const FitResult r = fit(o, callbacks);
+  EXPECT_EQ(told, 1);
+  ASSERT_EQ(r.leaderboard.size(), 3u);
+  for (const FitTrial& t : r.leaderboard) EXPECT_EQ(t.model, r.nested.chosen);
+  EXPECT_NE(folder.read("run/report.html").find("Families of models"), std::string::npos);
+  // What was chosen is not chosen again.
+  o.resume = true;
+  o.trials = 4;
+  const FitResult more = fit(o, callbacks);
+  EXPECT_EQ(more.nested.chosen, r.nested.chosen);
+  EXPECT_EQ(more.leaderboard.size(), 4u);
+  o.nested = 1;
+  EXPECT_THROW(fit(o), Error);
+}
+
+TEST(Fit, KeepsModelsOfDifferentStructure) {
+  TempFolder folder;
+  folder.write("easy.csv", [] {  // many models are right here
+    std::ostringstream out;
+    out << "x,y,kind\n";
+    Rng rng(Key(4));
+    for (int i = 0; i < 200; ++i) {
+      const int kind = i % 2;
+      out << rng.normal() + 4 * kind << "," << rng.normal() - 4 * kind << ","
+          << "ab"[kind] << "\n";
+    }
+    return out.str();
+  }());
+  FitOptions o;
+  o.data = folder / "easy.csv";
+  o.out = folder / "run" / "model.safetensors";
+  o.trials = 36;
+  o.keep = 10;
+  const FitResult r = fit(o);
+  ASSERT_EQ(r.kept.size(), 11u);
+  std::set<std::string> options;
+  double best = 0;
+  for (const FitTrial& t : r.leaderboard) best = std::max(best, t.score);
+  for (size_t i = 0; i < 10; ++i) {
+    EXPECT_GE(r.kept[i].score, best - 0.01 - 1e-9);
+    const Model m = load_model(r.kept[i].file);
+    EXPECT_TRUE(options.insert(m.info.model + " " + m.info.options).second) << m.info.options;
+  }
+  const Model all = load_model(folder / "run" / "models" / "ensemble.safetensors");
+  EXPECT_EQ(all.info.model, "ensemble");
+  EXPECT_GT(r.kept[10].test, 0.95);
+  const auto said = run_command(kProgram + " eval " + r.kept[10].file + " --data " + o.data);
+  EXPECT_EQ(said.code, 0) << said.output;
+}
+
+/// Rows that say little each, in so many columns that learning from all takes long.
+TEST(Fit, ComesToAResultInLittleTimeFromMuch) {
+  TempFolder folder;
+  Rng rng(Key(8));
+  std::string text;
+  for (int i = 0; i < 6000; ++i) {
+    const bool one = rng.bernoulli(0.5);
+    text += one ? "1" : "0";
+    int64_t word = 1;
+    for (int k = 0; k < 20 && word < 3000; ++k) {
+      word += 1 + static_cast<int64_t>(rng.below(280));
+      if (word % 4 == 3 && !one) continue;  // a quarter of the words is of one class only
+      text += " " + std::to_string(word) + ":1";
+    }
+    text += "\n";
+  }
+  folder.write("words.txt", text);
+  FitOptions o;
+  o.data = folder / "words.txt";
+  o.out = folder / "run" / "model.safetensors";
+  o.budget = 5;
+  std::vector<std::string> labels;
+  FitCallbacks callbacks;
+  callbacks.on_trial = [&](const FitTrial& t, bool) {
+    if (t.state == Trial::State::done) labels.push_back(t.label);
+  };
+  const FitResult r = fit(o, callbacks);
+  EXPECT_GT(r.test.report.accuracy, 0.6);
+  ASSERT_FALSE(labels.empty());
+  EXPECT_EQ(labels[0], "linear, on part of the samples");
 }
 
 TEST(Fit, KeepsItsBudget) {
