@@ -84,6 +84,13 @@ int run_data_check(const DataArgs& a);
 int run_data_convert(const DataArgs& a);
 int run_data_weights(const DataArgs& a);
 
+struct JoinArgs {
+  std::vector<std::string> sources, texts;
+  std::string on, out;
+  bool inner = false, json = false;
+};
+int run_data_join(const JoinArgs& a);
+
 struct ConvertArgs {
   std::string from, to, format, prefix, weights;
   std::string runner;  ///< of executables

@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "autodl/fit_report.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -167,8 +168,8 @@ int run_fit(const FitArgs& a) {
   const FitResult r = fit(o, callbacks);
   if (r.stopped) {
     log_info({"stopped; ", r.leaderboard.size(),
-              " finished trials are kept. Go on with: nacre fit ", o.data, " --out ", o.out,
-              " --resume"});
+              " finished trials are kept. Go on with: nacre fit ", quoted(o.data), " --out ",
+              quoted(o.out), " --resume"});
     return 130;
   }
   if (a.json) {

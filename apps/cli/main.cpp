@@ -414,11 +414,12 @@ int run(int argc, char** argv) {
   });
 
   DataArgs data;
-  auto* d = app.add_subcommand("data", "Look at, check and convert data sets");
+  auto* d = app.add_subcommand("data", "Look at, check, convert and join data sets");
   d->require_subcommand(1);
   d->footer(
       "Example:\n  nacre data info data/digits\n  nacre data check photos/\n  nacre data convert "
-      "mnist/ mnist-pictures/");
+      "mnist/ mnist-pictures/\n  nacre data join clients.csv events.jsonl letters/ --on id --out "
+      "all.csv");
   auto* di = d->add_subcommand("info", "What was found: parts, classes, sizes");
   auto* dc =
       d->add_subcommand("check", "What is wrong: unreadable files, duplicates, empty classes, ...");
@@ -436,6 +437,31 @@ int run(int argc, char** argv) {
   });
   for (auto* s : {di, dc}) s->add_flag("--json", data.json, "as JSON");
   dv->add_option("to", data.to, "new folder, or file that ends in .csv")->required();
+  JoinArgs join;
+  auto* dj = d->add_subcommand("join", "One table of tables, JSON lines and texts, by a key");
+  dj->footer(
+      "The rows of the first source stay; to them come the columns of the others. Memory stays "
+      "below\n200 MB whatever the size of the files.\nExample:\n  nacre data join clients.csv "
+      "events.jsonl letters/ --on id --out all.csv\n  nacre data join clients.csv firms.csv --on "
+      "firm,id --out all.csv --inner");
+  dj->add_option("sources", join.sources,
+                 "tables (.csv, .tsv), JSON lines (.jsonl, .ndjson) and folders of texts that are "
+                 "named by the key: letters/17.txt")
+      ->required();
+  dj->add_option("--on", join.on,
+                 "name of the key in all tables, or one for each, with commas: id,client")
+      ->required();
+  dj->add_option("--out", join.out, "table to write, which ends in .csv")->required();
+  dj->add_option("--text", join.texts,
+                 "column of paths of texts, which take the place of the paths (may be given more "
+                 "than once)")
+      ->allow_extra_args(false);
+  dj->add_flag("--inner", join.inner, "leave out rows without a match in some source");
+  dj->add_flag("--json", join.json, "print the result as JSON");
+  dj->callback([&] {
+    settle();
+    code = run_data_join(join);
+  });
   di->callback([&] {
     settle();
     code = run_data_info(data);

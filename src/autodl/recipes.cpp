@@ -86,6 +86,14 @@ std::vector<std::pair<std::string, Point>> picture_points(const FitTask& t) {
   Point line = point_of({{"model", "logistic_regression"}, {"lr", 2e-3}, {"weight_decay", 0.01}});
   if (has_small(t)) line.values["size"] = "half";
   add("linear in the pixels", line);
+  if (!t.from_model.empty()) {
+    Point from = network("none", "shift", "none", 2e-3);
+    from.values.erase("widths");
+    from.values.erase("dropout");
+    from.values.erase("pool");
+    from.values["model"] = "from";
+    add("from the given model", from);
+  }
   if (has_svm_of_pixels(t))
     add("support vectors on pixels", point_of({{"model", "svm"}, {"c", 5.0}, {"spread", 1.0}}));
   Point small = network("none", "none", "none", 4e-3);
@@ -108,14 +116,6 @@ std::vector<std::pair<std::string, Point>> picture_points(const FitTask& t) {
   residual.values["blocks"] = int64_t{1};
   residual.values["width"] = "32";
   add("residual network", residual);
-  if (!t.from_model.empty()) {
-    Point from = network("none", "shift", "none", 2e-3);
-    from.values.erase("widths");
-    from.values.erase("dropout");
-    from.values.erase("pool");
-    from.values["model"] = "from";
-    add("from the given model", from);
-  }
   return list;
 }
 
@@ -130,11 +130,14 @@ void set_picture(const FitTask& t, const Point& p, TrainConfig& c) {
     c.options =
         "c=" + number(p.number("c")) + " gamma=" +
         number(p.number("spread") / static_cast<double>(t.channels * t.side_width * t.side_height));
-  const bool half = p.has("size") && p.word("size") == "half";
-  const int64_t w = half ? (t.side_width + 1) / 2 : t.side_width,
-                h = half ? (t.side_height + 1) / 2 : t.side_height, side = std::min(w, h);
+  const bool half = model != "from" && p.has("size") && p.word("size") == "half";
+  const bool from = model == "from";
+  const int64_t whole_w = from ? t.from_width : t.side_width,
+                whole_h = from ? t.from_height : t.side_height,
+                w = half ? (whole_w + 1) / 2 : whole_w, h = half ? (whole_h + 1) / 2 : whole_h,
+                side = std::min(w, h);
   std::string steps = t.head;
-  if (half) steps += cat({"|resize(", w, ",", h, ")"});
+  if (w != t.side_width || h != t.side_height) steps += cat({"|resize(", w, ",", h, ")"});
   const auto is = [&](const char* name, const char* word) {
     return p.has(name) && p.word(name) == word;
   };

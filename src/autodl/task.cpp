@@ -54,7 +54,7 @@ int64_t middle(std::vector<int64_t> v) {
 }
 
 /// Size, channels and statistics of the pictures; they are kept small in memory if that fits.
-void look_at_pictures(FitTask& t) {
+void look_at_pictures(FitTask& t, int64_t from_channels) {
   std::vector<int64_t> widths, heights;
   bool colour = false, equal = true;
   const int64_t n = std::min(kLooked, t.pool->size());
@@ -65,7 +65,7 @@ void look_at_pictures(FitTask& t) {
     colour = colour || picture.channels >= 3;
     equal = equal && widths[0] == picture.width && heights[0] == picture.height;
   }
-  t.channels = colour ? 3 : 1;
+  t.channels = colour || from_channels == 3 ? 3 : 1;
   t.side_width = middle(widths);
   t.side_height = middle(heights);
   if (!equal) t.side_width = t.side_height = std::min(t.side_width, t.side_height);
@@ -111,6 +111,29 @@ void count_useless(FitTask& t) {
   if (columns < kManyColumns || t.train->size() * columns > kMostNumbers) return;
   t.useless = columns - static_cast<int64_t>(select_columns(*t.train).size());
   if (t.useless < columns / 10) t.useless = 0;
+}
+
+/// The model whose weights are tried as a start, if there is one.
+ModelInfo start_of(const FitOptions& options, FitTask& t) {
+  if (options.from.empty()) return {};
+  if (!t.pictures())
+    fail(Error::Kind::usage, {"--from is for pictures, ", options.data, " holds rows"});
+  ModelInfo info = load_model(options.from).info;
+  if (info.model == "ensemble")
+    fail(Error::Kind::usage, {options.from,
+                              " is an ensemble; a start is one network, such as one "
+                              "of those in trials/ beside it"});
+  if (find_model(info.model).fit || info.input.rank() != 3)
+    fail(Error::Kind::usage,
+         {options.from, " holds ", info.model, ", which is no network for pictures to start from"});
+  t.from_model = info.model;
+  t.from_height = info.input[1];
+  t.from_width = info.input[2];
+  std::stringstream all(info.options);
+  for (std::string item; all >> item;)  // those of the data are set anew
+    if (item.rfind("classes=", 0) != 0 && item.rfind("channels=", 0) != 0)
+      t.from_options += (t.from_options.empty() ? "" : " ") + item;
+  return info;
 }
 
 int folds_for(const FitTask& t) {
@@ -215,24 +238,12 @@ FitTask make_task(const FitOptions& options) {
     fail(Error::Kind::data, {options.data, " leaves ", t.pool->size(),
                              " samples to learn from; at least 10 are needed"});
   if (!t.pictures()) look_at_rows(t);
-  if (t.pictures()) look_at_pictures(t);
+  const ModelInfo from = start_of(options, t);
+  if (t.pictures()) look_at_pictures(t, from.input.rank() == 3 ? from.input[0] : 0);
   if (t.pictures() && options.nested)
     fail(Error::Kind::usage, {"--nested chooses among families of models for tables and texts, ",
                               options.data, " holds pictures"});
   const Key key = Key(static_cast<uint64_t>(options.seed)).fold_in("folds");
-  if (!options.from.empty()) {
-    if (!t.pictures())
-      fail(Error::Kind::usage, {"--from is for pictures, ", options.data, " holds rows"});
-    const ModelInfo info = load_model(options.from).info;
-    if (find_model(info.model).fit || info.input.rank() != 3)
-      fail(Error::Kind::usage, {options.from, " holds ", info.model,
-                                ", which is no network for pictures to start from"});
-    t.from_model = info.model;
-    std::stringstream all(info.options);
-    for (std::string item; all >> item;)  // those of the data are set anew
-      if (item.rfind("classes=", 0) != 0 && item.rfind("channels=", 0) != 0)
-        t.from_options += (t.from_options.empty() ? "" : " ") + item;
-  }
   const int folds = t.own_val ? 1 : folds_for(t);
   if (folds > 1) {
     t.folds = k_folds(t.pool->size(), folds, key, t.regression ? Indices() : labels_of(*t.pool));

@@ -28,6 +28,7 @@ struct FitTask {
   std::string head;                      ///< steps of the transform up to the size of the pictures
   double mean = 0, std = 1, detail = 1;  ///< of pixels; deviation after detail(2)
   std::string from_model, from_options;  ///< of options.from
+  int64_t from_width = 0, from_height = 0;  ///< of the pictures that it takes
 
   bool pictures() const { return kind == Kind::pictures; }
   int64_t classes() const { return static_cast<int64_t>(pool->classes().size()); }

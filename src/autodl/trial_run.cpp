@@ -219,7 +219,8 @@ TrialOutcome run_trial(const FitTask& task, const TrainConfig& config, const Tri
         if (limits.latency > 0) out.latency = latency_of(trainer.model(), trainer.info().input);
         if (limits.latency > 0 && out.latency > limits.latency)
           return ended(TrialOutcome::End::failed,
-                       cat({"one sample takes ", format_number(1000 * out.latency, 3), " ms"}));
+                       cat({"one sample takes ", format_number(1000 * out.latency, 3),
+                            " ms, the limit is ", format_number(1000 * limits.latency, 3), " ms"}));
         if (!limits.save.empty()) save_model(limits.save, trainer.model(), trainer.info());
       }
       sum += value_of(task, e);

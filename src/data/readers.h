@@ -58,12 +58,24 @@ DatasetPtr sparse_dataset(const std::string& text, const CsvOptions& options,
 /// JSON in model files.
 void check_utf8(std::string_view text, const std::string& name);
 
+/// Where a reader of separated values is.
+struct CsvPlace {
+  size_t pos = 0;
+  int64_t line = 1;
+};
+
+/// Reads the record at `at` and moves behind it; checks limits of the options. Where `text` is not
+/// `whole` but followed by more: false, and nothing is moved, if the record goes on there.
+bool csv_record(std::string_view text, CsvPlace& at, bool whole, char separator,
+                const CsvOptions& options, const std::string& name,
+                std::vector<std::string>& cells);
+
 /// Calls row(line number, cells) for each record; checks limits of the options.
 void read_csv(const std::string& text, char separator, const CsvOptions& options,
               const std::string& name,
               const std::function<void(int64_t, const std::vector<std::string>&)>& row);
 /// The separator that the first line uses most.
-char csv_separator(const std::string& text);
+char csv_separator(std::string_view text);
 
 /// How the bytes of a picture lie there: in a file of their own, as they are in a tar, as they are
 /// in a zip (with a checksum), or deflated in a zip.

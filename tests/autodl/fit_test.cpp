@@ -334,6 +334,83 @@ TEST(Fit, ComesToAResultInLittleTimeFromMuch) {
   EXPECT_EQ(labels[0], "linear, on part of the samples");
 }
 
+TEST(Fit, IsJoinedByAnotherProcess) {
+  TempFolder folder;
+  folder.write("circle.csv", circle_csv(400));
+  const std::string run = (folder / "run").string();
+  const pid_t child = fork();
+  if (child == 0) {
+    freopen("/dev/null", "w", stdout);
+    freopen("/dev/null", "w", stderr);
+    execl(kProgram.c_str(), "nacre", "fit", (folder / "circle.csv").c_str(), "--trials", "12",
+          "--out", run.c_str(), nullptr);
+    _exit(1);
+  }
+  const std::string place = run + "/study.db";
+  const auto begun = [&] {
+    try {
+      return std::filesystem::exists(place) && !Study::join(place).trials().empty();
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  int status = 0;
+  while (!begun() && waitpid(child, &status, WNOHANG) == 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const int64_t here = join_fit(place);
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_GT(here, 0);
+  const auto trials = Study::join(place).trials();
+  // Both may have had one at work when the last was wanted.
+  EXPECT_GE(trials.size(), 12u);
+  EXPECT_LE(trials.size(), 13u);
+  EXPECT_LT(here, static_cast<int64_t>(trials.size()));
+  for (const Trial& t : trials) EXPECT_EQ(t.state, Trial::State::done) << t.note;
+  EXPECT_EQ(load_model(run + "/model.safetensors").info.classes.size(), 2u);
+}
+
+TEST(Fit, KeepsWhatItHasWhenItIsInterrupted) {
+  TempFolder folder;
+  folder.write("circle.csv", circle_csv(400));
+  const std::string run = (folder / "run").string();
+  const pid_t child = fork();
+  if (child == 0) {
+    freopen((folder / "said").c_str(), "w", stderr);
+    execl(kProgram.c_str(), "nacre", "fit", (folder / "circle.csv").c_str(), "--trials", "1000",
+          "--out", run.c_str(), nullptr);
+    _exit(1);
+  }
+  int status = 0;
+  while (!std::filesystem::exists(run + "/model.safetensors") &&
+         waitpid(child, &status, WNOHANG) == 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  kill(child, SIGINT);
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  EXPECT_NE(folder.read("said").find("--resume"), std::string::npos) << folder.read("said");
+  EXPECT_EQ(load_model(run + "/model.safetensors").info.classes.size(), 2u);
+  const auto more = run_command(kProgram + " fit " + (folder / "circle.csv").string() + " --out " +
+                                run + " --resume --trials 3");
+  EXPECT_EQ(more.code, 0) << more.output;
+  EXPECT_NE(more.output.find("test accuracy"), std::string::npos) << more.output;
+}
+
+TEST(Fit, RefusesModelsThatTakeTooLong) {
+  TempFolder folder;
+  FitOptions o = circle(folder, 200);
+  o.latency_limit = 1e-9;
+  try {
+    fit(o);
+    FAIL() << "no model answers in a nanosecond";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("ms, the limit is"), std::string::npos) << e.what();
+  }
+  o.out = folder / "slow" / "model.safetensors";
+  o.latency_limit = 10;
+  EXPECT_EQ(fit(o).leaderboard.size(), 4u);
+}
+
 TEST(Fit, KeepsItsBudget) {
   TempFolder folder;
   FitOptions o = circle(folder, 600);
