@@ -44,7 +44,7 @@ TEST(Join, PutsTablesJsonAndTextsSideBySide) {
   const JoinResult r = join_tables(o);
   EXPECT_EQ(f.read("all.csv"),
             "id,name,size,b.size,at.town,tags,ok,letters\n"
-            "1,\"Ann; \"\"A\"\"\",2,,,\"[1,\"\"x\"\"]\",true,\"dear\nall,\"\n"
+            "1,\"Ann; \"\"A\"\"\",2,,,\"[1, \"\"x\"\"]\",true,\"dear\nall,\"\n"
             "2,Bob,3,7.5,Oslo,,,\n2,Bob,3,,Rome,,,\n"
             "9,Cy,4,,,,,bye\n"
             "2,Bo,5,7.5,Oslo,,,\n2,Bo,5,,Rome,,,\n"
