@@ -168,8 +168,8 @@ int run_fit(const FitArgs& a) {
   const FitResult r = fit(o, callbacks);
   if (r.stopped) {
     log_info({"stopped; ", r.leaderboard.size(),
-              " finished trials are kept. Go on with: nacre fit ", quoted(o.data), " --out ",
-              quoted(o.out), " --resume"});
+              " finished trials are kept. Go on with: nacre fit ", nacre::quoted(o.data), " --out ",
+              nacre::quoted(o.out), " --resume"});
     return 130;
   }
   if (a.json) {
