@@ -2,6 +2,8 @@
 
 namespace nacre {
 
+extern const OpDef op_permute;
+
 /// Matrix product of the last two dimensions; leading dimensions broadcast (NumPy's matmul, without
 /// its 1-d cases: see dot). a: ...xMxK, b: ...xKxN, one type. Returns ...xMxN. Floating: sums in
 /// the type itself (f32 for 16-bit types).
@@ -58,8 +60,18 @@ OP(matmul) = {
               if (d < extra || (shape[d - extra] == 1 && g.size(d) != 1)) dims.push_back(d);
             return reshape(dims.empty() ? g : sum(g, dims), shape);
           };
-          if (v.wants(0)) v.dx(0) = fit(matmul(v.dy(), transpose(v.x(1))), v.x(0).shape());
-          if (v.wants(1)) v.dx(1) = fit(matmul(transpose(v.x(0)), v.dy()), v.x(1).shape());
+          // The gradient of a transposed factor is made transposed, so that what was transposed
+          // (the weight of a full layer) gets one without gaps.
+          const auto turned = [&](size_t i) { return v.x(i).node()->op == &op_permute; };
+          const Tensor &a = v.x(0), &b = v.x(1), dy = v.dy();
+          if (v.wants(0))
+            v.dx(0) =
+                fit(turned(0) ? transpose(matmul(b, transpose(dy))) : matmul(dy, transpose(b)),
+                    a.shape());
+          if (v.wants(1))
+            v.dx(1) =
+                fit(turned(1) ? transpose(matmul(transpose(dy), a)) : matmul(transpose(a), dy),
+                    b.shape());
         },
     .macs = [](const Node& n) { return n.outputs[0].shape.numel() * n.inputs[0].size(-1); },
     .onnx = "MatMul",
@@ -76,6 +88,9 @@ OP(matmul) = {
               [](const Tensors& x) { return Tensors{matmul(transpose(x[0]), x[1])}; },
               "{0}.t() @ {1}");
           s.add({s.integers({3, 4}, -5, 5), s.integers({4, 2}, -5, 5)}, call, "{0} @ {1}");
+          s.add({s.uniform({2, 3, 4}), s.uniform({5, 4})}, [](const Tensors& x) {
+             return Tensors{matmul(x[0], transpose(x[1]))};
+           }).oracle = "the samples before";
           s.bad({s.uniform({2, 3}), s.uniform({4, 5})}, call,
                 "inner sizes differ: 3 columns against 4 rows");
           s.bad({s.uniform({3}), s.uniform({3, 5})}, call, "rank 1");
