@@ -197,8 +197,9 @@ Pictures enlarged(const DatasetPtr& data, int side) {
 
 TEST(Claims, AScaledAlexNetReadsDigits) {
   const test::Digits d = test::digits(1200);
-  EXPECT_GE(score("alexnet", "channels=1 classes=10 width=8 hidden=128 pool=1 dropout=0.2",
-                  enlarged(d.train, 64), enlarged(d.test, 64), 20, 3e-3),
+  // Measured: 0.980.
+  EXPECT_GE(score("alexnet", "channels=1 classes=10 width=16 hidden=256 pool=1 dropout=0.3",
+                  enlarged(d.train, 64), enlarged(d.test, 64), 25, 2e-3),
             0.97);
 }
 
