@@ -96,7 +96,6 @@ TEST(Recurrence, KernelsAgreeWithStepsOneByOne) {
       ASSERT_EQ(got.size(), want.size());
       for (size_t k = 0; k < got.size(); ++k) {
         const double scale = std::max(1.0, largest(want[k]));
-        // Measured: 3e-7 and 6e-16.
         EXPECT_LE(largest(got[k] - want[k]), (t == DType::f32 ? 4e-6 : 8e-15) * scale)
             << c.cell << " hidden " << c.hidden << " reverse " << c.reverse << " " << name_of(t)
             << ", result " << k;
