@@ -17,12 +17,10 @@
 #include <string_view>
 #include <vector>
 
+#include "importers/elem.h"
 #include "importers/onnx_builder.h"
-#include "nacre/onnx.h"
 
 namespace nacre {
-
-using onnx::Elem;
 
 /// Bytes that a value takes in ONNX's raw data.
 size_t width_of(Elem type);
