@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #include "nacre/error.h"
 
@@ -44,6 +46,9 @@ std::string permuted(std::string_view bytes, const Ints& shape, const Ints& orde
 
 template <typename T>
 void append_as(std::string& bytes, auto v) {
+  if constexpr (std::is_integral_v<T> && std::is_same_v<decltype(v), double>)
+    v = std::clamp(v, std::max(-9e18, static_cast<double>(std::numeric_limits<T>::min())),
+                   std::min(9e18, static_cast<double>(std::numeric_limits<T>::max())));
   const T t = static_cast<T>(v);
   bytes.append(reinterpret_cast<const char*>(&t), sizeof t);
 }

@@ -45,8 +45,11 @@ LiteTensor read_tensor(const FlatTable& t, const std::vector<FlatTable>& buffers
   if (out.zeros.size() != out.scales.size()) wrong("has other numbers of scales than of zeros");
   for (const float s : out.scales)
     if (!(s > 0 && s < 1e30f)) wrong("has a scale that is not positive");
+  constexpr int64_t kByte = 3, kSigned = 9;  // TensorType of the schema
+  const int64_t low = out.type == kByte ? 0 : out.type == kSigned ? -128 : -32768;
+  const int64_t high = out.type == kByte ? 255 : out.type == kSigned ? 127 : 32767;
   for (const int64_t z : out.zeros)
-    if (z < -32768 || z > 32767) wrong("has an impossible zero point");
+    if (z < low || z > high) wrong("has an impossible zero point");
   if (out.scales.size() > 1 && (out.axis < 0 || out.axis >= std::ssize(out.shape) ||
                                 out.shape[static_cast<size_t>(out.axis)] != std::ssize(out.scales)))
     wrong("has other numbers of scales than of channels");
