@@ -88,6 +88,8 @@ std::vector<std::string> slower(const Json& results, const Json& earlier, const 
       bool same = true;
       for (const char* field : {"model", "mode", "batch", "threads"})
         same = same && print_json(now.at(field)) == print_json(then.at(field));
+      const std::string before = then.has("precision") ? then.at("precision").text() : "f32";
+      same = same && now.at("precision").text() == before;
       if (!same) continue;
       ++compared;
       const double a = then.at("p50_ms").number(), b = now.at("p50_ms").number();

@@ -51,6 +51,7 @@ Tensor joined(const Tensors& w, const Tensor& x) {
   Tensor y = silu(conv2d(x, w[0], w[1], {.padding = {1}}));
   y = concat({y, conv2d(y, w[2], w[3], {.padding = {2}, .dilation = {2}})}, 1);
   y = avg_pool2d(y, {2}) * sigmoid(mean(y, {2, 3}, true));
+  y = conv2d(y, w[5], {}, {.padding = {1}, .groups = 48});
   return flatten(conv2d(y, w[4], {}, {.padding = {1}, .groups = 2}), 1);
 }
 
@@ -112,7 +113,7 @@ std::vector<Case> cases() {
        0.2},
       {"joined",
        joined,
-       {{24, 16, 3, 3}, {24}, {24, 24, 3, 3}, {24}, {32, 24, 3, 3}},
+       {{24, 16, 3, 3}, {24}, {24, 24, 3, 3}, {24}, {32, 24, 3, 3}, {48, 1, 3, 3}},
        {3, 16, 10, 12},
        {"conv_rows", "conv_rows_input_grad", "conv_rows_weight_grad"},
        0.02},

@@ -495,6 +495,8 @@ std::unique_ptr<Program> rows_convolution(const RowsConvolution& c) {
   }
   Tensor w{weight, contiguous_strides(weight), DType::bf16};
   const auto packed = any(w);
+  w.dtype = DType::f32;
+  const auto sums = any(w);
   w.dtype = c.weight_type;
   const auto x = tagged(c.input, dnnl_nhwc, DType::bf16),
              y = tagged(c.output, dnnl_nhwc, DType::bf16), bias = tagged({c.weight[0]}, dnnl_a);
@@ -508,27 +510,44 @@ std::unique_ptr<Program> rows_convolution(const RowsConvolution& c) {
   PostOps after;
   if (c.accumulate) after.add();
   after.limit(c.low, c.high);
-  const bool to_input = c.pass == Pass::input_grad;
+  const bool ahead = c.pass == Pass::forward;
   dnnl_convolution_desc_t op;
   Descriptor forward, backward;
   if (dnnl_dilated_convolution_forward_desc_init(
-          &op, to_input ? dnnl_forward_training : dnnl_forward_inference, dnnl_convolution_direct,
-          &x, &packed, c.bias ? &bias : nullptr, &y, stride, dilation, low, high) != dnnl_success ||
+          &op, ahead ? dnnl_forward_inference : dnnl_forward_training, dnnl_convolution_direct, &x,
+          &packed, c.bias ? &bias : nullptr, &y, stride, dilation, low, high) != dnnl_success ||
       !forward.create(&op, nullptr, after.list))
     return nullptr;
-  if (to_input && (dnnl_dilated_convolution_backward_data_desc_init(
-                       &op, dnnl_convolution_direct, &x, &packed, &y, stride, dilation, low,
-                       high) != dnnl_success ||
-                   !backward.create(&op, forward.pd)))
-    return nullptr;
-  const Descriptor& d = to_input ? backward : forward;
+  if (!ahead) {
+    const auto status =
+        c.pass == Pass::input_grad
+            ? dnnl_dilated_convolution_backward_data_desc_init(
+                  &op, dnnl_convolution_direct, &x, &packed, &y, stride, dilation, low, high)
+            : dnnl_dilated_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct, &x,
+                                                                  &sums, nullptr, &y, stride,
+                                                                  dilation, low, high);
+    if (status != dnnl_success || !backward.create(&op, forward.pd)) return nullptr;
+  }
+  const Descriptor& d = ahead ? forward : backward;
   if (d.name().starts_with("ref") || d.name().find("gemm") != std::string::npos) return nullptr;
   auto impl = std::make_unique<Program::Impl>();
-  impl->set_side(0, to_input ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, to_input ? y : x, to_input ? y : x,
-                 true);
-  impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
-  impl->set_side(2, to_input ? DNNL_ARG_DIFF_SRC : DNNL_ARG_DST, to_input ? x : y, to_input ? x : y,
-                 false);
+  switch (c.pass) {
+    case Pass::forward:
+      impl->set_side(0, DNNL_ARG_SRC, x, x, true);
+      impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
+      impl->set_side(2, DNNL_ARG_DST, y, y, false);
+      break;
+    case Pass::input_grad:
+      impl->set_side(0, DNNL_ARG_DIFF_DST, y, y, true);
+      impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
+      impl->set_side(2, DNNL_ARG_DIFF_SRC, x, x, false);
+      break;
+    case Pass::weight_grad:
+      impl->set_side(0, DNNL_ARG_SRC, x, x, true);
+      impl->set_side(1, DNNL_ARG_DIFF_DST, y, y, true);
+      impl->set_side(2, DNNL_ARG_DIFF_WEIGHTS, plain(w), d.md(dnnl_query_diff_weights_md), false);
+      break;
+  }
   impl->bias = bias;
   impl->has_bias = c.bias;
   impl->finish(d);

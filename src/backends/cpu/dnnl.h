@@ -92,8 +92,8 @@ std::unique_ptr<Program> blocked_pool(const BlockedPool& p);
 
 /// A convolution of rank 2 of bf16 whose operands are [N, H, W, C]; weights are plain, of
 /// `weight_type` (bf16 or f32). forward: (x, w) -> y = act(x * w + bias [+ y]), limited to
-/// [low, high], bias f32. input_grad: (dy, w) -> dx, nothing else. Shapes are the logical ones,
-/// [N, C, H, W].
+/// [low, high], bias f32. input_grad: (dy, w) -> dx; weight_grad: (x, dy) -> dw, f32. Shapes are
+/// the logical ones, [N, C, H, W].
 struct RowsConvolution {
   Pass pass = Pass::forward;
   DType weight_type = DType::f32;

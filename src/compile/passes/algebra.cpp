@@ -1,9 +1,12 @@
 // Rules that hold whatever the values are: x * 1, x + 0, casts to the same type, views of views.
+#include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "compile/plan.h"
 #include "compile/rewrite.h"
 #include "graph/attrs.h"
+#include "nacre/ops.h"
 
 namespace nacre {
 namespace {
@@ -29,6 +32,54 @@ Tensors unchanged(const Node& n, const Tensor& x) {
   return {};
 }
 
+/// A tensor with zeros before and after it along one dimension, as the gradient of a slice is.
+struct Padded {
+  Tensor x;
+  int64_t low = 0, high = 0, dim = -1;
+};
+
+/// Adds the terms of a sum that are such tensors; false if another term is among them.
+bool collect(const Tensor& t, std::vector<Padded>& terms) {
+  if (terms.size() > 64) return false;
+  if (is_op(t.node(), "add") && t.node()->inputs[0].shape() == t.shape() &&
+      t.node()->inputs[1].shape() == t.shape())
+    return collect(t.node()->inputs[0], terms) && collect(t.node()->inputs[1], terms);
+  if (!is_op(t.node(), "pad")) return false;
+  const Node& n = *t.node();
+  const auto attr = [&](const char* name) { return attr_field(*n.op, n.attrs.get(), name); };
+  if (std::get<std::string>(attr("mode")) != "constant" ||
+      (n.inputs.size() > 1 && !is(n.inputs[1], 0)))
+    return false;
+  const Ints low = std::get<Ints>(attr("low")), high = std::get<Ints>(attr("high"));
+  Padded p{n.inputs[0]};
+  for (int64_t d = 0; d < low.rank(); ++d) {
+    if (low[d] == 0 && high[d] == 0) continue;
+    if (p.dim >= 0 || low[d] < 0 || high[d] < 0) return false;
+    p.dim = d;
+    p.low = low[d];
+    p.high = high[d];
+  }
+  if (p.dim < 0) return false;
+  terms.push_back(p);
+  return true;
+}
+
+/// Parts that lie one after the other, each padded to the whole: their sum is what they are joined.
+Tensor joined(const Tensor& sum) {
+  std::vector<Padded> terms;
+  if (!collect(sum, terms)) return {};
+  std::sort(terms.begin(), terms.end(),
+            [](const Padded& a, const Padded& b) { return a.low < b.low; });
+  Tensors parts;
+  int64_t end = 0;
+  for (const Padded& p : terms) {
+    if (p.dim != terms[0].dim || p.low != end) return {};
+    end += p.x.size(p.dim);
+    parts.push_back(p.x);
+  }
+  return end == sum.size(terms[0].dim) ? concat(parts, terms[0].dim) : Tensor();
+}
+
 Graph run(const Graph& graph, const CompileOptions&) {
   return rewrite(graph, [](const Node& n, const Tensors& in) -> Tensors {
     const std::string_view op = n.op->name;
@@ -52,6 +103,9 @@ Graph run(const Graph& graph, const CompileOptions&) {
         if (Tensors x = unchanged(n, in[0]); !x.empty()) return x;
       if (is(in[0], 0))
         if (Tensors x = unchanged(n, in[1]); !x.empty()) return x;
+      if (const Tensor sum(clone(n, in), 0);
+          is_op(in[0].node(), "pad") || is_op(in[1].node(), "pad"))
+        if (const Tensor y = joined(sum); y.defined()) return {y};
     }
     if ((op == "sub" && is(in[1], 0)) || (op == "div" && is(in[1], 1))) return unchanged(n, in[0]);
     if (op == "permute") {

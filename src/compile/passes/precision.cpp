@@ -101,8 +101,9 @@ class Narrowing {
     if (forward || back || to_weight) {
       if (out.rank() != 4) return false;
       const Shape &a = n.inputs[0].shape(), &b = n.inputs[1].shape(), &w = to_weight ? out : b;
-      if (std::min(w[0], w.slice(1, 4).numel()) < 16 || out.numel() == 0 || a.numel() == 0)
-        return false;
+      const bool depthwise = w[1] == 1 && attr<int64_t>(n, "groups") == w[0];
+      const int64_t depth = depthwise ? w[0] : w.slice(1, 4).numel();
+      if (std::min(w[0], depth) < 16 || out.numel() == 0 || a.numel() == 0) return false;
       const auto rows = [&](const Shape& s) {
         return stand_in({s[0], s[2], s[3], s[1]}, DType::bf16);
       };
@@ -299,7 +300,7 @@ class Narrowing {
     return y.rank() == 4 ? Tensors{to_planes(y)} : Tensors();
   }
 
-  /// A convolution that only `n` reads, then `n`: a bias, an addition or ReLU, as one node.
+  /// A convolution that only `n` reads, then `n`: a bias, an addition, ReLU or a limit.
   Tensor into_convolution(const Node& n, const Tensors& rows) {
     for (size_t i = 0; i < std::min<size_t>(rows.size(), 2); ++i) {
       const Tensor y = narrow_source(rows[i]);
@@ -308,12 +309,17 @@ class Narrowing {
           results_.count(read))
         continue;
       auto a = *static_cast<const ConvRowsAttrs*>(y.node()->attrs.get());
-      if (a.low > -INFINITY) continue;
+      const bool free = a.low == -INFINITY && a.high == INFINITY;
+      const Tensor other = rows.size() > 1 ? rows[1 - i] : Tensor();
+      const bool number = other.defined() && other.evaluated() && other.numel() == 1;
       Tensors inputs(y.node()->inputs.begin(), y.node()->inputs.end());
-      if (is_op(&n, "relu")) {
+      if (is_op(&n, "relu") && free) {
         a.low = 0;
-      } else if (is_op(&n, "add") && !a.residual) {
-        const Tensor& other = rows[1 - i];
+      } else if (is_op(&n, "maximum") && number && free) {
+        a.low = other.item();
+      } else if (is_op(&n, "minimum") && number && a.high == INFINITY && a.low <= other.item()) {
+        a.high = other.item();
+      } else if (is_op(&n, "add") && free && !a.residual) {
         const Tensor added = narrow_source(other);
         if (added.defined() && added.shape() == y.shape()) {
           a.residual = true;

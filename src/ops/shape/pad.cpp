@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ops/shape/pad.h"
 #include "ops/shape/positions.h"
 
 namespace nacre {
@@ -187,6 +188,11 @@ Tensor pad(In x, const Ints& low, const Ints& high, const std::string& mode, In 
   if (mode != "constant") return make(op_pad, std::move(a), {x});
   const auto [t, fill] = unify(x, value);
   return make(op_pad, std::move(a), {t, fill});
+}
+
+Tensor pad_with_zeros(const Tensor& x, const Ints& low, const Ints& high) {
+  const auto none = [](const Ints& v) { return std::count(v.begin(), v.end(), 0) == v.rank(); };
+  return none(low) && none(high) ? x : make(op_pad, PadAttrs{low, high}, {x});
 }
 
 }  // namespace nacre

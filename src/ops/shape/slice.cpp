@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ops/shape/pad.h"
 #include "ops/shape/positions.h"
 
 namespace nacre {
@@ -114,7 +115,7 @@ OP(slice) = {
           }
           Ints high = x;
           for (int64_t d = 0; d < x.rank(); ++d) high[d] -= a.starts[d] + a.sizes[d];
-          v.dx(0) = pad(v.dy(), a.starts, high);
+          v.dx(0) = pad_with_zeros(v.dy(), a.starts, high);
         },
     .onnx = "Slice",
     .samples =

@@ -122,7 +122,7 @@ size_t register_size(DType t) { return is_half(t) ? 4 : size_of(t); }
 
 /// Where the tile of a value is.
 struct Place {
-  enum Kind : uint8_t { direct_input, splat, loaded, slot, output } kind = slot;
+  enum Kind : uint8_t { direct_input, splat, row, loaded, slot, output } kind = slot;
   int index = 0;      ///< number of the input or output
   size_t offset = 0;  ///< of the slot in the piece's scratch
 };
@@ -181,9 +181,12 @@ class ElementwiseKernel final : public Kernel {
   bool must_wait(int step, int output) const;
   void skip_casts(std::span<const int> outputs);
   bool repeats(size_t input) const;
+  bool is_row(size_t input) const;
   void piece(const void* const* in, void* const* out, char* scratch, int64_t begin,
              int64_t end) const;
   void execute(const Inst& inst, const char* const* at, char* dst, int64_t n) const;
+  const char* row_tile(size_t input, const void* memory, int64_t begin, int64_t n,
+                       char* slot) const;
   void load(size_t input, const void* memory, int64_t begin, int64_t n, void* slot) const;
 
   int64_t numel_ = 0;
@@ -269,7 +272,12 @@ void ElementwiseKernel::skip_casts(std::span<const int> outputs) {
 /// True if all tiles of an input are the same: rows of one size that divides a tile, repeated.
 bool ElementwiseKernel::repeats(size_t input) const {
   const Layout& l = layouts_[input];
-  return l.sizes.rank() == 2 && l.strides == Shape{0, 1} && kTile % l.sizes[1] == 0;
+  return is_row(input) && kTile % l.sizes[1] == 0;
+}
+
+/// True for one row, repeated: a tile that lies within it is read where it is.
+bool ElementwiseKernel::is_row(size_t input) const {
+  return layouts_[input].sizes.rank() == 2 && layouts_[input].strides == Shape{0, 1};
 }
 
 /// True if the output may share memory with an input that a later step still reads.
@@ -316,9 +324,13 @@ void ElementwiseKernel::place_values(std::span<const int> outputs) {
   for (size_t i = 0; i < inputs; ++i) {
     const bool direct = layouts_[i].contiguous() && !is_half(types_[i]);
     const bool splat = layouts_[i].splat() || repeats(i);
-    places_[i].kind = direct ? Place::direct_input : splat ? Place::splat : Place::loaded;
+    const bool row = !splat && is_row(i) && !is_half(types_[i]);
+    places_[i].kind = direct  ? Place::direct_input
+                      : splat ? Place::splat
+                      : row   ? Place::row
+                              : Place::loaded;
     places_[i].index = static_cast<int>(i);
-    if (splat) places_[i].offset = acquire(types_[i]);
+    if (splat || row) places_[i].offset = acquire(types_[i]);
   }
   std::vector<bool> ready(inputs, false);
   for (size_t s = 0; s < steps; ++s) {
@@ -368,6 +380,16 @@ void ElementwiseKernel::load(size_t input, const void* memory, int64_t begin, in
   widen16(t, buffer, static_cast<float*>(slot), n);
 }
 
+/// Elements [begin, begin + n) of a repeated row; in `slot` where they go over its end.
+const char* ElementwiseKernel::row_tile(size_t input, const void* memory, int64_t begin, int64_t n,
+                                        char* slot) const {
+  const int64_t size = layouts_[input].sizes[1], at = begin % size;
+  if (at + n <= size)
+    return static_cast<const char*>(memory) + static_cast<size_t>(at) * size_of(types_[input]);
+  gather(layouts_[input], size_of(types_[input]), memory, begin, n, slot);
+  return slot;
+}
+
 void ElementwiseKernel::piece(const void* const* in, void* const* out, char* scratch, int64_t begin,
                               int64_t end) const {
   const size_t inputs = in_.size();
@@ -392,6 +414,8 @@ void ElementwiseKernel::piece(const void* const* in, void* const* out, char* scr
         at[v] = static_cast<const char*>(in[p.index]) + offset;
       else if (p.kind == Place::output)
         at[v] = static_cast<const char*>(out[p.index]) + offset;
+      else if (p.kind == Place::row)
+        at[v] = row_tile(v, in[v], t, n, scratch + p.offset);
     }
     for (size_t s = 0; s < insts_.size(); ++s) {
       for (int i : loads_[s]) {

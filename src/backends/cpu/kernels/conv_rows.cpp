@@ -206,7 +206,14 @@ KERNEL(conv_rows_input_grad) {
 }
 
 KERNEL(conv_rows_weight_grad) {
-  if (!ours(q) || q.integer("groups") != 1) return nullptr;
+  if (!ours(q)) return nullptr;
+  if (q.integer("groups") != 1) {
+    auto c = described(q, q.in[0].shape, q.out[0], q.in[1].shape);
+    c.pass = dnnl::Pass::weight_grad;
+    auto program = dnnl::rows_convolution(c);
+    return program ? std::make_unique<FusedConv>(std::move(program), false, 0, q.out[0].bytes())
+                   : nullptr;
+  }
   const Shape &y = q.in[1].shape, &w = q.out[0].shape;
   const int64_t pixels = y[0] * y[1] * y[2];
   const bool together = WeightGrad::few(w);
