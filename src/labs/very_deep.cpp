@@ -19,8 +19,8 @@ struct Config {
   int64_t width = 8, side = 8, samples = 320, epochs = 10, batch = 32, seed = 0;
   double lr = 0.05;
   /// Variances of the weights (times the number of inputs) and biases of tanh networks: at this
-  /// pair signals and gradients neither grow nor shrink.
-  double weight_variance = 1.047, bias_variance = 2e-5;
+  /// pair signals and gradients neither grow nor shrink (1.05 where the width is without bound).
+  double weight_variance = 1.06, bias_variance = 2e-5;
   double survival = 0.5;  ///< of the last block of stochastic networks, in training
   void fields(FieldVisitor& v) {
     v("depths", depths);
