@@ -30,6 +30,8 @@ const std::map<std::string, Format> kFormats = {
     {"onnx", {"onnx", ""}},
     {"caffe", {"prototxt", "caffemodel", "convert", "out.onnx"}},
     {"ncnn", {"param", "bin", "convert", "out.onnx"}},
+    {"graphdef", {"pb", "", "convert", "out.onnx"}},
+    {"tflite", {"tflite", "", "convert", "out.onnx"}},
     {"tar", {"tar", "", "data info", ""}},
     {"yaml", {"yaml", "", "train --config", ""}},
 };
@@ -71,7 +73,8 @@ TEST_P(Corpus, IsRefusedBySentence) {
 
 INSTANTIATE_TEST_SUITE_P(Files, Corpus,
                          testing::Values("safetensors", "npy", "npz", "torch", "gguf", "mxnet",
-                                         "onnx", "caffe", "ncnn", "tar", "yaml"),
+                                         "onnx", "caffe", "ncnn", "graphdef", "tflite", "tar",
+                                         "yaml"),
                          [](const auto& reader) { return reader.param; });
 
 // The metadata of model files: architecture, options, classes and transform are texts from a file.
