@@ -792,7 +792,7 @@ std::string read_program(const std::string& path, std::string weights, std::stri
                                    : beside(path, ending, "__params__");
     if (ending != ".pdmodel" && !file_exists(weights)) {
       weights = beside(path, ending, "");
-      if (weights.empty()) weights = ".";
+      if (weights.empty()) weights += '.';
     }
   }
   if (std::filesystem::is_directory(weights))

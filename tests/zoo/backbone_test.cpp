@@ -115,8 +115,9 @@ void expect_step(const std::string& model, const std::string& options, const Sha
   for (const Variable& v : parameters)
     for (const float p : v.value().to_vector<float>()) finite = finite && std::isfinite(p);
   EXPECT_TRUE(finite);
-  if (heads != std::vector<std::string>{"generator"})  // which sees the coarsest map alone
+  if (heads != std::vector<std::string>{"generator"}) {  // which sees the coarsest map alone
     EXPECT_NE(s.state()->find("neck.layer_blocks.0.0.bias").value().to_vector<float>(), before);
+  }
 }
 
 class Backbones : public testing::TestWithParam<const ModelEntry*> {};
