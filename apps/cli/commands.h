@@ -96,7 +96,7 @@ struct ConvertArgs {
   std::string runner;  ///< of executables
   std::string model, options, classes, transform;
   bool partial = false;  ///< take what fits and begin the rest afresh
-  int64_t opset = 17;    ///< of ONNX files
+  int64_t opset = 0;     ///< of ONNX files; 0: 17
   bool check = false;    ///< compare what was written with what was read
   double tolerance = 1e-5;
 };

@@ -108,17 +108,20 @@ NetworkFunction function_of(const Source& s) {
 
 void write_onnx(const ConvertArgs& a, const Source& s) {
   if (s.network && s.bytes.empty()) fail(Error::Kind::usage, {a.from, " is an ONNX file already"});
+  if (s.network && a.opset != 0 && a.opset != 13)
+    fail(Error::Kind::usage,
+         {"networks of other frameworks are written with opset 13, not ", a.opset});
   if (s.network) {
     write_file_atomic(a.to, s.bytes);
     std::printf("%s: ONNX, opset 13, %zu bytes\n", a.to.c_str(), s.bytes.size());
     return;
   }
   onnx::SaveOptions options;
-  options.opset = a.opset;
+  if (a.opset != 0) options.opset = a.opset;
   options.metadata = onnx_metadata(s.model.info);
   onnx::save(a.to, *s.model.net, s.model.info.input, options);
-  std::printf("%s: ONNX, opset %ld, %ld parameters\n", a.to.c_str(), static_cast<long>(a.opset),
-              static_cast<long>(s.model.net->parameter_count()));
+  std::printf("%s: ONNX, opset %ld, %ld parameters\n", a.to.c_str(),
+              static_cast<long>(options.opset), static_cast<long>(s.model.net->parameter_count()));
 }
 
 void write_ncnn(const ConvertArgs& a, const Source& s) {
@@ -231,6 +234,8 @@ int run_convert(const ConvertArgs& a) {
     fail(Error::Kind::usage, {"--weights goes with a network of another framework"});
   const Weights weights =
       is_onnx(a.from) ? onnx_weights(a) : read_weights(a.from, {.prefix = a.prefix});
+  if (!a.prefix.empty() && weights.format != "pytorch")
+    fail(Error::Kind::usage, {"--prefix goes with a PyTorch checkpoint of several dictionaries"});
   if (weights.metadata.contains("prefix"))
     log_info({a.from, ": takes '", weights.metadata.at("prefix"), "'"});
   if (weights.tensors.empty()) fail(Error::Kind::data, {a.from, " holds no arrays"});

@@ -96,6 +96,12 @@ int convert_to_program(const ConvertArgs& a) {
   const auto program = std::make_shared<const std::string>(export_program(model));
   const Runtime net(*program, program, a.to);  // what is written can be read
   if (a.format == "exe") {
+    if (net.inputs().size() != 1 || net.inputs()[0].dtype != DType::f32 ||
+        net.outputs()[0].dtype != DType::f32)
+      fail(Error::Kind::unsupported,
+           {a.from, " has ", net.inputs().size(), net.inputs().size() == 1 ? " input" : " inputs",
+            " of ", net.inputs()[0].dtype, " and gives ", net.outputs()[0].dtype,
+            "; an executable takes one input of f32 and gives f32 (--to program takes any)"});
     const std::string whole = embed::with_program(read_runner(a.runner), *program);
     write_file_atomic(a.to, whole);
     if (::chmod(a.to.c_str(), 0755) != 0)

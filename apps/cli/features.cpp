@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <filesystem>
 
 #include "base/log.h"
 #include "cli/commands.h"
@@ -12,6 +13,10 @@
 namespace nacre::cli {
 
 int run_features(const FeaturesArgs& a) {
+  std::error_code missing;
+  if (std::filesystem::equivalent(a.model, a.out, missing))
+    fail(Error::Kind::usage,
+         {"the model ", a.model, " would be written over; choose another --out"});
   Model m = open_model(a.model);
   OpenOptions options;
   TableSchema schema;
@@ -38,6 +43,10 @@ int run_features(const FeaturesArgs& a) {
 }
 
 int run_data_weights(const DataArgs& a) {
+  std::error_code missing;
+  for (const std::string& data : {a.path, a.like})
+    if (std::filesystem::equivalent(data, a.to, missing))
+      fail(Error::Kind::usage, {"the data ", data, " would be written over; choose another file"});
   const DataSplits source = open_dataset(a.path), target = open_dataset(a.like);
   const std::vector<double> weights = importance_weights(source.train, target.train);
   write_sample_weights(a.to, *source.train, weights);

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/show.h"
@@ -22,6 +23,8 @@ int run_lab(const LabArgs& a) {
   if (a.seed >= 0) options += " seed=" + std::to_string(a.seed);
   options = lab_options(lab, options);
   const std::string out = a.out.empty() ? free_folder("labs/" + a.name) : a.out;
+  if (file_exists(out + "/config.yaml"))
+    fail(Error::Kind::usage, {out, " holds a training run; choose another --out"});
   const LabResult result = nacre::run_lab(lab, a.data, options);
   write_lab(out, lab, a.data, options, result);
   if (a.json) {

@@ -1,5 +1,6 @@
 // nacre run: a model on raw tensors.
 #include <cstdio>
+#include <set>
 
 #include "base/file.h"
 #include "cli/commands.h"
@@ -65,6 +66,10 @@ int run_run(const RunArgs& a) {
   for (const auto& [name, v] : outputs)
     if (v.is_tensor()) all.push_back(v.tensor());
   eval(all);
+  std::set<std::string> files;
+  for (const auto& [name, v] : outputs)
+    if (!files.insert(file_name(name)).second)
+      fail(Error::Kind::unsupported, {"two outputs would be written to ", file_name(name), ".npy"});
   make_folders(a.output);
   for (const auto& [name, v] : outputs) write(a.output, name, v);
   return 0;

@@ -30,8 +30,8 @@ void set_reference_backend(bool on);
 /// Bytes of work space (activations, gradients and other values within a step) that a plan may
 /// take; 0: any. Where a plan would take more, values are let go and computed again, which costs
 /// time but changes no bit of the results. Plans that cannot be kept below it throw Error(memory)
-/// when they are compiled. Parameters and the optimiser's values do not count. Set it before what
-/// it is for is first evaluated; plans made before are forgotten.
+/// when they are compiled. Parameters and the optimiser's values do not count. It is a part
+/// of what a plan is looked up by, so that it can be set for some evaluations only.
 void set_memory_limit(size_t bytes);
 size_t memory_limit();
 

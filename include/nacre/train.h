@@ -88,8 +88,8 @@ struct TrainConfig {
   /// Taken first if the data have no test part. 0: none; what is reported is of the validation
   /// part, or else of the training part.
   double test_share = 0.2;
-  /// Of the work space of a step: "2GB". Activations are computed again where they would take more
-  /// (set_memory_limit, for as long as the Trainer lives). "0": any.
+  /// Of the work space of a training step: "2GB". Activations are computed again where they would
+  /// take more (set_memory_limit). "0": any.
   std::string memory_limit = "0";
   int64_t checkpoint_every = 0;  ///< steps; 0: at the end of each epoch
   int64_t seed = 0, workers = 2;

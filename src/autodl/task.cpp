@@ -231,6 +231,8 @@ FitTask make_task(const FitOptions& options) {
   if (first.image.empty() && first.features.empty() && !t.texts)
     fail(Error::Kind::unsupported, {options.data, " holds neither pictures nor rows nor texts"});
   t.kind = first.image.empty() ? FitTask::Kind::rows : FitTask::Kind::pictures;
+  if (t.pictures() && !options.target.empty())
+    fail(Error::Kind::usage, {"--target is for tables, ", options.data, " holds pictures"});
   if (t.pictures() && t.regression)
     fail(Error::Kind::unsupported,
          {options.data, " has pictures with values to predict; fit takes pictures with classes"});

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <deque>
 #include <filesystem>
 #include <functional>
@@ -123,6 +124,8 @@ void read_table(const std::string& path, Columns& columns, const RowFunction& ro
     if (header) {
       header = false;
       for (const std::string& name : cells) {
+        if (name.find('\r') != std::string::npos)
+          fail(Error::Kind::data, {path, ": its lines end in CR alone; end them in LF or CR LF"});
         const size_t before = columns.names.size();
         if (columns.of(name, path) < before)
           fail(Error::Kind::data, {path, " has two columns called '", name, "'"});
@@ -147,8 +150,16 @@ void flatten(const Json& value, const std::string& name, const std::string& sour
       flatten(v, name.empty() ? field : name + "." + field, source, columns, cells);
     return;
   }
+  if (value.kind() == Json::Kind::number && std::fabs(value.number()) >= 0x1p63 &&
+      value.number() == std::floor(value.number()))
+    fail(Error::Kind::data,
+         {source, ": a number of '", name, "' is too large to be kept to its last ",
+          "digit; write it as a text"});
   std::string text = value.is_text() ? value.text() : print_json(value);
-  if (!text.empty()) cells.emplace_back(columns.of(name, source), std::move(text));
+  const size_t column = columns.of(name, source);
+  for (const auto& [other, there] : cells)
+    if (other == column) fail(Error::Kind::data, {source, ": a row has two fields '", name, "'"});
+  if (!text.empty()) cells.emplace_back(column, std::move(text));
 }
 
 void read_json_lines(const std::string& path, Columns& columns, const RowFunction& row) {

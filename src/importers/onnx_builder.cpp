@@ -135,7 +135,8 @@ void OnnxBuilder::node(std::string_view op, const std::vector<std::string>& inpu
   WireWriter w, graph;
   for (const auto& s : inputs) w.bytes(1, s);
   for (const auto& s : outputs) w.bytes(2, s);
-  if (!name.empty()) w.bytes(3, name);
+  if (!name.empty())
+    w.bytes(3, names_.insert(std::string(name)).second ? std::string(name) : fresh(name));
   w.bytes(4, op);
   for (const Attribute& a : attributes) w.message(5, attribute_of(a));
   graph.message(1, w);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -60,6 +61,7 @@ class OnnxBuilder {
   std::string graph_;  ///< fields of the graph so far: nodes, constants, inputs
   std::string outputs_;
   uint64_t made_ = 0;
+  std::set<std::string> names_;  ///< of nodes
 };
 
 }  // namespace nacre

@@ -160,6 +160,9 @@ LabData lab_pictures(const std::string& data, int64_t side, int64_t samples, uin
 
 LabCurve train_in_lab(const std::string& name, Module& net, const LabData& data,
                       const LabTraining& t) {
+  if (t.epochs < 1 || t.batch < 1)
+    fail(Error::Kind::usage,
+         {"epochs and batch should be at least 1, got ", t.epochs, " and ", t.batch});
   LabCurve curve;
   DataLoader loader(data.train, data.transform, shuffled(data.train->size()),
                     {.batch = t.batch, .workers = 0, .seed = t.seed});

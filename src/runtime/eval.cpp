@@ -177,6 +177,7 @@ void make_key(Work& w) {
   key.push_back(static_cast<uint64_t>(num_threads()) << 4 | (s.passes ? 1 : 0) |
                 (s.reference ? 2 : 0) | (s.eager ? 4 : 0) |
                 (Precision::now() == DType::bf16 ? 8 : 0));
+  if (s.memory_limit) key.push_back(s.memory_limit);
   for (size_t i = 0; i < w.leaves.size(); ++i) {
     const Node* n = w.leaves[i];
     uint64_t h = w.donated[i] ? 2 : 1;
@@ -422,11 +423,7 @@ void set_eager(bool on) { settings().eager = on; }
 void set_passes(bool on) { settings().passes = on; }
 void set_reference_backend(bool on) { settings().reference = on; }
 
-void set_memory_limit(size_t bytes) {
-  if (bytes == settings().memory_limit) return;
-  settings().memory_limit = bytes;
-  clear_plans();
-}
+void set_memory_limit(size_t bytes) { settings().memory_limit = bytes; }
 size_t memory_limit() { return settings().memory_limit; }
 
 PlanStats plan_stats() {

@@ -12,6 +12,8 @@
 namespace nacre {
 namespace {
 
+constexpr size_t kLongest = 200;  // of a pattern: matching one calls itself for each letter
+
 /// Parts between commas that stand in no bracket, brace or parenthesis.
 std::vector<std::string> split_list(std::string_view text) {
   std::vector<std::string> parts(1);
@@ -118,6 +120,9 @@ std::vector<Variable> Layers::found(const std::string& pattern) const {
   std::vector<Variable> list;
   bool any = false;
   try {
+    if (pattern.size() > kLongest)
+      fail(Error::Kind::usage,
+           {"a pattern should have at most ", kLongest, " letters, one has ", pattern.size()});
     const std::regex regex(pattern == "stem" ? stem_ : pattern == "head" ? head_ : pattern);
     for (const Variable& v : variables_)
       if (std::regex_search(v.name(), regex)) {

@@ -26,9 +26,9 @@
 
 namespace nacre {
 
-/// Holds for plans of the process while one lives.
+/// Holds for the plans of a training step.
 struct MemoryLimit {
-  explicit MemoryLimit(size_t bytes) : before_(memory_limit()) { set_memory_limit(bytes); }
+  explicit MemoryLimit(size_t bytes) : before_(nacre::memory_limit()) { set_memory_limit(bytes); }
   ~MemoryLimit() { set_memory_limit(before_); }
   MemoryLimit(const MemoryLimit&) = delete;
   MemoryLimit& operator=(const MemoryLimit&) = delete;
@@ -39,7 +39,7 @@ struct MemoryLimit {
 
 struct Trainer::Impl {
   TrainConfig config;
-  std::optional<MemoryLimit> memory;
+  size_t memory_limit = 0;
   TrainCallbacks callbacks;
   DataSplits data;
   Transform transform;
@@ -187,6 +187,7 @@ void Trainer::Impl::enter_epoch() {
 
 double Trainer::Impl::step(const Batch& b) {
   const Precision precision(config.precision);
+  const MemoryLimit bound(memory_limit);
   const Key key =
       Key(static_cast<uint64_t>(config.seed)).fold_in("step").fold_in(static_cast<uint64_t>(steps));
   Context ctx = Context::train(key);
@@ -361,8 +362,7 @@ Trainer::Trainer(TrainConfig config, DataSplits data, TrainCallbacks callbacks)
   impl_->config = std::move(config);
   impl_->callbacks = std::move(callbacks);
   impl_->data = std::move(data);
-  if (const size_t limit = parse_bytes("memory_limit", impl_->config.memory_limit))
-    impl_->memory.emplace(limit);
+  impl_->memory_limit = parse_bytes("memory_limit", impl_->config.memory_limit);
   impl_->build();
 }
 
