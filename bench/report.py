@@ -69,7 +69,8 @@ def main_table(rows, peak):
             continue
         ms = median(row, "nacre", "ms")
         macs = row["runs"]["nacre"][0]["macs"]
-        share = 200e-6 * macs / ms / peak if macs and peak else None
+        own = max((r["peak_gflops"] for r in row["runs"].get("nacre", [])), default=0) or peak
+        share = 200e-6 * macs / ms / own if macs and own else None
         best = others[0] if others else None
 
         def both(field, show, best=best, row=row):
