@@ -16,6 +16,9 @@ inline Shape batch_shape(const Shape& s) { return s.slice(0, s.rank() - 2); }
 /// A batch of matrices of another size.
 Shape matrices(const Shape& batch, int64_t rows, int64_t columns);
 
+/// The shape of the product of inputs 0 and 1, whose leading dimensions broadcast.
+Shape product_shape(Infer& in);
+
 /// a and b with their leading dimensions broadcast to each other. b is a batch of vectors if it has
 /// one dimension, or the shape of a without its last: then `vector` is set and it gets a column.
 struct System {

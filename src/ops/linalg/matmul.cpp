@@ -1,8 +1,24 @@
-#include "ops/op.h"
+#include "ops/linalg/linalg.h"
 
 namespace nacre {
 
 extern const OpDef op_permute;
+
+Shape product_shape(Infer& in) {
+  for (size_t i = 0; i < 2; ++i)
+    in.check(in.rank(i) >= 2, {"input ", i, " has rank ", in.rank(i), ", at least 2 is needed"});
+  const Shape &a = in.shape(0), &b = in.shape(1);
+  in.check(a[-1] == b[-2], {"inner sizes differ: ", a[-1], " columns against ", b[-2], " rows"});
+  Shape out;
+  try {
+    out = broadcast_shapes(a.slice(0, a.rank() - 2), b.slice(0, b.rank() - 2));
+  } catch (const Error& e) {
+    in.fail({e.what()});
+  }
+  out.push_back(a[-2]);
+  out.push_back(b[-1]);
+  return out;
+}
 
 /// Matrix product of the last two dimensions; leading dimensions broadcast (NumPy's matmul, without
 /// its 1-d cases: see dot). a: ...xMxK, b: ...xKxN, one type. Returns ...xMxN. Floating: sums in
@@ -14,21 +30,7 @@ OP(matmul) = {
     .infer =
         [](Infer& in) {
           in.check_same_dtype();
-          for (size_t i = 0; i < 2; ++i)
-            in.check(in.rank(i) >= 2,
-                     {"input ", i, " has rank ", in.rank(i), ", at least 2 is needed"});
-          const Shape &a = in.shape(0), &b = in.shape(1);
-          in.check(a[-1] == b[-2],
-                   {"inner sizes differ: ", a[-1], " columns against ", b[-2], " rows"});
-          Shape out;
-          try {
-            out = broadcast_shapes(a.slice(0, a.rank() - 2), b.slice(0, b.rank() - 2));
-          } catch (const Error& e) {
-            in.fail({e.what()});
-          }
-          out.push_back(a[-2]);
-          out.push_back(b[-1]);
-          in.out(in.dtype(0), out);
+          in.out(in.dtype(0), product_shape(in));
         },
     .ref =
         [](Ref& r) {

@@ -1,3 +1,4 @@
+#include "ops/linalg/linalg.h"
 #include "ops/norm/norm.h"
 
 namespace nacre {
@@ -11,21 +12,7 @@ OP(matmul_f32) = {
         [](Infer& in) {
           in.check_float(0);
           in.check_same_dtype();
-          for (size_t i = 0; i < 2; ++i)
-            in.check(in.rank(i) >= 2,
-                     {"input ", i, " has rank ", in.rank(i), ", at least 2 is needed"});
-          const Shape &a = in.shape(0), &b = in.shape(1);
-          in.check(a[-1] == b[-2],
-                   {"inner sizes differ: ", a[-1], " columns against ", b[-2], " rows"});
-          Shape out;
-          try {
-            out = broadcast_shapes(a.slice(0, a.rank() - 2), b.slice(0, b.rank() - 2));
-          } catch (const Error& e) {
-            in.fail({e.what()});
-          }
-          out.push_back(a[-2]);
-          out.push_back(b[-1]);
-          in.out(statistics_type(in.dtype(0)), out);
+          in.out(statistics_type(in.dtype(0)), product_shape(in));
         },
     .decompose = [](const void*, const Tensors& in) -> Tensors {
       return {matmul(wide(in[0]), wide(in[1]))};
