@@ -17,8 +17,8 @@
 #include <string_view>
 #include <vector>
 
-#include "importers/elem.h"
 #include "importers/onnx_builder.h"
+#include "nacre/elem.h"
 
 namespace nacre {
 

@@ -22,7 +22,8 @@ NetworkFunction as_function(onnx::Network& net) {
   NetworkFunction f;
   for (const onnx::Port& p : net.inputs()) {
     const Shape shape = usual_shape(p);
-    const DType t = p.type.elem == onnx::Elem::undefined ? DType::f32 : storage_of(p.type.elem);
+    const DType t =
+        p.type.elem == onnx::Elem::undefined ? DType::f32 : onnx::storage_of(p.type.elem);
     f.inputs.push_back({p.name, t, shape, !p.type.dims.empty() && p.type.dims[0] < 0});
   }
   for (const onnx::Port& p : net.outputs()) f.outputs.push_back(p.name);

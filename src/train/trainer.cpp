@@ -4,7 +4,6 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
-#include <optional>
 
 #include "base/file.h"
 #include "base/hash.h"
