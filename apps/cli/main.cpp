@@ -180,9 +180,10 @@ int run(int argc, char** argv) {
   ft->add_option("--out", fit.out,
                  "model file to write, or a folder for it; report.html, study.db and trials/ go "
                  "beside it");
-  ft->add_option("--study", fit.study,
-                 "where trials are kept: a file of SQLite or postgresql://... (default: study.db "
-                 "beside the model)");
+  ft->add_option(
+      "--study", fit.study,
+      "where trials are kept: a file of SQLite or postgresql://user@host/database (default: "
+      "study.db beside the model)");
   ft->add_flag("--resume", fit.resume, "go on with the fit that --out holds");
   ft->add_flag("--join", fit.join, "run trials of the fit that another process began in --study");
   ft->add_flag("--json", fit.json, "print the result as JSON");

@@ -160,8 +160,10 @@ class StudyStore;
 class Study {
  public:
   /// Makes or opens a study. `place` is a file of SQLite, "" for one in memory only, or
-  /// postgresql://... where nacre was built with libpq. Throws Error(usage) if the study there has
-  /// another space, seed or `about`, Error(io) or Error(data) if it cannot be opened.
+  /// postgresql://user:password@host/database (one study in each data base or schema). Throws
+  /// Error(usage) if the study there has another space, seed or `about`, Error(io) or Error(data)
+  /// if it cannot be opened. A server that goes away is waited for ten seconds; then, or if that
+  /// happens within a change, calls throw Error(io), and what was kept before stays.
   Study(const std::string& place, SearchSpace space, StudyOptions options = {});
   /// Opens a study that exists, with the space, seed and `about` that it has.
   static Study join(const std::string& place, StudyOptions options = {});

@@ -4,12 +4,15 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "autodl/blend.h"
 #include "autodl/fit_report.h"
 #include "autodl/fit_study.h"
 #include "autodl/keep.h"
+#include "autodl/pulse.h"
 #include "autodl/recipes.h"
+#include "autodl/store.h"
 #include "autodl/trial_run.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -38,6 +41,7 @@ constexpr size_t kKeptModels = 8;
 constexpr int64_t kFewPictures = 1000;
 constexpr double kLonger = 4;        // times the epochs of a trial, for the result
 constexpr double kLeastSeconds = 2;  // for the end: test, report
+constexpr double kJoinSeconds = 30;  // for another process to begin the fit that is joined
 
 double score_of_trial(const Trial& t) { return shown(t).score; }
 
@@ -55,6 +59,10 @@ class Fitter {
  private:
   std::string trial_file(int64_t number, const char* ending) const {
     return cat({folder_, "/trials/", number, ending});
+  }
+  /// Where the study is.
+  std::string place() const {
+    return options_.study.empty() ? folder_ + "/study.db" : options_.study;
   }
   bool clocked() const { return options_.trials == 0; }
   /// Whether the result is trained again on held-out samples too: where those were folds, and where
@@ -118,21 +126,21 @@ void Fitter::open(bool fresh) {
   sampler_->wide = options_.keep > 0;
   o.sampler = sampler_;
   o.pruner = asha_pruner(1, 2);
-  const std::string place = options_.study.empty() ? folder_ + "/study.db" : options_.study;
-  make_folders(folder_ + "/trials");
   if (joins_) {
-    study_.emplace(Study::join(place, o));
+    study_.emplace(Study::join(place(), o));
     if (study_->about() != o.about)
-      fail(Error::Kind::usage,
-           {"the study ", place, " is about other data than ", options_.data, " now holds"});
+      fail(Error::Kind::usage, {"the study ", place_name(place()), " is about other data than ",
+                                options_.data, " now holds"});
     return;
   }
+  make_folders(folder_ + "/trials");
   lock_ = std::make_unique<FolderLock>(folder_);
-  study_.emplace(place, space_of(task_), o);
+  study_.emplace(place(), space_of(task_), o);
   if (fresh && !study_->trials().empty())
-    fail(Error::Kind::usage, {place,
-                              " holds a fit already; add --resume to go on with it, or "
-                              "choose another --out"});
+    fail(Error::Kind::usage,
+         {place_name(place()),
+          " holds a fit already; add --resume to go on with it, or choose another ",
+          options_.study.empty() ? "--out" : "--study"});
   study_->set_text("fit", print_json(settings_json(options_)));
   study_->set_text("over", "no");
 }
@@ -232,7 +240,10 @@ TrialOutcome Fitter::execute(Trial& trial, const TrainConfig& config, double dea
     const bool worse = study_->report(trial, part, value);
     return worse && trial.label.empty();  // the first points are worth knowing
   };
-  TrialOutcome out = run_trial(task_, config, limits);
+  const TrialOutcome out = [&] {
+    const Pulse pulse(place(), trial);
+    return run_trial(task_, config, limits);
+  }();
   trial.seconds = out.seconds;
   switch (out.end) {
     case TrialOutcome::End::done: {
@@ -668,13 +679,13 @@ namespace {
 /// What a fit was begun with, where `o` does not say otherwise.
 FitOptions begun(FitOptions o) {
   const std::string place = o.study.empty() ? folder_of(o.out) + "/study.db" : o.study;
-  const bool file = !place.starts_with("postgresql://");
-  const auto text = file && !file_exists(place) ? std::nullopt : Study::join(place).text("fit");
+  const bool none = !is_remote(place) && !file_exists(place);
+  const auto text = none ? std::nullopt : Study::join(place).text("fit");
   if (!text) {  // killed before anything was written
     if (o.budget == 0) o.budget = FitOptions().budget;
     return o;
   }
-  const FitOptions was = options_of(parse_json(*text, place));
+  const FitOptions was = options_of(parse_json(*text, place_name(place)));
   const auto keep = [](auto& now, const auto& then, const auto& unset) {
     if (now == unset) now = then;
   };
@@ -692,6 +703,27 @@ FitOptions begun(FitOptions o) {
   return o;
 }
 
+/// What the fit in a study was begun with. Waits for it to begin: a scheduler starts all workers at
+/// once.
+FitOptions begun_elsewhere(const std::string& place, const FitCallbacks& callbacks) {
+  const double until = steady_seconds() + kJoinSeconds;
+  for (bool told = false;; told = true) {
+    try {
+      if (const auto text = Study::join(place).text("fit"))
+        return options_of(parse_json(*text, place_name(place)));
+    } catch (const Error& e) {
+      const bool may_come =
+          e.kind() == Error::Kind::data || (e.kind() == Error::Kind::usage && !is_remote(place));
+      if (!may_come || steady_seconds() > until || stop_requested()) throw;
+    }
+    if (steady_seconds() > until || stop_requested())
+      fail(Error::Kind::usage, {place_name(place), " is not the study of a fit"});
+    if (!told && callbacks.on_stage)
+      callbacks.on_stage(cat({"waiting for the fit in ", place_name(place), " to begin"}));
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
 }  // namespace
 
 FitResult fit(const FitOptions& options, const FitCallbacks& callbacks) {
@@ -699,10 +731,12 @@ FitResult fit(const FitOptions& options, const FitCallbacks& callbacks) {
 }
 
 int64_t join_fit(const std::string& study, const FitCallbacks& callbacks) {
-  const Study s = Study::join(study);
-  const auto text = s.text("fit");
-  if (!text) fail(Error::Kind::usage, {study, " is not the study of a fit"});
-  return Fitter(options_of(parse_json(*text, study)), callbacks, true).join(study);
+  const FitOptions options = begun_elsewhere(study, callbacks);
+  if (!folder_exists(folder_of(options.out)))
+    fail(Error::Kind::usage, {"the folder ", folder_of(options.out),
+                              " of the fit is not seen here; a fit can be joined where its folder "
+                              "and its data are under the same paths"});
+  return Fitter(options, callbacks, true).join(study);
 }
 
 }  // namespace nacre

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/text.h"
 #include "train/setup.h"
 
 namespace nacre {
@@ -53,8 +54,8 @@ std::string about_of(const FitTask& t) {
   DataSplits d;
   d.train = t.pool;
   d.test = t.test;
-  return cat(
-      {"fit ", t.options.target, " ", std::to_string(data_fingerprint(d)), " ", t.options.from});
+  return cat({"fit ", printable(t.options.target), " ", std::to_string(data_fingerprint(d)), " ",
+              t.options.from});
 }
 
 std::string task_words(const FitTask& t) {

@@ -7,27 +7,36 @@
 #include <string>
 #include <vector>
 
+#include "autodl/database.h"
 #include "nacre/study.h"
 
 namespace nacre {
 
+/// Whether a study lives in a server, not in a file.
+bool is_remote(const std::string& place);
+/// As messages name a place: without its password.
+std::string place_name(const std::string& place);
+
 class StudyStore {
  public:
-  virtual ~StudyStore() = default;
+  /// A file of SQLite, "" for memory, or postgresql://...
+  explicit StudyStore(const std::string& place);
 
   /// Runs `work` alone: no other worker reads or writes meanwhile. If it throws, nothing is kept.
-  virtual void alone(const std::function<void()>& work) = 0;
+  void alone(const std::function<void()>& work);
+  /// Seconds, by a clock that all workers have in common.
+  double now();
 
-  virtual std::optional<std::string> text(const std::string& name) = 0;
-  virtual void set_text(const std::string& name, const std::string& value) = 0;
+  std::optional<std::string> text(const std::string& name);
+  void set_text(const std::string& name, const std::string& value);
 
-  virtual std::vector<Trial> trials() = 0;
+  std::vector<Trial> trials();
   /// Adds or replaces by number; reports are kept as they are.
-  virtual void put(const Trial& trial, const std::string& worker, double now) = 0;
-  virtual void add_report(int64_t number, int64_t step, double value) = 0;
-  virtual void clear_reports(int64_t number) = 0;
+  void put(const Trial& trial, const std::string& worker);
+  void add_report(int64_t number, int64_t step, double value);
+  void clear_reports(int64_t number);
   /// Sign of life.
-  virtual void touch(int64_t number, double now) = 0;
+  void touch(int64_t number);
 
   struct Holder {
     int64_t number = 0;
@@ -35,12 +44,18 @@ class StudyStore {
     double seen = 0;
   };
   /// Who works on running trials.
-  virtual std::vector<Holder> holders() = 0;
-};
+  std::vector<Holder> holders();
 
-/// A file, or memory for "".
-std::unique_ptr<StudyStore> open_sqlite_store(const std::string& path);
-/// postgresql://... Throws Error(unsupported) if nacre was built without libpq.
-std::unique_ptr<StudyStore> open_postgres_store(const std::string& url);
+ private:
+  using Value = StudyDatabase::Value;
+  using Row = StudyDatabase::Row;
+  void run(const char* sql, std::initializer_list<Value> values = {},
+           const std::function<void(const Row&)>& each = {});
+  Trial::State state_of(const std::string& word) const;
+
+  std::string name_;
+  std::unique_ptr<StudyDatabase> base_;
+  bool inside_ = false;
+};
 
 }  // namespace nacre

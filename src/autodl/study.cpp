@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 
 #include "autodl/store.h"
 #include "base/file.h"
@@ -15,8 +16,8 @@ namespace {
 constexpr const char* kFormat = "nacre-study-1";
 constexpr double kTouchSeconds = 1;
 
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 /// The 22nd field of /proc/PID/stat: when the process began; "" if there is none.
@@ -32,9 +33,12 @@ std::string start_of(const std::string& pid) {
   }
 }
 
+/// Of the machine since its last start, and of the container that processes are counted in.
 std::string machine_name() {
-  try {  // changes when the machine starts again
-    return read_file("/proc/sys/kernel/random/boot_id", 100).substr(0, 36);
+  try {
+    std::error_code none;
+    return read_file("/proc/sys/kernel/random/boot_id", 100).substr(0, 36) +
+           std::filesystem::read_symlink("/proc/self/ns/pid", none).string();
   } catch (const Error&) {
     char name[256] = "";
     gethostname(name, sizeof name - 1);
@@ -54,12 +58,6 @@ bool is_gone(const std::string& worker) {
   const auto a = worker.find(' '), b = worker.rfind(' ');
   if (a == std::string::npos || a == b || worker.substr(0, a) != machine_name()) return false;
   return start_of(worker.substr(a + 1, b - a - 1)) != worker.substr(b + 1);
-}
-
-std::unique_ptr<StudyStore> open_store(const std::string& place) {
-  if (place.rfind("postgresql://", 0) == 0 || place.rfind("postgres://", 0) == 0)
-    return open_postgres_store(place);
-  return open_sqlite_store(place);
 }
 
 }  // namespace
@@ -87,7 +85,7 @@ void Study::open(const std::string& place, StudyOptions options) {
   options_ = std::move(options);
   if (!options_.sampler) options_.sampler = tpe_sampler();
   if (!options_.pruner) options_.pruner = no_pruner();
-  store_ = open_store(place);
+  store_ = std::make_unique<StudyStore>(place);
 }
 
 Study::Study(const std::string& place, SearchSpace space, StudyOptions options)
@@ -99,8 +97,9 @@ Study::Study(const std::string& place, SearchSpace space, StudyOptions options)
       if (!theirs)
         store_->set_text(name, mine);
       else if (*theirs != mine)
-        nacre::fail(Error::Kind::usage, {"the study ", place, " was begun with another ", what,
-                                         "; go on with that, or choose another place"});
+        nacre::fail(Error::Kind::usage,
+                    {"the study ", place_name(place), " was begun with another ", what,
+                     "; go on with that, or choose another place"});
     };
     same("format", kFormat, "version of nacre");
     same("about", options_.about, "task");
@@ -110,14 +109,13 @@ Study::Study(const std::string& place, SearchSpace space, StudyOptions options)
 }
 
 Study Study::join(const std::string& place, StudyOptions options) {
-  const bool remote = place.find("://") != std::string::npos;
-  if (!remote && !file_exists(place))
+  if (!is_remote(place) && !file_exists(place))
     nacre::fail(Error::Kind::usage, {"there is no study ", place, " to join"});
   Study s;
   s.open(place, std::move(options));
   const auto format = s.store_->text("format");
   if (!format || *format != kFormat)
-    nacre::fail(Error::Kind::data, {place, " holds no study of this version"});
+    nacre::fail(Error::Kind::data, {place_name(place), " holds no study of this version"});
   s.space_ = SearchSpace::from_json(s.store_->text("space").value_or("[]"));
   s.options_.about = s.store_->text("about").value_or("");
   s.options_.seed = std::strtoull(s.store_->text("seed").value_or("0").c_str(), nullptr, 10);
@@ -139,7 +137,7 @@ void Study::enqueue(const std::vector<std::pair<std::string, Point>>& points) {
       t.state = Trial::State::waiting;
       t.point = point;
       t.label = label;
-      store_->put(t, "", 0);
+      store_->put(t, "");
     }
     store_->set_text("enqueued", std::to_string(points.size()));
   });
@@ -148,7 +146,7 @@ void Study::enqueue(const std::vector<std::pair<std::string, Point>>& points) {
 std::optional<Trial> Study::ask_waiting() {
   std::optional<Trial> found;
   store_->alone([&] {
-    const double now = wall_seconds();
+    const double now = store_->now();
     const auto list = store_->trials();
     for (const auto& h : store_->holders()) {
       if (now - h.seen < options_.patience && !is_gone(h.worker)) continue;
@@ -166,7 +164,7 @@ std::optional<Trial> Study::ask_waiting() {
     found->state = Trial::State::running;
     found->reports.clear();
     store_->clear_reports(found->number);
-    store_->put(*found, own_name(), now);
+    store_->put(*found, own_name());
   });
   return found;
 }
@@ -182,7 +180,7 @@ Trial Study::ask() {
     t.number = static_cast<int64_t>(list.size());
     t.point = options_.sampler->draw(
         space_, list, Key(options_.seed).fold_in("trial").fold_in(static_cast<uint64_t>(t.number)));
-    store_->put(t, own_name(), wall_seconds());
+    store_->put(t, own_name());
   });
   return t;
 }
@@ -194,7 +192,7 @@ Trial Study::ask(const Point& point, const std::string& label) {
   t.label = label;
   store_->alone([&] {
     t.number = static_cast<int64_t>(store_->trials().size());
-    store_->put(t, own_name(), wall_seconds());
+    store_->put(t, own_name());
   });
   return t;
 }
@@ -209,21 +207,21 @@ bool Study::report(Trial& trial, int64_t step, double value) {
   bool end = false;
   store_->alone([&] {
     store_->add_report(trial.number, step, value);
-    store_->touch(trial.number, wall_seconds());
+    store_->touch(trial.number);
     end = options_.pruner->prune(trial, store_->trials());
   });
   return end;
 }
 
 bool Study::alive(const Trial& trial) {
-  const double now = wall_seconds();
-  if (std::abs(now - touched_) < kTouchSeconds) return true;
+  const double now = steady_seconds();
+  if (now - touched_ < kTouchSeconds) return true;
   touched_ = now;
   bool mine = false;
   store_->alone([&] {
     for (const auto& h : store_->holders())
       mine = mine || (h.number == trial.number && h.worker == own_name());
-    if (mine) store_->touch(trial.number, now);
+    if (mine) store_->touch(trial.number);
   });
   return mine;
 }
@@ -233,19 +231,19 @@ void Study::tell(Trial& trial, double value, const std::string& note) {
   trial.state = Trial::State::done;
   trial.value = value;
   trial.note = note;
-  store_->alone([&] { store_->put(trial, own_name(), wall_seconds()); });
+  store_->alone([&] { store_->put(trial, own_name()); });
 }
 
 void Study::prune(Trial& trial, const std::string& note) {
   trial.state = Trial::State::pruned;
   trial.note = note;
-  store_->alone([&] { store_->put(trial, own_name(), wall_seconds()); });
+  store_->alone([&] { store_->put(trial, own_name()); });
 }
 
 void Study::fail(Trial& trial, const std::string& reason) {
   trial.state = Trial::State::failed;
   trial.note = reason;
-  store_->alone([&] { store_->put(trial, own_name(), wall_seconds()); });
+  store_->alone([&] { store_->put(trial, own_name()); });
 }
 
 void Study::release(Trial& trial) {
@@ -253,7 +251,7 @@ void Study::release(Trial& trial) {
   trial.reports.clear();
   store_->alone([&] {
     store_->clear_reports(trial.number);
-    store_->put(trial, "", 0);
+    store_->put(trial, "");
   });
 }
 
