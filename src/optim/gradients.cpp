@@ -45,9 +45,11 @@ void proximal_l0(const std::vector<Variable>& parameters, double threshold) {
 Average::Average(std::vector<Variable> parameters, double decay)
     : parameters_(std::move(parameters)), decay_(decay) {
   for (const Variable& p : parameters_) {
-    Tensor copy = contiguous(p.value());
-    eval(copy);
-    averages_.push_back(state_->add("average." + p.name(), copy, false));
+    // Memory of its own from the start: so the first step is the plan of all others.
+    const Tensor& v = p.value();
+    const size_t bytes = static_cast<size_t>(v.numel()) * size_of(v.dtype());
+    averages_.push_back(state_->add(
+        "average." + p.name(), Tensor::from_bytes(v.data(), bytes, v.shape(), v.dtype()), false));
   }
 }
 

@@ -24,11 +24,12 @@ Tensor norm2(const Tensor& t) { return sqrt(sum(t * t)); }
 
 }  // namespace
 
-Tensor SGD::update(size_t i, const Tensor& p, const Tensor& gradient, double lr, int64_t t) {
+Tensor SGD::update(size_t i, const Tensor& p, const Tensor& gradient, double lr, int64_t) {
   Tensor g = decayed(gradient, p, o_.weight_decay);
   if (o_.momentum != 0) {
     Variable buffer = slot("momentum", i);
-    const Tensor b = t == 1 ? g : o_.momentum * buffer.value() + g;
+    const Tensor b =
+        o_.momentum * buffer.value() + g;  // from zero: the first step is no other plan
     buffer.set(b);
     g = o_.nesterov ? g + o_.momentum * b : b;
   }

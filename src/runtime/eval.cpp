@@ -22,7 +22,7 @@ namespace {
 // per-op kernels.
 constexpr int kShapesPerStructure = 8;
 constexpr size_t kPlanCap = 4096;      // plans
-constexpr size_t kSeenCap = 16384;     // hashes of graphs seen
+constexpr size_t kSeenCap = 16384;     // hashes of graphs of certain sizes
 constexpr size_t kWorthFusing = 32;    // pending nodes; fewer run as well unfused
 constexpr size_t kLongGraph = 200000;  // pending nodes
 
@@ -216,6 +216,16 @@ uint64_t structure_hash(const Work& w) {
   return h;
 }
 
+/// As structure_hash, with sizes: all of the key but strides, donations, what is asked for and
+/// switches.
+uint64_t sizes_hash(const Work& w) {
+  uint64_t h = structure_hash(w);
+  for (const Node* n : w.leaves)
+    for (const Output& o : n->outputs) h = mix(h, hash_of(o.dtype, o.shape));
+  for (const Node* n : w.order) h = mix(h, n->hash);
+  return h;
+}
+
 /// The pending nodes as a Graph whose inputs are the leaves.
 Graph capture(const Work& w) {
   Tracing guard;
@@ -276,10 +286,12 @@ std::shared_ptr<const Plan> find_plan(Work& w) {
   if (!simple) {
     structure = structure_hash(w) | 1;
     const auto known = c.structures.find(structure);
-    const bool seen = c.seen.count(h) != 0;
-    c.see(h);
+    const uint64_t sizes = sizes_hash(w);
+    const bool seen = c.seen.count(sizes) != 0;
+    c.see(sizes);
     // The first shape of a structure is compiled at once, others at their second sight, and only so
-    // many.
+    // many. What differs in donations or strides alone (a second step, in which averages have
+    // memory of their own) is no other shape.
     if (known != c.structures.end() && settings().memory_limit == 0 &&
         (!seen || known->second.compiled >= kShapesPerStructure)) {
       structure = 0;

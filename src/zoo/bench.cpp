@@ -103,7 +103,7 @@ BenchResult measure(const std::function<Tensors()>& run, const std::function<siz
     return (end - start) * 1000;
   };
   r.first = timed_run(true);
-  // The second run still differs from the first: there is momentum, weights are kept packed.
+  // The second run still differs from the first: weights are kept packed.
   for (int i = 0; i < 2; ++i) timed_run(true);
   double spent = 0;
   while (spent < options.seconds * 1000 ||

@@ -1,6 +1,8 @@
 // What running costs: memory, compilations, growth; and that a failed plan changes nothing.
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "compile/plan.h"
 #include "graph/storage.h"
 #include "nacre/autograd.h"
@@ -71,6 +73,58 @@ TEST(Execution, AScheduleAndDropoutCostOneCompilation) {
     EXPECT_LE(before.compilations - start.compilations, t == 0 ? 4u : 0u);
     EXPECT_LE(after.plain - start.plain, t == 0 ? 3u : 0u);
   }
+}
+
+/// Optimisers whose rule changes with the step.
+const std::map<std::string, int> kFurtherPlans = {{"radam", 1}, {"rprop", 1}};
+
+TEST(Execution, TheSecondStepIsThePlanOfTheFirst) {
+  for (const std::string& name : optimizer_names()) {
+    const auto net = make_model("mlp", "in=16 hidden=64", Scope::init(Key(0)));
+    const auto optimizer = make_optimizer(name, net->trainable(), 1e-3, 0.01);
+    Average average(net->trainable(), 0.9);
+    Tensor x = normal({256, 16}, Key(1)), y = Tensor::from(labels(256), {256});
+    eval(x);
+    clear_plans();
+    PlanStats first;
+    size_t peak = 0;
+    for (int t = 0; t < 10; ++t) {
+      if (t == 1) {
+        first = plan_stats();
+        peak = memory_stats().peak;
+      }
+      if (t == 0) reset_peak_memory();
+      Context ctx = Context::train(Key(2));
+      const Tensor loss = cross_entropy((*net)(x, ctx), y);
+      optimizer->step(grad(loss, values(net->trainable())));
+      average.update();
+      State* states[] = {net->state().get(), optimizer->state().get(), average.state().get()};
+      State::commit(states, {loss});
+    }
+    const auto further = kFurtherPlans.find(name);
+    EXPECT_EQ(plan_stats().compilations - first.compilations,
+              further == kFurtherPlans.end() ? 0u : static_cast<size_t>(further->second))
+        << name;
+    EXPECT_EQ(plan_stats().plain, first.plain) << name;
+    EXPECT_LE(memory_stats().peak, peak) << name;
+  }
+}
+
+TEST(Execution, OtherDonationsAndStridesAreNoOtherShape) {
+  const auto f = [](const Tensor& x) { return sum(exp(x * 0.5) * x); };
+  const Tensor kept = uniform({6, 6}, Key(0)), turned = transpose(uniform({6, 6}, Key(1)), 0, 1);
+  eval({kept, turned});
+  clear_plans();
+  const auto before = plan_stats();
+  Tensor given = Tensor::from(std::vector<float>(36, 0.5f), {6, 6});
+  const Tensor results[] = {f(kept), f(turned), f(given)};
+  given = Tensor();
+  for (const Tensor& r : results) eval(r);
+  EXPECT_EQ(plan_stats().plain, before.plain);
+  EXPECT_EQ(plan_stats().compilations - before.compilations, 3u);
+  // A new shape is still run as it comes.
+  eval(f(Tensor::from(std::vector<float>(42, 0.5f), {7, 6})));
+  EXPECT_GT(plan_stats().plain, before.plain);
 }
 
 TEST(Execution, ManyShapesCompileLittleAndKeepFewPlans) {
