@@ -27,11 +27,14 @@ int run(int argc, char** argv, const std::function<Workload(const Arguments&)>& 
   Arguments a;
   BenchOptions options;
   std::string values;
+  bool kernels = false;
   int place = 0;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "--seconds" && i + 1 < argc) {
       options.seconds = std::atof(argv[++i]);
+    } else if (word == "--kernels") {
+      kernels = true;
     } else if (word == "--values" && i + 1 < argc) {
       values = argv[++i];
     } else if (word[0] != '-' && place < 2) {
@@ -40,7 +43,8 @@ int run(int argc, char** argv, const std::function<Workload(const Arguments&)>& 
       else
         a.batch = std::max<int64_t>(1, std::atoll(word.c_str()));
     } else {
-      std::fprintf(stderr, "usage: %s [infer|train [BATCH]] [--seconds S] [--values FOLDER]\n",
+      std::fprintf(stderr,
+                   "usage: %s [infer|train [BATCH]] [--seconds S] [--values FOLDER] [--kernels]\n",
                    argv[0]);
       return 2;
     }
@@ -61,6 +65,13 @@ int run(int argc, char** argv, const std::function<Workload(const Arguments&)>& 
       "\"macs\": %lld, \"peak_gflops\": %.6g}\n",
       r.milliseconds(0.5), r.runs.size(), r.first_at, r.process_peak_bytes,
       static_cast<long long>(r.macs), r.peak_gflops);
+  if (!kernels) return 0;
+  double whole = 0;
+  for (const BenchLine& l : r.lines) whole += l.milliseconds;
+  for (const BenchLine& l : r.lines)
+    std::printf("%8.3f ms %5.1f %% %7.0f GFLOP/s %6.1f GB/s %5.1f calls  %s | %s | %s\n",
+                l.milliseconds, 100 * l.milliseconds / whole, l.gflops, l.gbytes, l.calls,
+                l.layer.c_str(), l.work.c_str(), l.kernel.c_str());
   return 0;
 }
 

@@ -1,11 +1,12 @@
 // What the programs of this folder share: reading the command, measuring, writing what other
 // frameworks need to do the same work.
 //
-//   PROGRAM [MODE [BATCH]] [--seconds S] [--values FOLDER]
+//   PROGRAM [MODE [BATCH]] [--seconds S] [--values FOLDER] [--kernels]
 //
-// prints one line of JSON. With --values FOLDER it writes there, before anything runs, the
-// parameters (model.safetensors), what the work is given (NAME.npy) and, if the workload has a
-// sample, the network for inference (model.onnx); and afterwards the results (values.npy).
+// prints one line of JSON, with --kernels also where the time of a run goes. With --values FOLDER
+// it writes there, before anything runs, the parameters (model.safetensors), what the work is given
+// (NAME.npy) and, if the workload has a sample, the network for inference (model.onnx); and
+// afterwards the results (values.npy).
 #pragma once
 
 #include <functional>

@@ -63,6 +63,9 @@ std::unique_ptr<Kernel> make_cumulative(Operands in, Operands out, int64_t dim, 
 std::unique_ptr<Kernel> make_index_select(Operands in, Operands out, int64_t dim);
 /// x, index, src -> x with src[.., j, ..] added at index[j], in the order of j.
 std::unique_ptr<Kernel> make_index_add(Operands in, Operands out, int64_t dim);
+/// base [m, ...] (dense, or one number with strides of 0), x [n, ...], to [e], from [e] and perhaps
+/// weight [e] -> base with weight[k] x[from[k]] added at to[k], in the order of k.
+std::unique_ptr<Kernel> make_edge_sum(Operands in);
 /// x, index of the same rank -> x[.., index[..], ..] of index's shape.
 std::unique_ptr<Kernel> make_gather(Operands in, Operands out, int64_t dim);
 /// x, index, src -> x with src combined in at the indexed places, in row-major order of index;

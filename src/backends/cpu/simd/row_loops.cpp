@@ -261,6 +261,56 @@ void RowLogSoftmaxGrad(const T* y, const T* dy, T c, T* dx, int64_t n) {
   });
 }
 
+/// Eight vectors beside each other, with what they need soon fetched.
+template <class T>
+HWY_INLINE void GatherEight(const T* start, const T* x, const int32_t* rows, const T* w, int64_t n,
+                            int64_t ahead, int64_t width, T* y) {
+  const Tag<T> d;
+  const size_t N = hn::Lanes(d), line = 64 / sizeof(T);
+  constexpr int64_t kAhead = 6;  // rows
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+  if (start) {
+    s0 = hn::LoadU(d, start), s1 = hn::LoadU(d, start + N);
+    s2 = hn::LoadU(d, start + 2 * N), s3 = hn::LoadU(d, start + 3 * N);
+    s4 = hn::LoadU(d, start + 4 * N), s5 = hn::LoadU(d, start + 5 * N);
+    s6 = hn::LoadU(d, start + 6 * N), s7 = hn::LoadU(d, start + 7 * N);
+  }
+  for (int64_t k = 0; k < n; ++k) {
+    if (k + kAhead < ahead) {
+      const T* next = x + rows[k + kAhead] * width;
+      for (size_t i = 0; i < 8 * N; i += line) __builtin_prefetch(next + i);
+    }
+    const T* p = x + rows[k] * width;
+    const auto f = hn::Set(d, w ? w[k] : T(1));
+    s0 = hn::MulAdd(f, hn::LoadU(d, p), s0), s1 = hn::MulAdd(f, hn::LoadU(d, p + N), s1);
+    s2 = hn::MulAdd(f, hn::LoadU(d, p + 2 * N), s2),
+    s3 = hn::MulAdd(f, hn::LoadU(d, p + 3 * N), s3);
+    s4 = hn::MulAdd(f, hn::LoadU(d, p + 4 * N), s4),
+    s5 = hn::MulAdd(f, hn::LoadU(d, p + 5 * N), s5);
+    s6 = hn::MulAdd(f, hn::LoadU(d, p + 6 * N), s6),
+    s7 = hn::MulAdd(f, hn::LoadU(d, p + 7 * N), s7);
+  }
+  hn::StoreU(s0, d, y), hn::StoreU(s1, d, y + N);
+  hn::StoreU(s2, d, y + 2 * N), hn::StoreU(s3, d, y + 3 * N);
+  hn::StoreU(s4, d, y + 4 * N), hn::StoreU(s5, d, y + 5 * N);
+  hn::StoreU(s6, d, y + 6 * N), hn::StoreU(s7, d, y + 7 * N);
+}
+
+template <class T>
+void GatherSum(const T* start, const T* x, const int32_t* rows, const T* w, int64_t n,
+               int64_t ahead, int64_t width, T* y) {
+  const auto size = static_cast<size_t>(width), wide = 8 * hn::Lanes(Tag<T>());
+  size_t i = 0;
+  for (; i + wide <= size; i += wide)
+    GatherEight(start ? start + i : nullptr, x + i, rows, w, n, ahead, width, y + i);
+  Each<T>(size - i, [&](auto d, size_t j, size_t count) HWY_ATTR {
+    auto s = start ? At<T>(d, start + i, j, count) : hn::Zero(d);
+    for (int64_t k = 0; k < n; ++k)
+      s = hn::MulAdd(hn::Set(d, w ? w[k] : T(1)), At<T>(d, x + rows[k] * width + i, j, count), s);
+    Put<T>(d, s, y + i, j, count);
+  });
+}
+
 template <class D, class V>
 HWY_INLINE void AddToDoubles(D d, V v, double* acc, size_t count) {
   using T = hn::TFromD<D>;
@@ -393,6 +443,7 @@ const RowLoops<T>* Table() {
       .add_weight_grad = RowAddWeightGrad<T>,
       .softmax_grad = RowSoftmaxGrad<T>,
       .log_softmax_grad = RowLogSoftmaxGrad<T>,
+      .gather_sum = GatherSum<T>,
       .column_sum = ColumnSum<T>,
       .column_max = ColumnMax<T>,
       .column_min = ColumnMin<T>,

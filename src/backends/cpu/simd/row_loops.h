@@ -39,6 +39,10 @@ struct RowLoops {
   void (*softmax_grad)(const T* y, const T* dy, T c, T* dx, int64_t n);
   /// dx = dy - exp(y) c.
   void (*log_softmax_grad)(const T* y, const T* dy, T c, T* dx, int64_t n);
+  /// y = start + the sum of w[k] times row rows[k] of x, `width` long, for k < n, in their order; w
+  /// may be null for 1 and start for 0. Rows up to rows[ahead - 1] are needed soon.
+  void (*gather_sum)(const T* start, const T* x, const int32_t* rows, const T* w, int64_t n,
+                     int64_t ahead, int64_t width, T* y);
 
   // Down `cols` columns of `rows` rows that are `stride` elements apart:
   /// acc += the sum of each column, or the larger or smaller of acc and the column.
