@@ -1,4 +1,4 @@
-# The preset fuzz (Debian: apt-get install clang libomp-dev) makes programs of libFuzzer,
+# The preset fuzz (Debian: apt-get install clang-16 libclang-rt-16-dev libomp-16-dev) makes programs of libFuzzer,
 # tests/fuzz/<reader>_fuzz.cpp -> build-fuzz/fuzz/<reader>:
 #
 #   cmake --preset fuzz && ninja -C build-fuzz fuzz

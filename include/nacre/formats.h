@@ -66,7 +66,7 @@ class SafeTensors {
  private:
   std::string what_;
   std::vector<NamedTensor> tensors_;
-  std::map<std::string, size_t, std::less<>> index_;
+  std::vector<uint32_t> by_name_;  ///< places in tensors_
   std::map<std::string, std::string> metadata_;
 };
 

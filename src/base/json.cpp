@@ -14,7 +14,8 @@ namespace {
 
 /// nlohmann's own parser does not recurse, so that depth is only limited by the builder.
 struct Events : nlohmann::json_sax<nlohmann::json> {
-  explicit Events(const JsonLimits& limits) : builder(limits) {}
+  explicit Events(const JsonLimits& limits, const JsonFieldSink* fields)
+      : builder(limits, fields) {}
   bool null() override { return builder.value(nullptr), true; }
   bool boolean(bool v) override { return builder.value(v), true; }
   bool number_integer(number_integer_t v) override { return builder.value(int64_t{v}), true; }
@@ -257,23 +258,58 @@ const Json& JsonBuilder::copy(const Json& v) {
 const Json& JsonBuilder::attach(Json v) {
   if (levels_.empty()) return root_ = std::move(v);
   Level& parent = levels_.back();
+  if (fields_ && levels_.size() == 1) {
+    if (!parent.json.is_object()) throw Problem{"an object is expected"};
+    (*fields_)(std::move(parent.key), std::move(v));
+    values_ = 0;
+    return root_;
+  }
   if (parent.json.is_list()) return parent.json.list().emplace_back(std::move(v));
   return parent.json.fields().emplace_back(std::move(parent.key), std::move(v)).second;
 }
 
 // --- text
 
-Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits) {
+namespace {
+
+/// Throws if a text has no end, or has it too far away.
+void check_texts(std::string_view json, std::string_view what, uint64_t longest) {
+  for (size_t begin = 0; (begin = json.find('"', begin)) != json.npos;) {
+    size_t end = ++begin;
+    while ((end = json.find_first_of("\"\\", end)) != json.npos && json[end] == '\\') end += 2;
+    const size_t bytes = std::min(end, json.size()) - begin;
+    if (bytes > longest)
+      fail(Error::Kind::data, {what, ": a text has ", bytes, " bytes, more than ", longest});
+    if (end >= json.size()) return;
+    begin = end + 1;
+  }
+}
+
+Json parse(std::string_view text, std::string_view what, const JsonLimits& limits,
+           const JsonFieldSink* fields) {
   if (text.size() > limits.bytes)
     fail(Error::Kind::data,
          {what, " has ", text.size(), " bytes of JSON, more than the limit of ", limits.bytes});
-  Events events(limits);
+  if (text.size() > limits.text) check_texts(text, what, limits.text);
+  Events events(limits, fields);
   try {
     if (nlohmann::json::sax_parse(text.begin(), text.end(), &events)) return events.builder.take();
   } catch (const JsonBuilder::Problem& problem) {
     fail(Error::Kind::data, {what, ": ", problem.text});
   }
   fail(Error::Kind::data, {what, ": ", clip(printable(events.error), 300)});
+}
+
+}  // namespace
+
+Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits) {
+  return parse(text, what, limits, nullptr);
+}
+
+void parse_json_fields(std::string_view text, std::string_view what, const JsonFieldSink& field,
+                       const JsonLimits& limits) {
+  if (!parse(text, what, limits, &field).is_object())
+    fail(Error::Kind::data, {what, ": an object is expected"});
 }
 
 Json read_json_file(const std::string& path, const JsonLimits& limits) {

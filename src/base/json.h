@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -94,11 +95,17 @@ struct JsonLimits {
   uint64_t bytes = 64u << 20;
   int depth = 64;
   int64_t values = 4'000'000;
+  uint64_t text = UINT64_MAX;  ///< bytes of one text; the parser takes several times as many
 };
 
 /// Throws Error(data), naming `what` and the place, for text that is not JSON, exceeds the limits
 /// or names a field twice. Integers beyond int64 are read as numbers.
 Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits = {});
+/// The fields of an object one by one, for objects too large to be kept: `field` is given each as
+/// it ends. `limits.values` holds for each; a name that stands twice is given twice.
+using JsonFieldSink = std::function<void(std::string name, Json value)>;
+void parse_json_fields(std::string_view text, std::string_view what, const JsonFieldSink& field,
+                       const JsonLimits& limits = {});
 Json read_json_file(const std::string& path, const JsonLimits& limits = {});
 
 /// One line; or, with indent > 0, one line per item. Broken UTF-8 becomes U+FFFD.

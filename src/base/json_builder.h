@@ -17,7 +17,8 @@ class JsonBuilder {
     std::string text;
   };
 
-  explicit JsonBuilder(const JsonLimits& limits) : limits_(limits) {}
+  explicit JsonBuilder(const JsonLimits& limits, const JsonFieldSink* fields = nullptr)
+      : limits_(limits), fields_(fields) {}
   void open(Json container);
   /// Closes the innermost container and returns it, where it now lives.
   const Json& close();
@@ -40,6 +41,7 @@ class JsonBuilder {
   void add(int64_t n);
 
   JsonLimits limits_;
+  const JsonFieldSink* fields_;  ///< takes the outermost object's fields, if not null
   int64_t values_ = 0;
   std::vector<Level> levels_;
   Json root_;

@@ -24,7 +24,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 constexpr uint64_t kHeaderCap = 100'000'000;  // the reference implementation's own limit
-constexpr int64_t kMostValues = 800'000;      // in the header: about 100,000 tensors
+constexpr size_t kMostTensors = 120'000;
+constexpr JsonLimits kLimits = {.bytes = kHeaderCap, .depth = 4, .values = 50'000, .text = 8 << 20};
 constexpr const char* kChecksums = "nacre.crc32c";
 constexpr size_t kDigits = 8;  // of a checksum
 
@@ -56,7 +57,7 @@ std::string_view type_name(DType dtype) {
 
 /// One tensor as the header describes it.
 struct Entry {
-  std::string_view name;
+  std::string name;
   const ElementType* type;
   Shape shape;
   uint64_t begin, end;
@@ -69,9 +70,8 @@ uint64_t offset_of(const Json& value, uint64_t data_bytes) {
   return static_cast<uint64_t>(v);
 }
 
-Entry read_entry(std::string_view name, const Json& json, const ElementType& type,
-                 uint64_t data_bytes) {
-  Entry e{name, &type, {}, 0, 0};
+Entry read_entry(const Json& json, const ElementType& type, uint64_t data_bytes) {
+  Entry e{"", &type, {}, 0, 0};
   const auto& sizes = json.at("shape").list();
   if (sizes.size() > 32) fail(Error::Kind::data, {sizes.size(), " dimensions"});
   for (const Json& size : sizes) e.shape.push_back(size.integer());
@@ -116,18 +116,13 @@ bool sign_header(std::string& header, const std::string& checksums) {
   return true;
 }
 
-/// The checksums of a header, or null if it has none. Throws Error(data) if it has changed.
-const std::string* checked_header(std::string_view text, const Json& header,
-                                  std::string_view what) {
-  const Json* metadata = header.find("__metadata__");
-  const Json* field = metadata && metadata->is_object() ? metadata->find(kChecksums) : nullptr;
-  if (!field) return nullptr;
+/// Throws Error(data) if a header has changed.
+void check_header(std::string_view text, const std::string& checksums, std::string_view what) {
   std::string again(text);
-  if (!sign_header(again, field->text()) || again != text)
+  if (!sign_header(again, checksums) || again != text)
     fail(Error::Kind::data,
          {what, " is damaged: its header does not fit the checksum in '", kChecksums,
           "' of its metadata (programs that change a file have to remove that)"});
-  return &field->text();
 }
 
 void check_values(const Entry& entry, std::string_view bytes, std::string_view stored,
@@ -168,29 +163,33 @@ SafeTensors SafeTensors::parse(std::string_view bytes, std::shared_ptr<const voi
   const std::string_view header_text = bytes.substr(8, header_bytes);
   const std::string_view data = bytes.substr(8 + header_bytes);
   if (!header_text.starts_with('{')) damaged({"its header does not start with '{'"});
-  const Json header = parse_json(header_text, cat({"the header of ", what}),
-                                 {.bytes = kHeaderCap, .depth = 4, .values = kMostValues});
-  const std::string* checksums = checked_header(header_text, header, what);
-
+  // Of a header with many tensors only the entries are kept, not the JSON.
   std::vector<Entry> entries;
   std::string unknown;
   size_t unknown_count = 0;
-  for (const auto& [name, json] : header.fields()) {
+  const auto take = [&](std::string name, Json json) {
     try {
       if (name == "__metadata__") {
-        for (const auto& [key, value] : json.fields()) file.metadata_[key] = value.text();
-        continue;
+        for (auto& [key, value] : json.fields()) file.metadata_[key] = value.text();
+        return;
       }
       const std::string& type = json.at("dtype").text();
-      if (const ElementType* known = find_type(type))
-        entries.push_back(read_entry(name, json, *known, data.size()));
-      else if (++unknown_count <= 10)
+      if (const ElementType* known = find_type(type)) {
+        entries.push_back(read_entry(json, *known, data.size()));
+        entries.back().name = std::move(name);
+      } else if (++unknown_count <= 10) {
         unknown += (unknown.empty() ? "" : ", ") + clip(printable(name), 80) + " (" +
                    clip(printable(type), 20) + ")";
+      }
     } catch (const Error& e) {
       damaged({"'", clip(printable(name), 100), "': ", e.what()});
     }
-  }
+    if (entries.size() > kMostTensors) damaged({"it has more than ", kMostTensors, " tensors"});
+  };
+  parse_json_fields(header_text, cat({"the header of ", what}), take, kLimits);
+  const auto metadata = file.metadata_.find(kChecksums);
+  const std::string* checksums = metadata == file.metadata_.end() ? nullptr : &metadata->second;
+  if (checksums) check_header(header_text, *checksums, what);
   if (unknown_count)
     fail(Error::Kind::unsupported,
          {what, " holds ", unknown_count, " tensors of types that are not supported: ", unknown,
@@ -200,16 +199,26 @@ SafeTensors SafeTensors::parse(std::string_view bytes, std::shared_ptr<const voi
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
+  file.by_name_.resize(entries.size());
+  std::iota(file.by_name_.begin(), file.by_name_.end(), 0);
+  const auto name = [&](uint32_t k) -> const std::string& { return entries[k].name; };
+  std::sort(file.by_name_.begin(), file.by_name_.end(),
+            [&](uint32_t a, uint32_t b) { return name(a) < name(b); });
+  const auto twice = std::adjacent_find(file.by_name_.begin(), file.by_name_.end(),
+                                        [&](uint32_t a, uint32_t b) { return name(a) == name(b); });
+  if (twice != file.by_name_.end())
+    damaged({"'", clip(printable(name(*twice)), 100), "' stands twice"});
   uint64_t place = 0;
-  for (const Entry& e : entries) {
+  file.tensors_.reserve(entries.size());
+  for (Entry& e : entries) {
     if (e.begin != place)
       damaged({"'", clip(printable(e.name), 100), "' begins at ", e.begin, " where ", place,
                e.begin < place ? " is expected: tensors overlap" : " is expected: there is a gap"});
     place = e.end;
-    file.index_[std::string(e.name)] = file.tensors_.size();
     const std::string_view bytes = data.substr(e.begin, e.end - e.begin);
     if (checksums) check_values(e, bytes, checksum_at(*checksums, file.tensors_.size()), what);
-    file.tensors_.emplace_back(e.name, tensor_of(e, bytes, owner, what));
+    RawTensor tensor = tensor_of(e, bytes, owner, what);
+    file.tensors_.emplace_back(std::move(e.name), std::move(tensor));
   }
   if (place != data.size())
     damaged({"its tensors take ", place, " of ", data.size(), " bytes of data"});
@@ -223,8 +232,10 @@ SafeTensors SafeTensors::open(const std::string& path) {
 }
 
 const RawTensor* SafeTensors::find(std::string_view name) const {
-  const auto it = index_.find(name);
-  return it == index_.end() ? nullptr : &tensors_[it->second].second;
+  const auto it = std::lower_bound(
+      by_name_.begin(), by_name_.end(), name,
+      [&](uint32_t k, std::string_view wanted) { return tensors_[k].first < wanted; });
+  return it == by_name_.end() || tensors_[*it].first != name ? nullptr : &tensors_[*it].second;
 }
 
 const RawTensor& SafeTensors::at(std::string_view name) const {
@@ -265,9 +276,14 @@ void save_safetensors(const std::string& path, std::span<const NamedTensor> tens
   }
   std::string text = print_json(header);
   text.append((64 - (8 + text.size()) % 64) % 64, ' ');
-  if (text.size() > kHeaderCap)
-    fail(Error::Kind::usage, {"cannot write ", path, ": names, shapes and metadata take ",
-                              text.size(), " bytes, more than the format's ", kHeaderCap});
+  try {
+    if (order.size() > kMostTensors)
+      fail(Error::Kind::usage, {"there are more than ", kMostTensors, " tensors"});
+    parse_json_fields(
+        text, "the header", [](const std::string&, const Json&) {}, kLimits);
+  } catch (const Error& e) {
+    fail(Error::Kind::usage, {"cannot write ", path, ": ", e.what()});
+  }
   sign_header(text, checksums);
   const uint64_t length = text.size();
   AtomicFile file(path);

@@ -13,6 +13,11 @@ namespace nacre::onnx {
 /// operators that are not known.
 void check_model(ModelProto& model, std::string_view what);
 
+class Call;
+/// Throws Error(data) if the standard does not let the inputs of an operator have the element types
+/// that they have.
+void check_types(const Call& call);
+
 /// Names of values that are inputs of operators where no weights stand (Operator::fixed).
 std::set<std::string, std::less<>> fixed_inputs(const ModelProto& model);
 

@@ -60,6 +60,7 @@ bool is_shape_arithmetic(const Call& c) {
 
 /// What an operator of ONNX gives.
 Values run_known(Call& c) {
+  check_types(c);
   if (!is_shape_arithmetic(c)) return c.node.known->run(c);
   const Untraced free;
   Values out = c.node.known->run(c);

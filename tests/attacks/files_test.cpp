@@ -109,7 +109,15 @@ TEST_F(FileAttacks, HundredThousandThings) {
   header.pop_back();
   for (int k = kMany; k < 3 * kMany; ++k) header += ",\"" + std::to_string(k) + tensor;
   header += "}";
-  convert("b.safetensors", number(uint64_t{header.size()}) + header, "more than 800000 values");
+  convert("b.safetensors", number(uint64_t{header.size()}) + header, "more than 120000 tensors");
+  // What would take far more memory as values than as text.
+  const auto headed = [](const std::string& text) { return number(uint64_t{text.size()}) + text; };
+  std::string fields;
+  for (int k = 0; k < 800000; ++k) fields += (k ? ",\"" : "\"") + std::to_string(k) + "\":\"\"";
+  convert("d.safetensors", headed("{\"__metadata__\":{" + fields + "}}"), "more than 50000 values");
+  convert("e.safetensors", headed("{" + fields + "}"), "expected an object, got text");
+  const std::string endless = "{\"__metadata__\":{\"a\":\"" + std::string(20'000'000, 'a');
+  convert("f.safetensors", headed(endless), "a text has 20000000 bytes, more than 8388608");
   header = "{\"a\":" + std::string(100'000'000, ' ');
   convert("c.safetensors", number(uint64_t{header.size()}) + header, "claims 100000005 bytes");
 

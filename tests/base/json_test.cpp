@@ -93,6 +93,25 @@ TEST(Json, LimitsAreCheckedBeforeMemoryIsTaken) {
   EXPECT_EQ(parse_json("[1,2,3]", "t", {.bytes = 7, .depth = 1, .values = 4}).size(), 3u);
 }
 
+TEST(Json, FieldsAreGivenOneByOne) {
+  std::vector<std::pair<std::string, Json>> got;
+  const auto keep = [&](std::string name, Json v) { got.emplace_back(name, v); };
+  const auto read = [&](std::string_view text) {
+    got.clear();
+    parse_json_fields(text, "t", keep, {.values = 4, .text = 4});
+  };
+  read(R"({"a": [1, 2], "b": {"c": "\"\\"}, "a": null})");
+  ASSERT_EQ(got.size(), 3u);
+  EXPECT_EQ(got[0].second, Json::array({1, 2}));
+  EXPECT_EQ(got[1].second.at("c").text(), "\"\\");
+  EXPECT_EQ(got[2].first, "a");
+  EXPECT_TRUE(holds(error_of([&] { read(R"({"a": [1, 2, 3]})"); }), "more than 4 values"));
+  EXPECT_TRUE(holds(error_of([&] { read(R"({"a": "12345"})"); }), "has 5 bytes, more than 4"));
+  EXPECT_TRUE(holds(error_of([&] { read(R"({"a": "12345)"); }), "has 5 bytes, more than 4"));
+  for (const char* text : {"[1]", "3", "{}, 1", "{\"a\": 1"})
+    EXPECT_NE(error_of([&] { read(text); }), "") << text;
+}
+
 TEST(Json, ReadersSayWhatTheyGot) {
   const Json j = parse_json(R"({"n": 2.5, "s": "x", "w": 4.0, "z": null})", "t");
   EXPECT_EQ(error_of([&] { j.at("n").integer(); }), "expected an integer, got a number (2.5)");

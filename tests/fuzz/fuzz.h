@@ -1,7 +1,7 @@
 // A fuzz target is a file <reader>_fuzz.cpp with FUZZ_TARGET(reader) { use the string_view `input`
 // }. It may throw nacre::Error; anything else that escapes, a crash, a leak or a hang is a bug.
 //
-//   cmake --preset fuzz && ninja -C build-fuzz fuzz         (clang, libomp-dev)
+//   cmake --preset fuzz && ninja -C build-fuzz fuzz         (clang-16, libomp-16-dev)
 //   mkdir new && build-fuzz/fuzz/npy -max_total_time=60 new tests/fuzz/corpus/npy
 //
 // What it finds and is worth keeping goes from new/ to the corpus; cmake/Fuzz.cmake says more.
