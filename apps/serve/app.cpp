@@ -265,6 +265,12 @@ void App::handle(ExchangePtr x) {
   }
 }
 
+/// Models begin only now, so that requests that came together run together.
+void App::settled() {
+  for (const LoadedPtr& m : to_wake_) m->batcher->wake();
+  to_wake_.clear();
+}
+
 void App::route(const ExchangePtr& x) {
   const std::string& path = x->request.path;
   const auto answer = [&](std::string body, std::string type = "application/json") {
@@ -493,6 +499,7 @@ void App::to_model(const ExchangePtr& x, std::string_view name, std::optional<in
   const bool picture = work == &App::predict && type != "application/json" && type != "text/csv";
   const bool packed = !x->request.header("content-encoding").empty();
   if (x->request.body.size() <= kInline && !picture && !packed) return run();
+  call->on_loop = false;
   if (!pool_->submit(run)) {
     call->metrics->count(Outcome::rejected);
     throw Refusal(503, "too many large requests wait", true);

@@ -35,6 +35,7 @@ struct Call {
   ExchangePtr exchange;
   LoadedPtr model;
   std::shared_ptr<ModelMetrics> metrics;
+  bool on_loop = true;  ///< read there, with others that have come
 };
 using CallPtr = std::shared_ptr<Call>;
 
@@ -45,6 +46,7 @@ class App final : public HttpHandler {
 
   Admission admit(const HttpRequest& head, std::optional<uint64_t> length) override;
   void handle(ExchangePtr exchange) override;
+  void settled() override;
   HttpResponse failure(int status, std::string_view reason) override;
   void gone() override { ++metrics_.gone; }
 
@@ -82,6 +84,7 @@ class App final : public HttpHandler {
   std::atomic<const HttpServer*> http_{nullptr};
   std::unique_ptr<Repository> models_;
   std::unique_ptr<Pool> pool_;
+  std::vector<LoadedPtr> to_wake_;  ///< used on the loop only: models with requests since settled()
 };
 
 HttpResponse error_json(int status, std::string_view text, bool retry = false);

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "base/log.h"
+#include "serve/http.h"
 
 namespace nacre::serve {
 namespace {
@@ -74,7 +75,6 @@ bool Batcher::submit(Job& job) {
     queue_.push_back(std::move(job));
     ++metrics_->waiting;
   }
-  wake_.notify_one();
   return true;
 }
 
@@ -168,6 +168,7 @@ void Batcher::run(std::vector<Job> jobs) {
   metrics_->batch.add(static_cast<double>(rows));
   metrics_->rows += static_cast<uint64_t>(rows);
   int64_t from = 0;
+  const AnswersTogether together;  // one by one they would interrupt each other
   for (Job& j : jobs) {
     BatchResult r = failure;
     r.queue_seconds = seconds(began - j.arrived);

@@ -43,8 +43,10 @@ class Batcher {
   /// Runs what is queued, then ends. Not on the batcher's own thread.
   ~Batcher();
 
-  /// False, and the job is left as it was, if the queue is full.
+  /// False, and the job is left as it was, if the queue is full. It may wait for wake().
   bool submit(Job& job);
+  /// Begins with what was submitted, if nothing runs.
+  void wake() { wake_.notify_one(); }
   /// Whether a job would be taken now.
   bool full() const;
   /// Whether the last run had the memory that it needed.

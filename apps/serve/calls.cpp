@@ -273,6 +273,10 @@ void App::submit(const CallPtr& call, Tensors inputs, int64_t rows,
   };
   if (!call->model->batcher->submit(job))
     throw Refusal(503, cat({"too many requests wait for ", call->model->name}), true);
+  if (!call->on_loop)
+    call->model->batcher->wake();
+  else if (std::find(to_wake_.begin(), to_wake_.end(), call->model) == to_wake_.end())
+    to_wake_.push_back(call->model);
 }
 
 void App::infer(const CallPtr& call) {

@@ -2,11 +2,13 @@
 #include "serve/http.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
@@ -37,6 +39,7 @@ std::string_view HttpRequest::header(std::string_view name) const {
 
 namespace {
 
+constexpr size_t kFirstRead = 16 << 10;  // most requests come whole in one read of that
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr auto kLinger = std::chrono::seconds(1);
 // After the stop a connection without a request is closed once nothing came for that long: what a
@@ -64,6 +67,27 @@ HttpRequest head_of(const http::request_header<>& head, const std::string& addre
   return r;
 }
 
+/// Status line and fields of an answer.
+std::string head_text(const HttpResponse& r, unsigned version, bool keep) {
+  std::string text = version == 10 ? "HTTP/1.0 " : "HTTP/1.1 ";
+  const auto field = [&](std::string_view name, std::string_view value) {
+    text.append(name).append(": ").append(value).append("\r\n");
+  };
+  text += std::to_string(r.status);
+  text += ' ';
+  const auto words = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(r.status)));
+  text.append(words.data(), words.size());
+  text += "\r\n";
+  field("content-type", r.type);
+  field("x-content-type-options", "nosniff");
+  for (const auto& [name, value] : r.headers) field(name, value);
+  if (!keep) field("connection", "close");
+  if (keep && version == 10) field("connection", "keep-alive");
+  field("content-length", std::to_string(r.body.size()));
+  text += "\r\n";
+  return text;
+}
+
 class Connection;
 
 }  // namespace
@@ -81,6 +105,7 @@ struct HttpServer::Impl {
   std::set<std::shared_ptr<Connection>> open;  ///< used on the loop only, as what follows
   std::map<std::string, size_t> by_address;
   bool stopping = false;
+  bool settles = false;  ///< settle_later() was called and settled() was not yet
   Clock::time_point stopped;
   bool cut = false;  ///< a request had no answer at the end
   std::mutex mutex;
@@ -95,6 +120,7 @@ struct HttpServer::Impl {
   void accept();
   void take(tcp::socket socket);
   void closed(const std::shared_ptr<Connection>& c, const std::string& address);
+  void settle_later();
   void begin_stop();
   void close_quiet();
   void close_all();
@@ -125,6 +151,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::string address_;
 };
 
+struct Answer {
+  std::shared_ptr<Connection> connection;
+  HttpResponse response;
+};
+/// Of this thread; null: answers go at once.
+thread_local std::vector<Answer>* together = nullptr;
+
 class Request final : public Exchange {
  public:
   explicit Request(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
@@ -136,6 +169,7 @@ class Request final : public Exchange {
   void answer(HttpResponse response) override {
     if (answered_.exchange(true) || connection_->server().ended) return;
     if (!id.empty()) response.headers.emplace_back("x-request-id", id);
+    if (together) return together->push_back({connection_, std::move(response)});
     asio::post(connection_->server().loop,
                [c = connection_, r = std::move(response)]() mutable { c->respond(std::move(r)); });
   }
@@ -158,7 +192,10 @@ class Session final : public Connection {
   Session(HttpServer::Impl& server, std::string address, Args&&... args)
       : Connection(server, std::move(address)),
         stream_(std::forward<Args>(args)...),
-        deadline_(server.loop) {}
+        deadline_(server.loop) {
+    error_code ignored;
+    tcp_stream().socket().non_blocking(true, ignored);  // for write_now()
+  }
 
   void start() override {
     if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
@@ -195,27 +232,17 @@ class Session final : public Connection {
     ++turn_;  // a watch that still waits is for the request before
     if (closed_) return;
     keep_ = keep_ && !response.close && !server_.stopping;
-    message_.emplace();
-    auto& m = *message_;
-    m.version(version_);
-    m.result(static_cast<unsigned>(response.status));
-    m.set(http::field::content_type, response.type);
-    m.set("x-content-type-options", "nosniff");
-    for (const auto& [name, value] : response.headers) m.set(name, value);
-    m.keep_alive(keep_);
-    m.body() = std::move(response.body);
-    m.prepare_payload();
-    if (head_only_) {  // the length of what GET would give
-      m.body().clear();
-    }
+    head_ = head_text(response, version_, keep_);
+    body_ = head_only_ ? std::string() : std::move(response.body);
+    error_code e;
+    const size_t sent = write_now(e);
+    if (e || sent == head_.size() + body_.size()) return written(e);
     tcp_stream().expires_after(server_.options.write_time);
-    writer_.emplace(m);
-    writer_->split(head_only_);
-    const auto done = [self = self()](error_code e, size_t) { self->written(e); };
-    if (head_only_)
-      http::async_write_header(stream_, *writer_, done);
-    else
-      http::async_write(stream_, *writer_, done);
+    std::array<asio::const_buffer, 2> rest = {asio::buffer(head_), asio::buffer(body_)};
+    rest[1] += sent - std::min(sent, head_.size());
+    rest[0] += std::min(sent, head_.size());
+    asio::async_write(stream_, rest,
+                      [self = self()](error_code failed, size_t) { self->written(failed); });
   }
 
  private:
@@ -225,6 +252,18 @@ class Session final : public Connection {
     return std::static_pointer_cast<Session>(this->shared_from_this());
   }
   beast::tcp_stream& tcp_stream() { return beast::get_lowest_layer(stream_); }
+
+  /// What the socket takes without waiting, which is mostly all of the answer.
+  size_t write_now(error_code& e) {
+    if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
+      const std::array<asio::const_buffer, 2> all = {asio::buffer(head_), asio::buffer(body_)};
+      const size_t sent = stream_.socket().write_some(all, e);
+      if (e == asio::error::would_block || e == asio::error::try_again) e = {};
+      return sent;
+    } else {
+      return 0;
+    }
+  }
 
   void read_head() {
     if (closed_ || ending_) return close();
@@ -237,7 +276,7 @@ class Session final : public Connection {
     // Waiting for a request is one thing, a head that arrives byte by byte another.
     if (buffer_.size() == 0) {
       tcp_stream().expires_after(server_.options.idle_time);
-      stream_.async_read_some(buffer_.prepare(4096), [self = self()](error_code e, size_t n) {
+      stream_.async_read_some(buffer_.prepare(kFirstRead), [self = self()](error_code e, size_t n) {
         if (e) return self->close();
         if (self->ending_) return self->drain();
         self->buffer_.commit(n);
@@ -251,7 +290,12 @@ class Session final : public Connection {
   void read_rest_of_head() {
     if (closed_) return;
     idle_ = false;
+    late_ = false;
     tcp_stream().expires_never();
+    error_code e;
+    parser_->eager(false);
+    buffer_.consume(parser_->put(buffer_.data(), e));
+    if (e != http::error::need_more) return got_head(e);
     set_deadline(server_.options.header_time);
     http::async_read_header(stream_, buffer_, *parser_,
                             [self = self()](error_code e, size_t) { self->got_head(e); });
@@ -305,23 +349,30 @@ class Session final : public Connection {
   }
 
   void read_body(std::shared_ptr<Request> request) {
+    error_code here;
+    parser_->eager(true);
+    if (buffer_.size() > 0) buffer_.consume(parser_->put(buffer_.data(), here));
+    if (here == http::error::need_more) here = {};
+    if (here || parser_->is_done()) return got_body(here, std::move(request));
     tcp_stream().expires_never();
     set_deadline(server_.options.body_time);
     http::async_read(stream_, buffer_, *parser_,
                      [self = self(), request](error_code e, size_t) mutable {
                        self->end_deadline();
-                       if (self->closed_) return;
-                       if (e == http::error::body_limit)
-                         return self->refuse(413, "the body is too large");
-                       if (e && self->late_)
-                         return self->too_slow("the body of the request took too long");
-                       if (e) {
-                         self->server_.handler.gone();
-                         request->mark_gone();
-                         return self->close();
-                       }
-                       self->hand_over(std::move(request));
+                       self->got_body(e, std::move(request));
                      });
+  }
+
+  void got_body(error_code e, std::shared_ptr<Request> request) {
+    if (closed_) return;
+    if (e == http::error::body_limit) return refuse(413, "the body is too large");
+    if (e && late_) return too_slow("the body of the request took too long");
+    if (e) {
+      server_.handler.gone();
+      request->mark_gone();
+      return close();
+    }
+    hand_over(std::move(request));
   }
 
   void hand_over(std::shared_ptr<Request> request) {
@@ -329,6 +380,7 @@ class Session final : public Connection {
     tcp_stream().expires_never();
     watch();
     server_.handler.handle(std::move(request));
+    server_.settle_later();
   }
 
   /// Notices a client that goes away while its request is worked on.
@@ -346,8 +398,7 @@ class Session final : public Connection {
 
   void written(error_code e) {
     if (closed_) return;
-    message_.reset();
-    writer_.reset();
+    body_.clear();
     if (e || !keep_) {
       // After the stop the next request may be on its way.
       if (!e && (closing_with_body_ || server_.stopping)) return linger();
@@ -412,8 +463,7 @@ class Session final : public Connection {
   asio::steady_timer deadline_;  ///< of the head, the body and the end
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
-  std::optional<http::response<http::string_body>> message_;
-  std::optional<http::response_serializer<http::string_body>> writer_;
+  std::string head_, body_;  ///< of the answer that is being sent
   std::optional<http::response<http::empty_body>> continue_;
   std::weak_ptr<Request> current_;
   unsigned version_ = 11;
@@ -424,6 +474,21 @@ class Session final : public Connection {
 };
 
 }  // namespace
+
+struct AnswersTogether::List {
+  std::vector<Answer> answers;
+};
+
+AnswersTogether::AnswersTogether() : list_(std::make_unique<List>()) { together = &list_->answers; }
+
+AnswersTogether::~AnswersTogether() {
+  together = nullptr;
+  if (list_->answers.empty()) return;
+  auto& loop = list_->answers[0].connection->server().loop;
+  asio::post(loop, [list = std::shared_ptr<List>(std::move(list_))] {
+    for (Answer& a : list->answers) a.connection->respond(std::move(a.response));
+  });
+}
 
 void HttpServer::Impl::listen() {
   error_code e;
@@ -452,6 +517,16 @@ void HttpServer::Impl::listen() {
          {"cannot listen on ", options.host, " port ", options.port, ": ", e.message()});
   port = acceptor.local_endpoint().port();
   accept();
+}
+
+/// Behind all requests that are here already.
+void HttpServer::Impl::settle_later() {
+  if (settles) return;
+  settles = true;
+  asio::post(loop, [this] {
+    settles = false;
+    handler.settled();
+  });
 }
 
 void HttpServer::Impl::accept() {

@@ -60,6 +60,20 @@ class Exchange {
   std::atomic<bool> gone_{false};
 };
 
+/// While it exists, what this thread answers is held back, and goes to the loop in one piece at its
+/// end. One at a time in a thread, and of one server.
+class AnswersTogether {
+ public:
+  AnswersTogether();
+  ~AnswersTogether();
+  AnswersTogether(const AnswersTogether&) = delete;
+  AnswersTogether& operator=(const AnswersTogether&) = delete;
+
+ private:
+  struct List;
+  std::unique_ptr<List> list_;
+};
+
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
@@ -71,6 +85,8 @@ class HttpHandler {
   /// Looks at a request before its body. `length`: what it declares; nothing for chunks.
   virtual Admission admit(const HttpRequest& head, std::optional<uint64_t> length) = 0;
   virtual void handle(std::shared_ptr<Exchange> exchange) = 0;
+  /// Behind each lot of requests that were there together: all of them were handled.
+  virtual void settled() = 0;
   /// The response to a request that is no HTTP, too large or too slow.
   virtual HttpResponse failure(int status, std::string_view reason) = 0;
   /// A client went away before its answer.

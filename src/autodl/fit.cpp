@@ -36,7 +36,8 @@ constexpr double kFewSamples = 400;   // to begin with, where there are many mor
 constexpr double kBeginShare = 0.15;  // of the budget, for a result of some kind
 constexpr int64_t kStale = 60;        // trials in a row that brought nothing end the search
 constexpr int64_t kMostEpochs = 60, kLeastEpochs = 2;
-constexpr double kNone = 1e300;  // the value of no trial
+constexpr int64_t kFewEpochs = 12;  // a network that has fewer is better off with smaller pictures
+constexpr double kNone = 1e300;     // the value of no trial
 constexpr size_t kKeptModels = 8;
 constexpr int64_t kFewPictures = 1000;
 constexpr double kLonger = 4;        // times the epochs of a trial, for the result
@@ -80,7 +81,7 @@ class Fitter {
   double expected_seconds(const Point& point) const;
   TrialOutcome execute(Trial& trial, const TrainConfig& config, double deadline);
   bool choose_family();
-  std::vector<std::pair<std::string, Point>> points_to_try() const;
+  std::vector<std::pair<std::string, Point>> points_to_try();
   bool begin_small();
   bool search();
   void longer();
@@ -354,9 +355,16 @@ bool Fitter::choose_family() {
   return true;
 }
 
-/// Those of the family that was chosen, if one was.
-std::vector<std::pair<std::string, Point>> Fitter::points_to_try() const {
+/// Those of the family that was chosen, if one was; with pictures of half the size where there is
+/// time for few epochs only.
+std::vector<std::pair<std::string, Point>> Fitter::points_to_try() {
   auto list = first_points(task_);
+  for (auto& [label, point] : list) {
+    if (!clocked() || !point.has("size") || !by_time(task_, config_of(task_, point))) continue;
+    const bool detail = point.has("look") && point.word("look") == "detail";
+    if (!detail && epochs_for(config_of(task_, point), kTrialShare * options_.budget) < kFewEpochs)
+      point.values["size"] = "half";
+  }
   std::erase_if(list, [&](const auto& p) {
     return !sampler_->family.empty() && p.second.word("model") != sampler_->family;
   });
@@ -412,23 +420,26 @@ bool Fitter::search() {
     for (size_t k = 0; k < std::min(trained_again, leaders.size()) && !task_.folds.empty(); ++k)
       reserve += 1.5 * leaders[k].seconds / static_cast<double>(task_.folds.size());
     reserve = clocked() ? std::min(reserve, 0.25 * options_.budget) : 0;
-    if (left - reserve <= 0.01 * options_.budget) return true;
+    const bool short_is_little = task_.pictures() && best_ < kNone;
+    if (left - reserve <= (short_is_little ? kTrialShare / 2 : 0.01) * options_.budget) return true;
     if (clocked() && barren >= kStale &&
         static_cast<int64_t>(to_keep(leaders).size()) >= options_.keep)
       return true;
     if (joins_ && study_->text("over").value_or("no") == "yes") return true;
     Trial trial = study_->ask();
     TrainConfig config = config_of(task_, trial.point);
-    if (by_time(task_, config))
-      config.epochs = epochs_for(
-          config, (clocked() ? options_.budget : kNominalBudget) *
-                      (config.model == "logistic_regression" ? kTrialShare / 4 : kTrialShare) /
-                      static_cast<double>(plan_.folds));
+    const bool timed = by_time(task_, config);
+    if (timed) {
+      const double share = config.model == "logistic_regression" ? kTrialShare / 4 : kTrialShare;
+      const double whole =
+          clocked() ? std::min(options_.budget * share, left - reserve) : kNominalBudget * share;
+      config.epochs = epochs_for(config, whole / static_cast<double>(plan_.folds));
+    }
     // Until there is a result, a trial may take what there is.
     const double most = best_ >= kNone || !clocked()
                             ? left - reserve
                             : std::min(left - reserve, std::max(2.0, kMostShare * options_.budget));
-    if (clocked() && expected_seconds(trial.point) > left - reserve) {
+    if (clocked() && !timed && expected_seconds(trial.point) > left - reserve) {
       study_->fail(trial, "there was no time left for it");
       if (callbacks_.on_trial) callbacks_.on_trial(shown(trial), false);
       if (++barren > 5) return true;
