@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -78,6 +79,25 @@ void write_values(const std::string& folder, const BenchResult& r) {
            {DType::f64, {static_cast<int64_t>(r.values.size())}, r.values.data(), nullptr});
 }
 
+std::string precision_of(const Json& result) { return result.text_or("precision", "f32"); }
+
+/// Throws Error(usage) if what is to be measured stands in an earlier file in other precisions
+/// only.
+void check_precision(const BenchArgs& a, const std::vector<std::string>& names,
+                     const Json& earlier) {
+  std::string other;
+  for (const Json& then : earlier.list()) {
+    if (std::find(names.begin(), names.end(), then.at("model").text()) == names.end() ||
+        then.at("mode").text() != (a.train ? "train" : "infer"))
+      continue;
+    if (precision_of(then) == a.precision) return;
+    other = precision_of(then);
+  }
+  if (!other.empty())
+    fail(Error::Kind::usage, {"'", a.against, "' was measured in ", other, ", this would be in ",
+                              a.precision, "; measure with --precision ", other});
+}
+
 /// Sentences on what has become slower by more than `bound` (a share) than in an earlier file.
 std::vector<std::string> slower(const Json& results, const Json& earlier, const std::string& path,
                                 double bound) {
@@ -88,8 +108,7 @@ std::vector<std::string> slower(const Json& results, const Json& earlier, const 
       bool same = true;
       for (const char* field : {"model", "mode", "batch", "threads"})
         same = same && print_json(now.at(field)) == print_json(then.at(field));
-      const std::string before = then.has("precision") ? then.at("precision").text() : "f32";
-      same = same && now.at("precision").text() == before;
+      same = same && precision_of(now) == precision_of(then);
       if (!same) continue;
       ++compared;
       const double a = then.at("p50_ms").number(), b = now.at("p50_ms").number();
@@ -101,7 +120,7 @@ std::vector<std::string> slower(const Json& results, const Json& earlier, const 
     }
   if (compared == 0)
     fail(Error::Kind::data, {"'", path,
-                             "' holds none of the models, modes, batches and thread "
+                             "' holds none of the models, modes, batches, precisions and thread "
                              "counts that were measured"});
   return list;
 }
@@ -123,7 +142,10 @@ int run_bench(const BenchArgs& a) {
            {"cannot write '", file, "': there is no folder '", folder.string(), "'"});
   }
   std::optional<Json> earlier;
-  if (!a.against.empty()) earlier = parse_json(read_file(a.against, uint64_t{16} << 20), a.against);
+  if (!a.against.empty()) {
+    earlier = parse_json(read_file(a.against, uint64_t{16} << 20), a.against);
+    check_precision(a, names, *earlier);
+  }
   if (!a.values.empty() && names.size() != 1)
     fail(Error::Kind::usage, {"--values is for one model, not for ", names.size()});
   BenchOptions options;

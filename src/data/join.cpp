@@ -442,13 +442,18 @@ void Join::fill(Source& s, std::string_view record, std::vector<std::string>& ce
 std::optional<std::string> Join::text_of(const Source& s, std::string_view key) const {
   if (key.empty() || key.find_first_of(std::string_view("/\0", 2)) != key.npos || key[0] == '.')
     return std::nullopt;
+  std::string found;
   for (const std::string& ending : s.endings) {
-    const std::string path = cat({s.path, "/", key, ending});
+    const std::string name = cat({key, ending}), path = s.path + "/" + name;
     struct stat st {};
     if (stat(path.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) continue;
-    return text_at(join_inside(s.path, cat({key, ending})));
+    if (!found.empty())
+      fail(Error::Kind::data, {s.path, " has two texts for the key '", key, "', ", found, " and ",
+                               name, "; there should be one"});
+    found = name;
   }
-  return std::nullopt;
+  if (found.empty()) return std::nullopt;
+  return text_at(join_inside(s.path, found));
 }
 
 /// Goes through the sources from k on; a row is written for each combination of matches.

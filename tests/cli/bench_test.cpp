@@ -38,6 +38,9 @@ TEST(CommandBench, SavesResultsAndComplainsOfSlowerOnes) {
   const CommandResult other = nacre("bench lenet5 --seconds 0 --batch 3 --json --against " + save);
   EXPECT_EQ(other.code, 1);
   EXPECT_TRUE(holds(other.output, "holds none of the models")) << other.output;
+  results.list()[0]["precision"] = "bf16";
+  write_file_atomic(save, print_json(results));
+  expect_one_line(nacre(same), 2, "was measured in bf16, this would be in f32");
 }
 
 TEST(CommandBench, WritesWhatOthersNeedForTheSameWork) {

@@ -133,6 +133,10 @@ TEST(Join, SaysWhatIsWrong) {
   says("b.jsonl", "{\"id\": 1}\n[1]\n", "line 2 holds a list");
   says("b.jsonl", "{\"id\": 1\n", "line 1");
   says("b.xlsx", "", "no source of a join");
+  f.write("b/1.txt", "one");
+  f.write("b/2.txt", "two");
+  says("b/1.md", "other", "");
+  says("b", "", "has two texts for the key '1', 1.txt and 1.md; there should be one");
   const auto r =
       run_command(kProgram + " data join " + (f / "a.csv").string() + " --on id --out x");
   EXPECT_EQ(r.code, 2) << r.output;
