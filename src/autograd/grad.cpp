@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autograd/repeat.h"
 #include "ops/op.h"
 
 namespace nacre {
@@ -42,80 +43,10 @@ void vjp_of_decomposition(Vjp& v, Node* n) {
   for (size_t j = 0; j < where.size(); ++j) v.dx(where[j]) = g[j];
 }
 
-/// The nodes below some outputs, inputs first, and how they hang together, by positions in `order`.
-struct Ancestry {
-  static constexpr uint32_t kNone = UINT32_MAX;
-  std::vector<Node*> order;
-  std::vector<char> target;              // is one of the tensors to differentiate by
-  std::vector<char> wanted;              // depends on a target
-  std::vector<uint32_t> first_parent;    // of each node, in `parent`
-  std::vector<uint32_t> parent;          // of each node, the positions of its inputs
-  std::vector<uint32_t> first_output;    // of each node, counting outputs of all nodes
-  std::vector<uint32_t> roots, targets;  // positions; kNone for a target that is not below
-  size_t outputs = 0;                    // of all nodes
-};
-
-/// Unlike topological() it enters evaluated nodes, and may stop at the targets.
-Ancestry ancestry(const Tensors& roots, const Tensors& targets, bool stop) {
-  Ancestry a;
-  struct Open {
-    Node* node;
-    uint32_t next;
-    bool target;
-  };
-  std::vector<Open> stack;
-  std::lock_guard lock(graph_mutex());
-  const uint64_t target_mark = next_mark(), mark = next_mark();
-  for (const Tensor& t : targets) t.node()->mark = target_mark;
-  const auto enter = [&](Node* n) {
-    if (n->mark == mark) return;
-    const bool target = n->mark == target_mark;
-    n->mark = mark;
-    stack.push_back({n, stop && target ? static_cast<uint32_t>(n->inputs.size()) : 0, target});
-  };
-  for (const Tensor& r : roots) {
-    enter(r.node());
-    while (!stack.empty()) {
-      Open& o = stack.back();
-      if (o.next < o.node->inputs.size()) {
-        enter(o.node->inputs[o.next++].node());
-      } else {
-        o.node->position = static_cast<uint32_t>(a.order.size());
-        a.order.push_back(o.node);
-        a.target.push_back(o.target);
-        stack.pop_back();
-      }
-    }
-  }
-  for (auto* list : {&a.first_output, &a.first_parent}) list->reserve(a.order.size());
-  a.wanted.reserve(a.order.size());
-  a.parent.reserve(2 * a.order.size());
-  for (size_t i = 0; i < a.order.size(); ++i) {
-    const Node* n = a.order[i];
-    a.first_output.push_back(static_cast<uint32_t>(a.outputs));
-    a.outputs += n->outputs.size();
-    a.first_parent.push_back(static_cast<uint32_t>(a.parent.size()));
-    a.wanted.push_back(a.target[i]);
-    if (stop && a.target[i]) continue;
-    for (const Tensor& in : n->inputs) {
-      a.parent.push_back(in.node()->position);
-      a.wanted[i] |= a.wanted[in.node()->position];
-    }
-  }
-  const auto position = [&](const Tensor& t) {
-    return t.node()->mark == mark ? t.node()->position : Ancestry::kNone;
-  };
-  for (const Tensor& t : roots) a.roots.push_back(position(t));
-  for (const Tensor& t : targets) a.targets.push_back(position(t));
-  return a;
-}
-
-Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents,
-                 bool stop_at_inputs) {
+/// `consumed`: filled with the positions of the nodes that it went through.
+Tensors backward(const Ancestry& a, const Tensors& outputs, const Tensors& inputs,
+                 const Tensors& cotangents, bool stop_at_inputs, std::vector<uint32_t>& consumed) {
   Differentiating guard;
-  for (const Tensor& t : inputs)
-    if (!t.defined()) fail(Error::Kind::shape, {"[grad] an input is undefined", where()});
-  const Ancestry a = ancestry(outputs, inputs, stop_at_inputs);
   Tensors dy(a.outputs);
   const auto accumulate = [&](uint32_t position, const Tensor& t, Tensor g) {
     Tensor& slot = dy[a.first_output[position] + t.index()];
@@ -136,6 +67,7 @@ Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& c
     const auto defined = [](const Tensor& t) { return t.defined(); };
     if (!a.wanted[i] || std::none_of(own, own + n->outputs.size(), defined)) continue;
     n->consumed = true;
+    consumed.push_back(static_cast<uint32_t>(i));
     if (!n->op || n->inputs.size() == 0 || (stop_at_inputs && a.target[i])) continue;
     const uint32_t* parent = &a.parent[a.first_parent[i]];
     wants.assign(n->inputs.size(), false);
@@ -177,6 +109,19 @@ Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& c
   return out;
 }
 
+void check_defined(const Tensors& inputs) {
+  for (const Tensor& t : inputs)
+    if (!t.defined()) fail(Error::Kind::shape, {"[grad] an input is undefined", where()});
+}
+
+Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents,
+                 bool stop_at_inputs) {
+  check_defined(inputs);
+  std::vector<uint32_t> consumed;
+  return backward(ancestry(outputs, inputs, stop_at_inputs), outputs, inputs, cotangents,
+                  stop_at_inputs, consumed);
+}
+
 }  // namespace
 
 Tensors vjp(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents) {
@@ -199,7 +144,23 @@ Tensors grad(const Tensor& output, const Tensors& inputs) {
                               "grad() was called. Call grad() first, or "
                               "make what you differentiate by a leaf with as_leaf()",
                               where()});
-  return vjp({output}, inputs, {ones(output.shape(), output.dtype())});
+  const auto seed = [&] { return Tensors{ones(output.shape(), output.dtype())}; };
+  if (eager() || tracing()) return vjp({output}, inputs, seed());
+  check_defined(inputs);
+  const Tensors outputs = {output};
+  const Ancestry a = ancestry(outputs, inputs, false);
+  std::vector<uint64_t> key;
+  gradient_key(a, outputs, inputs, key);
+  const GradientCache::Found found = GradientCache::find(key);
+  if (found.sight == GradientCache::Sight::recorded) return make_again(*found.record, a);
+  std::vector<uint32_t> consumed;
+  if (found.sight == GradientCache::Sight::first)
+    return backward(a, outputs, inputs, seed(), false, consumed);
+  const Recording recording(a.order);
+  Tensors g = backward(a, outputs, inputs, seed(), false, consumed);
+  if (auto record = record_of(recording, a, consumed, g))
+    GradientCache::insert(key, std::move(record));
+  return g;
 }
 
 Tensors jvp(const std::function<Tensors(const Tensors&)>& f, const Tensors& at,

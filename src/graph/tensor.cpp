@@ -7,6 +7,7 @@
 
 #include "base/spare.h"
 #include "graph/node.h"
+#include "graph/recording.h"
 #include "graph/untraced.h"
 
 namespace nacre {
@@ -57,6 +58,7 @@ Node* new_node() {
   n->trace = current_trace;
   n->thread = thread_number();
   n->order = ++clock_of_thread;
+  Recording::made(n, made_for);
   return n;
 }
 
@@ -358,13 +360,60 @@ Node* clone(const Node& n, std::span<const Tensor> inputs) {
 
 // ---- making nodes
 
+thread_local Recording* Recording::current_ = nullptr;
+
+Recording::Recording(std::span<Node* const> known) : before_(current_) {
+  for (size_t i = 0; i < known.size(); ++i) entries_[known[i]] = {-1, static_cast<int>(i)};
+  current_ = this;
+}
+Recording::~Recording() { current_ = before_; }
+
+void Recording::note(const Node* n, const Node* stands_for) {
+  int position = kNone;
+  if (stands_for) {
+    const auto at = entries_.find(stands_for);
+    position = at == entries_.end() ? kUnknown : at->second.stands_for;
+  }
+  entries_[n] = {count_++, position};  // over what had this address before
+}
+
+const Recording::Entry* Recording::find(const Node* n) const {
+  const auto at = entries_.find(n);
+  return at == entries_.end() || at->second.number < 0 ? nullptr : &at->second;
+}
+
+Node* make_again(const OpDef& op, const Attrs& attrs, uint64_t hash,
+                 std::span<const OutputType> outputs, std::span<Tensor> inputs, const Node* like) {
+  bool tracked = false;
+  for (const Tensor& t : inputs) {
+    tracked |= t.node()->tracked;
+    clock_of_thread = std::max(clock_of_thread, t.node()->order);
+  }
+  const Node* before = made_for;
+  if (like) made_for = like;
+  Node* n = new_node();
+  made_for = before;
+  n->op = &op;
+  n->attrs = attrs;
+  n->hash = hash;
+  n->tracked = tracked && !no_grad;
+  n->outputs.allocate(outputs.size());
+  for (size_t k = 0; k < outputs.size(); ++k) {
+    n->outputs[k].dtype = outputs[k].dtype;
+    n->outputs[k].shape = outputs[k].shape;
+  }
+  n->inputs.allocate(inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) n->inputs[i] = std::move(inputs[i]);
+  return n;
+}
+
 namespace {
 
 /// Takes the handles out of `movable` if it is given; it then is `in`.
 Node* make_node(const OpDef& op, Attrs attrs, std::span<const Tensor> in,
                 Tensor* movable = nullptr) {
   bool tracked = false;
-  FixedArray<Infer::Input, 4> types;
+  FixedArray<Infer::Input, 8> types;
   types.allocate(in.size());
   for (size_t i = 0; i < in.size(); ++i) {
     if (!in[i].defined())
@@ -415,6 +464,7 @@ Tensor make_from(const OpDef& op, Attrs attrs, std::span<Tensor> in) {
 Tensors make_all(const OpDef& op, Attrs attrs, std::span<const Tensor> in) {
   Node* n = make_node(op, std::move(attrs), in);
   Tensors out;
+  out.reserve(n->outputs.size());
   for (uint32_t i = 0; i < n->outputs.size(); ++i) out.emplace_back(n, i);
   if (eager() && !tracing()) eval(out);
   return out;

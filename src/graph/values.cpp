@@ -5,6 +5,7 @@
 
 #include "graph/kernel.h"
 #include "graph/node.h"
+#include "graph/recording.h"
 #include "nacre/ops.h"
 
 namespace nacre {
@@ -70,6 +71,7 @@ void print(std::string& s, const void* p, const Shape& shape, DType dtype, int64
 }  // namespace
 
 const void* Tensor::data() const {
+  Recording::values_read();
   if (!evaluated()) eval(*this);
   const Output& o = out();
   o.storage->check();

@@ -70,16 +70,46 @@ Tensor RMSprop::update(size_t i, const Tensor& p, const Tensor& gradient, double
 
 namespace {
 
+/// What all parameters have in common in one step.
+struct AdamStep {
+  AdamOptions options;
+  int64_t t = 0;
+  double c1 = 0, c2 = 0;  // corrections of the averages, which begin at zero
+  Attrs attrs;
+
+  static const OpDef& op() {
+    static const OpDef* update = find_op("adam_update");
+    return *update;
+  }
+  static const AdamStep& of(const AdamOptions& o, int64_t t) {
+    thread_local AdamStep last;
+    const AdamOptions& known = last.options;
+    if (!last.attrs || known.beta1 != o.beta1 || known.beta2 != o.beta2 || known.eps != o.eps)
+      last.attrs =
+          attrs_from_fields(op(), {{"beta1", o.beta1}, {"beta2", o.beta2}, {"eps", o.eps}});
+    else if (last.t == t)
+      return last;
+    last.options = o;
+    last.t = t;
+    last.c1 = 1 - std::pow(o.beta1, t);
+    last.c2 = 1 - std::pow(o.beta2, t);
+    return last;
+  }
+};
+
 /// The new value of p; m and v are set. shrink: of p before the step.
 Tensor adam_step(const AdamOptions& o, const Tensor& p, const Tensor& g, Variable m, Variable v,
                  double lr, int64_t t, double shrink) {
-  const double c1 = 1 - std::pow(o.beta1, t), c2 = 1 - std::pow(o.beta2, t);
-  static const OpDef* update = find_op("adam_update");
+  const AdamStep& step = AdamStep::of(o, t);
   const auto number = [&](double x) { return SharedNumbers::number(x, 0, p.dtype()); };
-  const Tensors next = make_all(
-      *update, attrs_from_fields(*update, {{"beta1", o.beta1}, {"beta2", o.beta2}, {"eps", o.eps}}),
-      Tensors{p, cast(g, p.dtype()), m.value(), v.value(), number(lr / c1),
-              number(1 / std::sqrt(c2)), number(shrink)});
+  const Tensor in[] = {p,
+                       cast(g, p.dtype()),
+                       m.value(),
+                       v.value(),
+                       number(lr / step.c1),
+                       number(1 / std::sqrt(step.c2)),
+                       number(shrink)};
+  const Tensors next = make_all(AdamStep::op(), step.attrs, in);
   m.set(next[1]);
   v.set(next[2]);
   return next[0];

@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "compile/plan.h"
 #include "graph/node.h"
+#include "graph/recording.h"
 #include "nacre/plan.h"
 #include "nacre/precision.h"
 
@@ -464,6 +465,7 @@ void restore_seen_structures(const std::vector<uint64_t>& seen) {
 }
 
 void eval(const Tensors& tensors) {
+  Recording::values_read();
   bool pending = false;
   for (const Tensor& t : tensors) {
     if (!t.defined()) fail(Error::Kind::shape, {"[eval] a tensor is undefined", where()});
