@@ -28,13 +28,8 @@ int train(const TrainArgs& a, TrainConfig& c) {
     c.resume = true;
     TrainConfig wanted = c;
     for (const auto& [name, value] : a.settings) wanted.set(name, value);
-    const auto same = [&](const char* name, const std::string& was, const std::string& now) {
-      if (was != now)
-        fail(Error::Kind::usage, {a.resume, " was begun with the ", name, " '", was,
-                                  "'; going on with '", now, "' is not possible"});
-    };
-    same("model", c.model, wanted.model);
-    same("options", c.options, wanted.options);
+    wanted.out = a.resume;
+    wanted.check_goes_on(c);
     if (!file_exists(wanted.data) && !folder_exists(wanted.data))
       fail(Error::Kind::usage, {wanted.data, ", the data of ", a.resume,
                                 ", does not exist; if it was moved, add --data with its place"});
@@ -54,6 +49,9 @@ int train(const TrainArgs& a, TrainConfig& c) {
     for (const auto& [name, value] : a.settings)
       if (name == "model") c = TrainConfig::for_model(value);
   for (const auto& [name, value] : a.settings) c.set(name, value);
+  for (const auto& [name, value] : a.settings)
+    if (const std::string why = c.without_effect(name); !why.empty())
+      fail(Error::Kind::usage, {why});
   if (!a.resume.empty()) c.out = a.resume;
   if (c.data.empty()) fail(Error::Kind::usage, {"which data? Add --data FOLDER"});
   const bool at_once = find_model(c.model).fit != nullptr;

@@ -197,7 +197,7 @@ class Module {
   /// Parameters that are not frozen, and their values (for grad).
   std::vector<Variable> trainable() const;
   int64_t parameter_count() const;
-  /// Freezes parameters whose path matches an ECMAScript regular expression (anywhere in the path),
+  /// Freezes parameters whose path matches a regular expression of RE2 (anywhere in the path),
   /// and buffers that it matches; returns how many parameters.
   int64_t freeze(const std::string& pattern, bool frozen = true);
 

@@ -107,8 +107,16 @@ struct TrainConfig {
   /// What the file does not set is as for_model gives it. Throws Error(usage) for unknown keys and
   /// wrong types, naming those that are known.
   static TrainConfig from_yaml_file(const std::string& path);
-  /// Throws Error(usage) for a value outside its range, before any data are read.
+  /// Throws Error(usage) for a value outside its range and for a setting that the others leave
+  /// without effect, before any data are read.
   void check() const;
+  /// Why a setting has no effect beside the others, "adapter_rank is of adapters; ..."; empty: it
+  /// has one.
+  std::string without_effect(const std::string& name) const;
+  /// Throws Error(usage) for a setting with which a run begun with `begun` cannot go on: what the
+  /// checkpoint depends on, from the model to the seed. Its number of epochs, rates, place of the
+  /// data and the like may change.
+  void check_goes_on(const TrainConfig& begun) const;
   /// Names of all fields, in order.
   static std::vector<std::string> names();
   /// What a setting that is a word may be, "shuffle, balanced"; empty for others.

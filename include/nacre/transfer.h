@@ -8,9 +8,9 @@
 //
 // The trainer does all this by settings: see TrainConfig in nacre/train.h and docs/transfer.md.
 //
-// Parameters are chosen by lists of patterns with commas between them: ECMAScript regular
-// expressions that are searched anywhere in a name ("layer[1-3],^conv1\\."); a comma within
-// brackets, braces or parentheses belongs to its pattern. Where no name holds the word, "stem" is
+// Parameters are chosen by lists of patterns with commas between them: regular expressions of
+// RE2 that are searched anywhere in a name ("layer[1-3],^conv1\\."); a comma within brackets,
+// braces or parentheses belongs to its pattern. Where no name holds the word, "stem" is
 // the first layer that has parameters and "head" the last.
 #pragma once
 

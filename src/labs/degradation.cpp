@@ -23,7 +23,7 @@ struct Config {
 LabResult run(const std::string& path, const void* config) {
   const Config& c = *static_cast<const Config*>(config);
   for (const int64_t depth : c.depths)
-    if (depth < 8 || depth % 6 != 2)
+    if (depth % 6 != 2)
       fail(Error::Kind::usage, {"option depths of lab degradation should be 6n + 2, such as 20 and "
                                 "56, got ",
                                 depth});
@@ -80,6 +80,7 @@ LAB(degradation) = {
     .reading = "He, Zhang, Ren and Sun, Deep residual learning for image recognition, 2016",
     .config = attr_type<Config>(),
     .run = run,
+    .ranges = {{"depths", 8, 1202}},
 };
 
 }  // namespace nacre

@@ -40,19 +40,66 @@ const LabEntry& find_lab(std::string_view name) {
   fail(Error::Kind::usage, {"there is no lab '", name, "'; there are ", known});
 }
 
+namespace {
+
+/// Where a lab says nothing else.
+constexpr LabRange kRanges[] = {{"side", 4, 256},     {"samples", 0, 1e7}, {"epochs", 1, 1e6},
+                                {"batch", 1, 65536},  {"lr", 1e-9, 1000},  {"width", 1, 1024},
+                                {"seconds", 0, 3600}, {"seed", 0, 1e9}};
+
+/// Throws Error(usage) for a value out of its range.
+class RangeCheck : public FieldVisitor {
+ public:
+  explicit RangeCheck(const LabEntry& lab) : lab_(lab) {}
+  void operator()(const char*, bool&) override {}
+  void operator()(const char* name, int64_t& v) override { check(name, static_cast<double>(v)); }
+  void operator()(const char* name, double& v) override { check(name, v); }
+  void operator()(const char*, std::string&) override {}
+  void operator()(const char* name, Ints& v) override {
+    if (v.empty())
+      fail(Error::Kind::usage, {"option ", name, " of lab ", lab_.name, " should not be empty"});
+    for (const int64_t value : v) check(name, static_cast<double>(value));
+  }
+  void operator()(const char*, DType&) override {}
+  void operator()(const char*, std::shared_ptr<const Graph>&) override {}
+
+ private:
+  bool found(std::span<const LabRange> ranges, const std::string& name, double v) const {
+    for (const LabRange& r : ranges) {
+      if (name != r.option) continue;
+      if (!(v >= r.least && v <= r.most))  // also for NaN
+        fail(Error::Kind::usage, {"option ", name, " of lab ", lab_.name, " should be from ",
+                                  r.least, " to ", r.most, ", got ", v});
+      return true;
+    }
+    return false;
+  }
+  void check(const std::string& name, double v) const {
+    if (!found(lab_.ranges, name, v)) found(kRanges, name, v);
+  }
+  const LabEntry& lab_;
+};
+
+/// Reads options into `config`; returns all as text.
+std::string read_options(const LabEntry& lab, std::string_view options, void* config) {
+  Options visitor("lab", lab.name, "", options);
+  lab.config->visit(config, visitor);
+  visitor.finish();
+  RangeCheck check(lab);
+  lab.config->visit(config, check);
+  return visitor.text();
+}
+
+}  // namespace
+
 std::string lab_options(const LabEntry& lab, std::string_view options) {
   const OptionValues config(lab.config);
-  Options visitor("lab", lab.name, "", options);
-  lab.config->visit(config.value, visitor);
-  visitor.finish();
-  return visitor.text();
+  return read_options(lab, options, config.value);
 }
 
 LabResult run_lab(const LabEntry& lab, const std::string& data, std::string_view options) {
   const OptionValues config(lab.config);
-  Options visitor("lab", lab.name, "", options);
-  lab.config->visit(config.value, visitor);
-  visitor.finish();
+  read_options(lab, options, config.value);
   return lab.run(data, config.value);
 }
 
@@ -133,6 +180,9 @@ LabData lab_pictures(const std::string& data, int64_t side, int64_t samples, uin
     d.train = subset(whole.train, lists[0]);
     d.test = subset(whole.train, lists[1]);
   }
+  if (samples > 0 && samples < d.classes)
+    fail(Error::Kind::usage,
+         {samples, " samples are too few for the ", d.classes, " classes of ", data});
   if (samples > 0 && samples < d.train->size()) {
     const double share = static_cast<double>(samples) / static_cast<double>(d.train->size());
     d.train =
@@ -160,9 +210,6 @@ LabData lab_pictures(const std::string& data, int64_t side, int64_t samples, uin
 
 LabCurve train_in_lab(const std::string& name, Module& net, const LabData& data,
                       const LabTraining& t) {
-  if (t.epochs < 1 || t.batch < 1)
-    fail(Error::Kind::usage,
-         {"epochs and batch should be at least 1, got ", t.epochs, " and ", t.batch});
   LabCurve curve;
   DataLoader loader(data.train, data.transform, shuffled(data.train->size()),
                     {.batch = t.batch, .workers = 0, .seed = t.seed});

@@ -21,12 +21,20 @@ struct LabResult {
   std::vector<RunReport::Table> tables;
 };
 
+/// What an option may be, both ends included; of a list each value.
+struct LabRange {
+  const char* option;
+  double least, most;
+};
+
 struct LabEntry {
   const char* name;
   const char* summary;     ///< one sentence
   const char* reading;     ///< papers: authors, title, year
   const AttrType* config;  ///< the options, a struct with fields(); all have `seed`
   LabResult (*run)(const std::string& data, const void* config);
+  std::vector<LabRange>
+      ranges;  ///< of options; side, samples, epochs, batch, lr and seed have some
 };
 
 /// Defines lab_<name>. The build collects these into the table of labs.
@@ -37,7 +45,8 @@ struct LabEntry {
 /// All labs by name; Error(usage) names them if there is none.
 std::vector<const LabEntry*> all_labs();
 const LabEntry& find_lab(std::string_view name);
-/// The options with their values, as text.
+/// The options with their values, as text. Throws Error(usage) for one that there is not, or whose
+/// value is out of its range.
 std::string lab_options(const LabEntry& lab, std::string_view options = {});
 /// Runs a lab on a data set of pictures. Throws Error, also Error(cancelled).
 LabResult run_lab(const LabEntry& lab, const std::string& data, std::string_view options = {});

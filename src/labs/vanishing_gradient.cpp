@@ -102,11 +102,6 @@ std::vector<double> gradient_norms(Deep& net, const LabData& data, int64_t batch
 
 LabResult run(const std::string& path, const void* config) {
   const Config& c = *static_cast<const Config*>(config);
-  if (c.depth < 2 || c.depth > 1000 || c.width < 2)
-    fail(Error::Kind::usage,
-         {"lab vanishing-gradient takes a depth from 2 to 1000 and a width of at "
-          "least 2, got ",
-          c.depth, " and ", c.width});
   const LabData data = lab_pictures(path, c.side, c.samples, static_cast<uint64_t>(c.seed));
   std::vector<Kind> kinds;
   for (const char* form : {"plain", "batch norm"})
@@ -190,6 +185,7 @@ LAB(vanishing_gradient) = {
         "normalization, 2015",
     .config = attr_type<Config>(),
     .run = run,
+    .ranges = {{"depth", 2, 1000}, {"width", 2, 4096}, {"epochs", 0, 1e6}},
 };
 
 }  // namespace nacre

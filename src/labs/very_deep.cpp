@@ -173,10 +173,6 @@ std::vector<double> signal_gradients(Tower& net, const LabData& data) {
 
 LabResult run(const std::string& path, const void* config) {
   const Config& c = *static_cast<const Config*>(config);
-  for (const int64_t depth : c.depths)
-    if (depth < 2 || depth > 100000)
-      fail(Error::Kind::usage,
-           {"option depths of lab very-deep should be from 2 to 100000, got ", depth});
   std::vector<std::string> forms;
   for (size_t at = 0; at <= c.forms.size();) {
     const size_t end = std::min(c.forms.find('+', at), c.forms.size());
@@ -270,6 +266,10 @@ LAB(very_deep) = {
         "a mean field theory of CNNs, 2018; Zhang, Dauphin and Ma, Fixup initialization, 2019",
     .config = attr_type<Config>(),
     .run = run,
+    .ranges = {{"depths", 2, 100000},
+               {"weight_variance", 1e-6, 100},
+               {"bias_variance", 0, 100},
+               {"survival", 0.01, 1}},
 };
 
 }  // namespace nacre

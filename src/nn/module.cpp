@@ -1,5 +1,4 @@
-#include <regex>
-
+#include "base/pattern.h"
 #include "graph/node.h"
 #include "nacre/autograd.h"
 #include "nacre/nn.h"
@@ -239,16 +238,12 @@ int64_t Module::parameter_count() const {
 
 int64_t Module::freeze(const std::string& pattern, bool frozen) {
   int64_t n = 0;
-  try {
-    const std::regex regex(pattern);
-    for (Variable v : variables())
-      if (std::regex_search(v.name(), regex)) {
-        v.freeze(frozen);
-        n += v.is_parameter();
-      }
-  } catch (const std::regex_error&) {
-    fail(Error::Kind::usage, {"'", pattern, "' is not a regular expression"});
-  }
+  const Pattern chosen(pattern);
+  for (Variable v : variables())
+    if (chosen.found_in(v.name())) {
+      v.freeze(frozen);
+      n += v.is_parameter();
+    }
   return n;
 }
 

@@ -75,6 +75,12 @@ class Fields : public FieldVisitor {
   }
 };
 
+Json written(const TrainConfig& c) {
+  Fields f;
+  const_cast<TrainConfig&>(c).fields(f);  // a writing visitor does not change the fields
+  return f.all;
+}
+
 /// The settings that are one of a few words.
 struct Choice {
   const char* name;
@@ -205,6 +211,32 @@ void TrainConfig::check() const {
       wrong(c.name, ("one of " + choices(c.name)).c_str(), this->*c.field);
   schedule::parse(schedule, lr, 1, epochs);
   parse_bytes("setting 'memory_limit'", memory_limit);
+  const Json now = written(*this), usual = written(TrainConfig());
+  for (const auto& [name, value] : now.fields())
+    if (const std::string why = without_effect(name);
+        !why.empty() && print_json(value) != print_json(usual.at(name)))
+      fail(Error::Kind::usage, {why});
+}
+
+std::string TrainConfig::without_effect(const std::string& name) const {
+  if (adapter == "none" && (name == "adapter_rank" || name == "adapter_layers"))
+    return name + " is of adapters; set adapter to lora or residual";
+  if (adapter != "lora" && name == "adapter_alpha")
+    return "adapter_alpha is of lora adapters; set adapter to lora";
+  return "";
+}
+
+void TrainConfig::check_goes_on(const TrainConfig& begun) const {
+  const Json now = written(*this), was = written(begun);
+  for (const char* name :
+       {"model",         "options",        "target",     "task",       "transform",
+        "from",          "freeze",         "unfreeze",   "adapter",    "adapter_rank",
+        "adapter_alpha", "adapter_layers", "l2_sp",      "batch",      "sample_weights",
+        "loss",          "optimizer",      "schedule",   "accumulate", "ema",
+        "sampler",       "val_share",      "test_share", "seed",       "on_error"})
+    if (const std::string a = text_of(was.at(name)), b = text_of(now.at(name)); a != b)
+      fail(Error::Kind::usage, {out, " was begun with the ", name, " '", a, "'; going on with '", b,
+                                "' is not possible"});
 }
 
 void TrainConfig::set(const std::string& name, const std::string& value) {
@@ -219,11 +251,7 @@ void TrainConfig::set(const std::string& name, const std::string& value) {
   fail(Error::Kind::usage, {"there is no setting '", name, "'; known are ", known});
 }
 
-std::string TrainConfig::to_yaml() const {
-  Fields f;
-  const_cast<TrainConfig*>(this)->fields(f);  // a writing visitor does not change the fields
-  return print_yaml(f.all);
-}
+std::string TrainConfig::to_yaml() const { return print_yaml(written(*this)); }
 
 TrainConfig TrainConfig::for_model(const std::string& model) {
   TrainConfig c;

@@ -2,17 +2,15 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <regex>
 #include <set>
 
+#include "base/pattern.h"
 #include "graph/node.h"
 #include "nacre/autograd.h"
 #include "nacre/transfer.h"
 
 namespace nacre {
 namespace {
-
-constexpr size_t kLongest = 200;  // of a pattern: matching one calls itself for each letter
 
 /// Parts between commas that stand in no bracket, brace or parenthesis.
 std::vector<std::string> split_list(std::string_view text) {
@@ -109,7 +107,7 @@ Layers::Layers(Module& net, const Shape& input) : variables_(net.variables()) {
     const auto at =
         std::find_if(begin, end, [&](const Variable& v) { return when(v) < UINT64_MAX; });
     if (at == end) return word;
-    return "^" + std::regex_replace(module_of(at->name()), std::regex("\\."), "\\.") + "\\.";
+    return "^" + Pattern::quoted(module_of(at->name()) + ".");
   };
   stem_ = pattern("stem", parameters_.begin(), parameters_.end());
   head_ = pattern("head", parameters_.rbegin(), parameters_.rend());
@@ -119,19 +117,12 @@ Layers::Layers(Module& net, const Shape& input) : variables_(net.variables()) {
 std::vector<Variable> Layers::found(const std::string& pattern) const {
   std::vector<Variable> list;
   bool any = false;
-  try {
-    if (pattern.size() > kLongest)
-      fail(Error::Kind::usage,
-           {"a pattern should have at most ", kLongest, " letters, one has ", pattern.size()});
-    const std::regex regex(pattern == "stem" ? stem_ : pattern == "head" ? head_ : pattern);
-    for (const Variable& v : variables_)
-      if (std::regex_search(v.name(), regex)) {
-        list.push_back(v);
-        any = any || v.is_parameter();
-      }
-  } catch (const std::regex_error&) {
-    fail(Error::Kind::usage, {"'", pattern, "' is not a regular expression"});
-  }
+  const Pattern regex(pattern == "stem" ? stem_ : pattern == "head" ? head_ : pattern);
+  for (const Variable& v : variables_)
+    if (regex.found_in(v.name())) {
+      list.push_back(v);
+      any = any || v.is_parameter();
+    }
   if (any) return list;
   std::vector<std::string> parts;
   for (const Variable& v : parameters_) {

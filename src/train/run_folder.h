@@ -18,9 +18,15 @@ class RunFolder {
   /// is at work there.
   explicit RunFolder(const TrainConfig& config);
 
-  std::string checkpoint_path() const { return folder_ + "/checkpoints/last.safetensors"; }
+  static std::string checkpoint_path(const std::string& folder) {
+    return folder + "/checkpoints/last.safetensors";
+  }
+  std::string checkpoint_path() const { return checkpoint_path(folder_); }
   /// The one before, for when the last is damaged.
-  std::string previous_path() const { return folder_ + "/checkpoints/previous.safetensors"; }
+  static std::string previous_path(const std::string& folder) {
+    return folder + "/checkpoints/previous.safetensors";
+  }
+  std::string previous_path() const { return previous_path(folder_); }
   std::string model_path() const { return folder_ + "/model.safetensors"; }
 
   /// config.yaml stays as it is: nothing will be trained with other settings.

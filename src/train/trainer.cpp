@@ -4,6 +4,8 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <map>
+#include <optional>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -46,6 +48,7 @@ struct Trainer::Impl {
   const ModelEntry* entry = nullptr;
   std::string loss_name;
   std::unique_ptr<Module> net;
+  Start start;
   std::unique_ptr<Transfer> transfer;
   std::vector<Variable> trained;      // in this epoch
   Tensor class_weights;               // undefined: all classes count the same
@@ -70,6 +73,7 @@ struct Trainer::Impl {
   bool regression() const { return data.train->classes().empty(); }
   int64_t epoch_batches() const { return (data.train->size() + config.batch - 1) / config.batch; }
   void build();
+  std::optional<Start> start_of_checkpoint() const;
   void enter_epoch();
   double step(const Batch& b);
   Evaluation validate(const DatasetPtr& part);
@@ -117,9 +121,10 @@ void Trainer::Impl::build() {
   info.extra["loss"] = loss_name;
   if (!split.empty()) info.extra["split"] = split;
   const Key key(static_cast<uint64_t>(config.seed));
-  Start start;
-  const Scope scope =
-      config.from.empty() ? Scope::init(key.fold_in("init")) : scope_from(config.from, key, &start);
+  const std::optional<Start> known = start_of_checkpoint();
+  if (known) start = *known;
+  const Scope scope = config.from.empty() || known ? Scope::init(key.fold_in("init"))
+                                                   : scope_from(config.from, key, &start);
   net = make_model(config.model, s.options, scope);
   if (!config.from.empty() && start.taken == 0)
     fail(Error::Kind::data, {config.from, " has no parameter whose name and shape ", config.model,
@@ -146,6 +151,8 @@ void Trainer::Impl::build() {
       of_class[static_cast<size_t>(labels[i])] = weights[i];
     class_weights = Tensor::from(of_class, {classes});
   }
+  if (known)
+    for (const Variable& v : net->variables()) start.asked.push_back(v.name());
   transfer = std::make_unique<Transfer>(config, *net, s.input, start, key);
   trained = transfer->trained(0);
   optimizer =
@@ -162,6 +169,23 @@ void Trainer::Impl::build() {
   o.seed = static_cast<uint64_t>(config.seed);
   loader = std::make_unique<DataLoader>(data.train, transform, sampler, o);
   schedule = schedule::parse(config.schedule, config.lr, epoch_batches(), config.epochs);
+}
+
+/// Of a run that goes on: the checkpoint has the weights, so their first file may be gone.
+std::optional<Start> Trainer::Impl::start_of_checkpoint() const {
+  if (!config.resume || config.from.empty()) return {};
+  for (const std::string& path :
+       {RunFolder::checkpoint_path(config.out), RunFolder::previous_path(config.out)}) {
+    if (!file_exists(path)) continue;
+    try {
+      const SafeTensors file = SafeTensors::open(path);
+      const auto at = file.metadata().find("start");
+      if (at != file.metadata().end()) return Start::from_json(parse_json(at->second, path));
+    } catch (const Error& e) {  // run() says so
+      if (e.kind() != Error::Kind::data) throw;
+    }
+  }
+  return {};
 }
 
 /// What is trained may be more than in the epoch before.
@@ -351,13 +375,19 @@ void Trainer::Impl::fit_at_once(RunFolder* run) {
 
 // ---- the public face
 
+static void check_settings(const TrainConfig& config) {
+  config.check();
+  if (const std::string begun = config.out + "/config.yaml"; config.resume && file_exists(begun))
+    config.check_goes_on(TrainConfig::from_yaml_file(begun));
+}
+
 Trainer::Trainer(TrainConfig config, TrainCallbacks callbacks)
-    : Trainer(config, (config.check(), open_dataset(config.data, open_options(config))),
+    : Trainer(config, (check_settings(config), open_dataset(config.data, open_options(config))),
               std::move(callbacks)) {}
 
 Trainer::Trainer(TrainConfig config, DataSplits data, TrainCallbacks callbacks)
     : impl_(std::make_unique<Impl>()) {
-  config.check();
+  check_settings(config);
   impl_->config = std::move(config);
   impl_->callbacks = std::move(callbacks);
   impl_->data = std::move(data);
@@ -567,11 +597,12 @@ void Trainer::save_checkpoint(const std::string& path) const {
   put_list("pending/", t.pending);
   put_list("best/", t.best);
   put_list("start/", t.transfer->start());
-  save_safetensors(path, tensors,
-                   {{"format", "nacre-checkpoint-1"},
-                    {"model", t.info.model},
-                    {"options", t.info.options},
-                    {"position", print_json(t.position())}});
+  std::map<std::string, std::string> metadata = {{"format", "nacre-checkpoint-1"},
+                                                 {"model", t.info.model},
+                                                 {"options", t.info.options},
+                                                 {"position", print_json(t.position())}};
+  if (!t.config.from.empty()) metadata["start"] = print_json(t.start.to_json());
+  save_safetensors(path, tensors, metadata);
 }
 
 void Trainer::load_checkpoint(const std::string& path) {

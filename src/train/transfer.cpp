@@ -50,6 +50,26 @@ std::string Start::text() const {
   return text;
 }
 
+Json Start::to_json() const {
+  Json j = Json::object();
+  j["file"] = file;
+  j["taken"] = taken;
+  for (const auto& [name, list] : {std::pair{"fresh", &fresh}, {"wrong_shape", &wrong_shape}}) {
+    j[name] = Json::array();
+    for (const std::string& text : *list) j[name].push_back(text);
+  }
+  return j;
+}
+
+Start Start::from_json(const Json& j) {
+  Start s;
+  s.file = j.at("file").text();
+  s.taken = j.at("taken").integer();
+  for (const Json& text : j.at("fresh").list()) s.fresh.push_back(text.text());
+  for (const Json& text : j.at("wrong_shape").list()) s.wrong_shape.push_back(text.text());
+  return s;
+}
+
 Scope scope_from(const std::string& path, const Key& key, Start* start) {
   if (path.ends_with(".onnx"))
     fail(Error::Kind::usage,

@@ -2,6 +2,7 @@
 // and what keeps them near their start.
 #pragma once
 
+#include "base/json.h"
 #include "nacre/train.h"
 #include "nacre/transfer.h"
 
@@ -16,6 +17,9 @@ struct Start {
   std::vector<std::string> asked;               ///< by the model
   /// One sentence: what was taken, what starts fresh, what was left in the file.
   std::string text() const;
+  /// What a run that goes on needs of it, and back.
+  Json to_json() const;
+  static Start from_json(const Json& j);
 };
 
 /// Parameters from a model file where names and shapes agree, fresh ones elsewhere. `start` is

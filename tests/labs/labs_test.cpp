@@ -40,6 +40,34 @@ TEST(Labs, AreListedAndRefuseWhatTheyDoNotHave) {
   EXPECT_THROW(run_lab(lab, std::string(NACRE_SOURCE_DIR) + "/docs", ""), Error);
 }
 
+TEST(Labs, SayWhatAnOptionMayBe) {
+  const auto answer = [](const char* lab, const char* options) -> std::string {
+    try {
+      run_lab(find_lab(lab), kDigits, options);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), Error::Kind::usage) << e.what();
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(answer("degradation", "depths=20-8-2"),
+            "option depths of lab degradation should be from 8 to 1202, got 2");
+  EXPECT_EQ(answer("degradation", "depths="),
+            "option depths of lab degradation should not be empty");
+  EXPECT_EQ(answer("degradation", "side=1"),
+            "option side of lab degradation should be from 4 to 256, got 1");
+  EXPECT_NE(answer("degradation", "samples=9").find("9 samples are too few for the 10 classes"),
+            std::string::npos);
+  for (const char* wrong : {"epochs=0", "batch=0", "samples=-1", "seed=-1", "lr=0", "width=0"})
+    EXPECT_NE(answer("very-deep", wrong).find("should be from"), std::string::npos) << wrong;
+  EXPECT_EQ(answer("very-deep", "survival=0"),
+            "option survival of lab very-deep should be from 0.01 to 1, got 0");
+  EXPECT_EQ(answer("vanishing-gradient", "depth=1"),
+            "option depth of lab vanishing-gradient should be from 2 to 1000, got 1");
+  EXPECT_EQ(answer("lightweight", "seconds=-1"),
+            "option seconds of lab lightweight should be from 0 to 3600, got -1");
+}
+
 TEST(Labs, WriteAPageAndNumbers) {
   const test::TempFolder folder;
   const LabEntry& lab = find_lab("degradation");

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <map>
 
 #include "nacre/autograd.h"
@@ -382,10 +383,12 @@ TEST(L2SP, PullsTowardsTheStart) {
   EXPECT_THROW(Trainer(c, parts()), Error);
 }
 
-/// Stopped after a step and gone on with in a new trainer, a run has the losses and weights of one
-/// never stopped.
+/// Stopped after a step and gone on with in a new trainer, when the file that it started from is
+/// gone, a run has the losses and weights of one never stopped.
 void expect_resumes(TrainConfig c, int64_t stop_at) {
   TempFolder folder;
+  std::filesystem::copy_file(c.from, folder / "from.safetensors");
+  c.from = folder / "from.safetensors";
   std::vector<double> losses;
   const auto run = [&](int64_t stop) {
     clear_plans();
@@ -408,6 +411,7 @@ void expect_resumes(TrainConfig c, int64_t stop_at) {
   losses.clear();
   c.out = folder / "parts";
   run(stop_at);
+  std::filesystem::remove(c.from);
   c.resume = true;
   EXPECT_EQ(run(0), want);
   EXPECT_EQ(losses, all);
@@ -447,6 +451,59 @@ TEST(TransferResume, NearItsStart) {
   c.l2_sp = 0.1;
   c.l2 = 0.01;
   expect_resumes(c, 12);
+}
+
+/// The message of the Error(usage) that a trainer of these settings throws.
+std::string refusal(const TrainConfig& c) {
+  try {
+    Trainer(c, parts());
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), Error::Kind::usage) << e.what();
+    return e.what();
+  }
+  return "";
+}
+
+TEST(TransferResume, SaysWhichSettingsHaveToStay) {
+  TempFolder folder;
+  TrainConfig c = small();
+  c.from = five_digits();
+  c.epochs = 1;
+  c.out = folder / "run";
+  Trainer(c, parts()).run();
+  c.resume = true;
+  c.lr = 1e-4;
+  c.epochs = 2;
+  EXPECT_EQ(refusal(c), "");
+  const auto changed = [&](const char* name, const char* value) {
+    TrainConfig other = c;
+    other.set(name, value);
+    return refusal(other);
+  };
+  EXPECT_EQ(changed("seed", "7"),
+            c.out + " was begun with the seed '2'; going on with '7' is not possible");
+  for (const auto& [name, value] : {std::pair{"adapter", "lora"},
+                                    {"l2_sp", "0.1"},
+                                    {"freeze", "stem"},
+                                    {"ema", "0.9"},
+                                    {"optimizer", "sgd"}})
+    EXPECT_NE(changed(name, value).find(std::string("was begun with the ") + name),
+              std::string::npos)
+        << name;
+}
+
+TEST(TransferSettings, WithoutEffectAreRefused) {
+  TrainConfig c = small();
+  c.adapter_rank = 2;
+  EXPECT_EQ(refusal(c), "adapter_rank is of adapters; set adapter to lora or residual");
+  c = small();
+  c.adapter_layers = "fc";
+  EXPECT_EQ(refusal(c), "adapter_layers is of adapters; set adapter to lora or residual");
+  c = small();
+  c.from = five_digits();
+  c.adapter = "residual";
+  c.adapter_alpha = 2;
+  EXPECT_EQ(refusal(c), "adapter_alpha is of lora adapters; set adapter to lora");
 }
 
 TEST(TransferStart, SaysWhatWasTakenAndWhatStartsFresh) {

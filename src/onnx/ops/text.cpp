@@ -1,7 +1,6 @@
 // Text: normalising, joining, splitting, and counting n-grams.
 #include <algorithm>
 #include <map>
-#include <regex>
 #include <set>
 
 #include "onnx/call.h"

@@ -18,6 +18,7 @@ struct MobileNetV3 : Module {
     int64_t relu_blocks = 6;  ///< the first blocks have ReLU, the others hard swish
     int64_t hidden = 1280;    ///< size of the full layer before the last
     double dropout = 0.2;
+    double momentum = 0.01;  ///< of running statistics, which then need some hundred steps
     void fields(FieldVisitor& v) {
       v("channels", channels);
       v("classes", classes);
@@ -30,26 +31,26 @@ struct MobileNetV3 : Module {
       v("relu_blocks", relu_blocks);
       v("hidden", hidden);
       v("dropout", dropout);
+      v("momentum", momentum);
     }
     int64_t scaled(int64_t w) const { return round_channels(static_cast<double>(w) * width); }
+    ConvBn::Config conv(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t groups,
+                        Activation act) const {
+      return {in, out, kernel, stride, groups, act, 1e-3, momentum};
+    }
   };
-
-  static ConvBn::Config conv(int64_t in, int64_t out, int64_t kernel, int64_t stride,
-                             int64_t groups, Activation act) {
-    return {in, out, kernel, stride, groups, act, 1e-3, 0.01};
-  }
 
   struct Block : Module {
     Block(const Scope& s, const Config& c, int64_t k, int64_t in) : Module(s), block(s / "block") {
       const int64_t inner = c.scaled(c.inner[k]), out = c.scaled(c.widths[k]);
       const Activation act = k < c.relu_blocks ? relu : hard_swish;
-      if (inner != in) block.add<ConvBn>(conv(in, inner, 1, 1, 1, act));
-      block.add<ConvBn>(conv(inner, inner, c.kernels[k], c.strides[k], inner, act));
+      if (inner != in) block.add<ConvBn>(c.conv(in, inner, 1, 1, 1, act));
+      block.add<ConvBn>(c.conv(inner, inner, c.kernels[k], c.strides[k], inner, act));
       if (c.se[k])
         block.add<SqueezeExcite>(
             SqueezeExcite::Config{inner, round_channels(static_cast<double>(inner / 4)), relu,
                                   [](In x) { return hard_sigmoid(x); }});
-      block.add<ConvBn>(conv(inner, out, 1, 1, 1, nullptr));
+      block.add<ConvBn>(c.conv(inner, out, 1, 1, 1, nullptr));
       adds = in == out && c.strides[k] == 1;
     }
     Tensor forward(const Tensor& x, Context& ctx) override {
@@ -62,10 +63,10 @@ struct MobileNetV3 : Module {
   MobileNetV3(const Scope& s, const Config& c)
       : Module(s), features(s / "features"), classifier(s / "classifier") {
     int64_t in = c.scaled(16);
-    features.add<ConvBn>(conv(c.channels, in, 3, 2, 1, hard_swish));
+    features.add<ConvBn>(c.conv(c.channels, in, 3, 2, 1, hard_swish));
     for (int64_t k = 0; k < c.widths.rank(); in = c.scaled(c.widths[k++]))
       features.add<Block>(c, k, in);
-    features.add<ConvBn>(conv(in, 6 * in, 1, 1, 1, hard_swish));
+    features.add<ConvBn>(c.conv(in, 6 * in, 1, 1, 1, hard_swish));
     classifier.add<Linear>(Linear::Config{6 * in, c.scaled(c.hidden)});
     classifier.add(hard_swish);
     classifier.add<Dropout>(c.dropout);
@@ -89,7 +90,7 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
           .macs = macs,
           .tiny =
               "widths=16-24-24 inner=16-64-72 kernels=3-5-3 strides=1-2-1 se=0-1-1 "
-              "relu_blocks=1 hidden=32 dropout=0",
+              "relu_blocks=1 hidden=32 dropout=0 momentum=0.1",
           .tiny_input = {3, 16, 16}};
 }
 
