@@ -2,7 +2,7 @@
 // from all their pictures, and then, in different ways, the other half from a few of each. Prints
 // the table of docs/transfer.md.
 //
-//   transfer_table DATA [PICTURES A CLASS [SEEDS]]      default: 10 5
+//   transfer_table DATA [PICTURES A CLASS [SEEDS [ROWS]]]      default: 10 5, all rows
 #include <unistd.h>
 #include <cmath>
 #include <cstdio>
@@ -41,7 +41,7 @@ struct Way {
   std::map<std::string, std::string> settings;
 };
 
-int run(const std::string& path, int64_t shots, int64_t seeds) {
+int run(const std::string& path, int64_t shots, int64_t seeds, const std::string& only) {
   const DataSplits whole = open_dataset(path);
   const int64_t classes = static_cast<int64_t>(whole.train->classes().size()), half = classes / 2;
   const std::string folder =
@@ -93,6 +93,7 @@ int run(const std::string& path, int64_t shots, int64_t seeds) {
        {{"adapter", "residual"}, {"adapter_rank", "2"}, {"lr", "0.01"}}},
   };
   for (const Way& way : ways) {
+    if (std::string(way.name).find(only) == std::string::npos) continue;
     std::vector<double> accuracies;
     int64_t trained = 0, all = 0;
     for (int64_t seed = 1; seed <= seeds; ++seed) {
@@ -129,11 +130,12 @@ int run(const std::string& path, int64_t shots, int64_t seeds) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: transfer_table DATA [PICTURES A CLASS [SEEDS]]\n");
+    std::fprintf(stderr, "usage: transfer_table DATA [PICTURES A CLASS [SEEDS [ROWS]]]\n");
     return 2;
   }
   try {
-    return run(argv[1], argc > 2 ? std::atoll(argv[2]) : 10, argc > 3 ? std::atoll(argv[3]) : 5);
+    return run(argv[1], argc > 2 ? std::atoll(argv[2]) : 10, argc > 3 ? std::atoll(argv[3]) : 5,
+               argc > 4 ? argv[4] : "");
   } catch (const Error& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return 1;
