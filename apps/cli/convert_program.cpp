@@ -112,6 +112,15 @@ int convert_to_program(const ConvertArgs& a) {
     write_file_atomic(a.to, *program);
     std::printf("%s: program, %zu steps, %zu bytes\n", a.to.c_str(), net.steps(), program->size());
   }
+  if (const TableSchema* table = model.schema()) {
+    std::string names;
+    for (const std::string& name : table->feature_names())
+      names += (names.empty() ? "" : ", ") + name;
+    std::printf(
+        "it takes rows as the network sees them (.npy, f32), not cells of a table: %s%s\n",
+        names.c_str(),
+        model.info().transform.empty() ? "" : cat({"; after ", model.info().transform}).c_str());
+  }
   if (!a.check) return 0;
   bool fits = true;
   for (const OutputDifference& d : compare_outputs(function_of(model), function_of(net))) {

@@ -5,7 +5,7 @@
 #include <mutex>
 #include <new>
 
-#include "nacre.h"
+#include "embed/c_interface.h"
 #include "runtime/picture.h"
 
 struct nacre_model {
@@ -18,51 +18,6 @@ struct nacre_model {
 
 namespace nacre {
 namespace {
-
-static_assert(static_cast<int>(DType::boolean) == nacre_bool &&
-              static_cast<int>(DType::i64) == nacre_i64);
-
-thread_local std::string last_error;
-
-nacre_status status_of(Error::Kind kind) {
-  constexpr std::pair<Error::Kind, nacre_status> all[] = {
-      {Error::Kind::usage, nacre_usage},
-      {Error::Kind::shape, nacre_shape},
-      {Error::Kind::data, nacre_data},
-      {Error::Kind::io, nacre_io},
-      {Error::Kind::memory, nacre_memory},
-      {Error::Kind::numeric, nacre_numeric},
-      {Error::Kind::unsupported, nacre_unsupported}};
-  for (const auto& [k, status] : all)
-    if (k == kind) return status;
-  return nacre_internal;
-}
-
-/// Runs `f`; what it throws becomes a code and a text.
-template <typename F>
-nacre_status guarded(F f) noexcept {
-  try {
-    last_error.clear();
-    f();
-    return nacre_ok;
-  } catch (const Error& e) {
-    try {
-      last_error = e.what();
-    } catch (...) {
-    }
-    return status_of(e.kind());
-  } catch (const std::bad_alloc&) {
-    return nacre_memory;
-  } catch (const std::exception&) {
-    return nacre_internal;
-  }
-}
-
-template <typename T>
-T& given(T* p, const char* what) {
-  if (!p) fail(Error::Kind::usage, {what, " is a null pointer"});
-  return *p;
-}
 
 /// Memory of outputs, kept for later calls of this thread or another: the most recent blocks.
 class Blocks {
@@ -108,22 +63,6 @@ Blocks& blocks() {
   return b;
 }
 
-void describe(const std::vector<Runtime::Port>& ports, size_t number, nacre_port* to,
-              const char* what) {
-  if (number >= ports.size())
-    fail(Error::Kind::usage,
-         {"the model has ", ports.size(), " ", what, "s, there is no number ", number});
-  const Runtime::Port& p = ports[number];
-  if (p.shape.rank() > NACRE_MAX_RANK)
-    fail(Error::Kind::unsupported, {what, " '", p.name, "' has rank ", p.shape.rank()});
-  nacre_port& port = given(to, "port");
-  port.name = p.name.c_str();
-  port.type = static_cast<nacre_type>(p.dtype);
-  port.rank = static_cast<int>(p.shape.rank());
-  std::fill(std::begin(port.shape), std::end(port.shape), 0);
-  std::copy(p.shape.begin(), p.shape.end(), port.shape);
-}
-
 /// The samples in a tensor that fits the port.
 int64_t rows_of(const nacre_tensor& t, const Runtime::Port& p) {
   bool fits = t.type == static_cast<nacre_type>(p.dtype) && t.rank == p.shape.rank() && t.data;
@@ -144,16 +83,16 @@ constexpr size_t kMostPorts = 16;
 }  // namespace
 }  // namespace nacre
 
-using nacre::guarded;
+using nacre::c::guarded;
 
-const char* nacre_error_text(void) { return nacre::last_error.c_str(); }
+const char* nacre_error_text(void) { return nacre::c::last_error.c_str(); }
 const char* nacre_version(void) { return NACRE_VERSION; }
 
 nacre_status nacre_open(const char* path, nacre_model** model) {
   return guarded([&] {
-    nacre::given(model, "model");
+    nacre::c::given(model, "model");
     *model = nullptr;
-    *model = new nacre_model(&nacre::given(path, "path"));
+    *model = new nacre_model(&nacre::c::given(path, "path"));
   });
 }
 
@@ -163,12 +102,14 @@ size_t nacre_input_count(const nacre_model* m) { return m ? m->net.inputs().size
 size_t nacre_output_count(const nacre_model* m) { return m ? m->net.outputs().size() : 0; }
 
 nacre_status nacre_input(const nacre_model* model, size_t number, nacre_port* port) {
-  return guarded(
-      [&] { nacre::describe(nacre::given(model, "model").net.inputs(), number, port, "input"); });
+  return guarded([&] {
+    nacre::c::describe(nacre::c::given(model, "model").net.inputs(), number, port, "input");
+  });
 }
 nacre_status nacre_output(const nacre_model* model, size_t number, nacre_port* port) {
-  return guarded(
-      [&] { nacre::describe(nacre::given(model, "model").net.outputs(), number, port, "output"); });
+  return guarded([&] {
+    nacre::c::describe(nacre::c::given(model, "model").net.outputs(), number, port, "output");
+  });
 }
 
 size_t nacre_class_count(const nacre_model* m) { return m ? m->net.classes().size() : 0; }
@@ -179,7 +120,7 @@ const char* nacre_class_name(const nacre_model* m, size_t number) {
 nacre_status nacre_run(const nacre_model* model, const nacre_tensor* inputs, size_t input_count,
                        nacre_tensor* outputs, size_t output_count) {
   return guarded([&] {
-    const nacre::Runtime& net = nacre::given(model, "model").net;
+    const nacre::Runtime& net = nacre::c::given(model, "model").net;
     if (input_count != net.inputs().size() || output_count != net.outputs().size())
       nacre::fail(nacre::Error::Kind::usage,
                   {"the model has ", net.inputs().size(), " inputs and ", net.outputs().size(),
@@ -187,8 +128,8 @@ nacre_status nacre_run(const nacre_model* model, const nacre_tensor* inputs, siz
     if (input_count > nacre::kMostPorts || output_count > nacre::kMostPorts)
       nacre::fail(nacre::Error::Kind::unsupported,
                   {"at most ", nacre::kMostPorts, " inputs and outputs are possible"});
-    if (input_count) nacre::given(inputs, "inputs");
-    nacre::given(outputs, "outputs");
+    if (input_count) nacre::c::given(inputs, "inputs");
+    nacre::c::given(outputs, "outputs");
     const void* in[nacre::kMostPorts];
     void* out[nacre::kMostPorts];
     int64_t rows = 1;
@@ -239,10 +180,10 @@ void nacre_release(nacre_tensor* output) {
 nacre_status nacre_predict_picture(const nacre_model* model, const void* bytes, size_t size,
                                    nacre_class* classes, size_t most, size_t* found) {
   return guarded([&] {
-    const nacre_model& m = nacre::given(model, "model");
-    const char* first = &nacre::given(static_cast<const char*>(bytes), "bytes");
-    size_t& n = nacre::given(found, "found");
-    if (most) nacre::given(classes, "classes");
+    const nacre_model& m = nacre::c::given(model, "model");
+    const char* first = &nacre::c::given(static_cast<const char*>(bytes), "bytes");
+    size_t& n = nacre::c::given(found, "found");
+    if (most) nacre::c::given(classes, "classes");
     const std::vector<float> x = nacre::picture_for(m.net, m.transform, {first, size}, "picture");
     std::vector<float> y(m.net.classes().size());
     const nacre::Shape& shape = m.net.outputs()[0].shape;

@@ -114,7 +114,9 @@ class Runner {
                 net_.inputs()[0].shape.list().c_str(), net_.outputs()[0].shape.list().c_str());
     std::printf("steps    %zu\nweights  %zu bytes\nwork     %zu bytes\n", net_.steps(),
                 net_.weight_bytes(), net_.work_bytes());
-    if (!net_.transform().empty()) std::printf("pictures %s\n", net_.transform().c_str());
+    if (!net_.transform().empty())
+      std::printf(sample_.rank() == 4 ? "pictures %s\n" : "rows     as left by %s\n",
+                  net_.transform().c_str());
     if (!net_.classes().empty()) std::printf("classes  %zu\n", net_.classes().size());
   }
 

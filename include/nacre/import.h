@@ -31,8 +31,10 @@ bool is_network_file(const std::string& path);
 /// Weights elsewhere are named by `weights`. Throws Error(usage) for other endings.
 std::string import_network(const std::string& path, const std::string& weights = "");
 
-/// Caffe: the network as text, and a .caffemodel. `what` names them in messages.
-std::string import_caffe(std::string_view network, std::string_view weights, std::string_view what);
+/// Caffe: the network as text, and a .caffemodel. In messages `what` names the network, `stored`
+/// the weights, which `what` does if it is empty; so for the others.
+std::string import_caffe(std::string_view network, std::string_view weights, std::string_view what,
+                         std::string_view stored = "");
 
 /// The hyper-parameters of a Caffe solver file, in nacre's words.
 struct CaffeSolver {
@@ -48,7 +50,8 @@ CaffeSolver read_caffe_solver(std::string_view text, std::string_view what);
 
 /// ncnn: the .param file and the .bin file. Inputs and outputs get a first dimension for the batch,
 /// which ncnn does not have.
-std::string import_ncnn(std::string_view param, std::string_view bin, std::string_view what);
+std::string import_ncnn(std::string_view param, std::string_view bin, std::string_view what,
+                        std::string_view stored = "");
 
 /// A frozen GraphDef of TensorFlow's. Nodes that no other reads are outputs; inputs and outputs
 /// keep their names, shapes and layout ([n, h, w, c] for pictures). Throws Error(unsupported) for
@@ -61,12 +64,15 @@ std::string import_graphdef(std::string_view graph, std::string_view what);
 std::string import_tflite(std::string_view model, std::string_view what);
 
 /// MXNet: the symbol as JSON, and the .params file.
-std::string import_mxnet(std::string_view symbol, std::string_view params, std::string_view what);
+std::string import_mxnet(std::string_view symbol, std::string_view params, std::string_view what,
+                         std::string_view stored = "");
 
 /// Caffe2: the net that predicts, and the one that fills its weights.
-std::string import_caffe2(std::string_view predict, std::string_view init, std::string_view what);
+std::string import_caffe2(std::string_view predict, std::string_view init, std::string_view what,
+                          std::string_view stored = "");
 
 /// PaddlePaddle: a program for inference, and its arrays in one file.
-std::string import_paddle(std::string_view program, std::string_view params, std::string_view what);
+std::string import_paddle(std::string_view program, std::string_view params, std::string_view what,
+                          std::string_view stored = "");
 
 }  // namespace nacre

@@ -114,7 +114,9 @@ class Exporter {
     std::vector<std::pair<const Node*, size_t>> open;
     const auto enter = [&](const Tensor& t) {
       ++uses_[t.node()];
-      if (counted_.insert(t.node()).second) open.emplace_back(t.node(), 0);
+      if (!counted_.insert(t.node()).second) return;
+      open.emplace_back(t.node(), 0);
+      kept_.push_back(t);
     };
     for (const Tensor& t : outputs) {
       enter(t);
@@ -772,7 +774,7 @@ class Exporter {
   std::set<const Node*> counted_;
   std::map<std::string, std::pair<size_t, size_t>> open_;  ///< blobs whose layers take a bias
   std::string why_;                                        ///< why the last rule gave nothing
-  Tensors kept_;  ///< what decompositions made, so that its nodes stay
+  Tensors kept_;  ///< all that was looked at: another node at its address would be taken for it
 };
 
 }  // namespace

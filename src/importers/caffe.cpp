@@ -125,8 +125,8 @@ bool is_loss(std::string_view type) {
 
 class Importer {
  public:
-  Importer(std::string_view weights, std::string_view what)
-      : what_(what), blobs_(read_weights_file(weights, what)), net_("caffe"), problems_(what) {}
+  Importer(Blobs blobs, std::string_view what)
+      : what_(what), blobs_(std::move(blobs)), net_("caffe"), problems_(what) {}
 
   std::string run(const Prototxt& network) {
     inputs(network);
@@ -559,10 +559,12 @@ class Importer {
 
 }  // namespace
 
-std::string import_caffe(std::string_view network, std::string_view weights,
-                         std::string_view what) {
-  return with_name(what,
-                   [&] { return Importer(weights, what).run(Prototxt::parse(network, what)); });
+std::string import_caffe(std::string_view network, std::string_view weights, std::string_view what,
+                         std::string_view stored) {
+  if (stored.empty()) stored = what;
+  return with_name(what, stored, [&] {
+    return Importer(read_weights_file(weights, stored), what).run(Prototxt::parse(network, what));
+  });
 }
 
 CaffeSolver read_caffe_solver(std::string_view text, std::string_view what) {

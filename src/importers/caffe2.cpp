@@ -499,9 +499,11 @@ class Importer {
 
 }  // namespace
 
-std::string import_caffe2(std::string_view predict, std::string_view init, std::string_view what) {
-  return with_name(what, [&] {
-    const Net net = read_net(predict, what), first = read_net(init, what);
+std::string import_caffe2(std::string_view predict, std::string_view init, std::string_view what,
+                          std::string_view stored) {
+  if (stored.empty()) stored = what;
+  return with_name(what, stored, [&] {
+    const Net net = read_net(predict, what), first = read_net(init, stored);
     return Importer(net, what).run(first);
   });
 }
@@ -511,7 +513,7 @@ const NetworkKind kCaffe2Files = {
       const auto net = MappedFile::open(path);
       const auto init = MappedFile::open(
           weights.empty() ? beside(path, "predict_net.pb", "init_net.pb") : weights);
-      return import_caffe2(net->bytes(), init->bytes(), path);
+      return import_caffe2(net->bytes(), init->bytes(), path, init->path());
     }};
 
 }  // namespace nacre

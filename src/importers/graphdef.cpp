@@ -221,7 +221,7 @@ bool GraphCall::channels_last() const {
 }
 
 std::string import_graphdef(std::string_view graph, std::string_view what) {
-  return with_name(what,
+  return with_name(what, what,
                    [&] { return Importer(read_graphdef(graph, what), what, graph.size()).run(); });
 }
 

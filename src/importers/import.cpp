@@ -27,9 +27,9 @@ std::string beside(const std::string& path, std::string_view ending, std::string
 
 std::string read_text_network(const std::string& path, const std::string& weights,
                               std::string (*import)(std::string_view, std::string_view,
-                                                    std::string_view)) {
+                                                    std::string_view, std::string_view)) {
   const std::string text = read_file(path, 64 << 20);
-  return import(text, MappedFile::open(weights)->bytes(), path);
+  return import(text, MappedFile::open(weights)->bytes(), path, weights);
 }
 
 std::string read_whole_network(const std::string& path, const std::string& weights,

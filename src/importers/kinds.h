@@ -22,7 +22,7 @@ std::string beside(const std::string& path, std::string_view ending, std::string
 /// What `import` makes of a network that is a text and of weights in a file of their own.
 std::string read_text_network(const std::string& path, const std::string& weights,
                               std::string (*import)(std::string_view, std::string_view,
-                                                    std::string_view));
+                                                    std::string_view, std::string_view));
 /// What `import` makes of a network that has its weights in it.
 std::string read_whole_network(const std::string& path, const std::string& weights,
                                std::string (*import)(std::string_view, std::string_view));

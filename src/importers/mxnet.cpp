@@ -181,6 +181,16 @@ class Importer {
     }
   }
 
+  /// Numbers beyond the table mean its first or last row.
+  void embedding() {
+    const auto whole = [&](int64_t v) {
+      return net_.constant({reinterpret_cast<const char*>(&v), sizeof v}, {}, 7, net_.fresh("row"));
+    };
+    const std::string at = net_.make("Cast", {x()}, {{"to", int64_t{7}}});
+    make("Gather", {x(1), net_.make("Clip", {at, whole(0), whole(bounded("input_dim", 1, 1) - 1)})},
+         {{"axis", int64_t{0}}}, rank() < 0 ? -1 : rank() + 1);
+  }
+
   /// A symbol does not say what shape its inputs have; the weights that meet them do.
   Ints guessed(const MxnetNode& reader) const {
     if (reader.inputs.size() < 2 || reader.inputs[0].node != at_) return {};
@@ -292,8 +302,7 @@ class Importer {
       make("Clip", {x(), net_.scalar(n_->number("a_min", 0)), net_.scalar(n_->number("a_max", 1))},
            {}, rank());
     else if (op == "Embedding")
-      make("Gather", {x(1), net_.make("Cast", {x()}, {{"to", int64_t{7}}})}, {{"axis", int64_t{0}}},
-           rank() < 0 ? -1 : rank() + 1);
+      embedding();
     else if (op == "LRN")
       same("LRN", {{"size", bounded("nsize", 5, 1)},
                    {"alpha", n_->number("alpha", 1e-4)},
@@ -793,10 +802,12 @@ class Importer {
 
 }  // namespace
 
-std::string import_mxnet(std::string_view symbol, std::string_view params, std::string_view what) {
-  return with_name(what, [&] {
+std::string import_mxnet(std::string_view symbol, std::string_view params, std::string_view what,
+                         std::string_view stored) {
+  if (stored.empty()) stored = what;
+  return with_name(what, stored, [&] {
     const MxnetGraph graph = read_mxnet_symbol(symbol, what);
-    const Weights weights = parse_mxnet(params, nullptr, what);
+    const Weights weights = parse_mxnet(params, nullptr, stored);
     return Importer(weights, what).run(graph);
   });
 }

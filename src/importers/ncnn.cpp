@@ -21,8 +21,8 @@ constexpr int64_t kNone = -233;  // "not given", and padding SAME_UPPER
 
 class Importer {
  public:
-  Importer(std::string_view bin, std::string_view what)
-      : what_(what), weights_(bin, what), net_("ncnn"), problems_(what) {}
+  Importer(NcnnWeights weights, std::string_view what)
+      : what_(what), weights_(weights), net_("ncnn"), problems_(what) {}
 
   std::string run(const std::vector<NcnnLayer>& layers) {
     for (const NcnnLayer& layer : layers) {
@@ -34,7 +34,7 @@ class Importer {
       translate();
     }
     problems_.finish("layers");
-    if (!weights_.empty()) fail(Error::Kind::data, {what_, ": the .bin file has weights left"});
+    weights_.finish();
     for (const NcnnLayer& layer : layers)
       for (const std::string& t : layer.tops)
         if (!reads_.contains(t)) net_.output(t, rank(t));
@@ -687,8 +687,12 @@ class Importer {
 
 }  // namespace
 
-std::string import_ncnn(std::string_view param, std::string_view bin, std::string_view what) {
-  return with_name(what, [&] { return Importer(bin, what).run(read_ncnn_param(param, what)); });
+std::string import_ncnn(std::string_view param, std::string_view bin, std::string_view what,
+                        std::string_view stored) {
+  if (stored.empty()) stored = what;
+  return with_name(what, stored, [&] {
+    return Importer(NcnnWeights(bin, stored), what).run(read_ncnn_param(param, what));
+  });
 }
 
 const NetworkKind kNcnnFiles = {

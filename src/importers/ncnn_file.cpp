@@ -156,4 +156,9 @@ std::vector<float> NcnnWeights::marked(int64_t count, std::string_view layer) {
   return values;
 }
 
+void NcnnWeights::finish() const {
+  if (!rest_.empty())
+    fail(Error::Kind::data, {what_, ": ", rest_.size(), " bytes are left after the last layer's"});
+}
+
 }  // namespace nacre

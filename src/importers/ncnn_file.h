@@ -32,7 +32,8 @@ class NcnnWeights {
   std::vector<float> plain(int64_t count);
   /// Values with a mark of their type before them: f32 or f16; others throw Error(unsupported).
   std::vector<float> marked(int64_t count, std::string_view layer);
-  bool empty() const { return rest_.empty(); }
+  /// Throws if weights are left.
+  void finish() const;
 
  private:
   std::string_view take(uint64_t bytes);

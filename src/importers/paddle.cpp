@@ -796,23 +796,24 @@ std::string read_program(const std::string& path, std::string weights, std::stri
     }
   }
   if (std::filesystem::is_directory(weights))
-    return with_name(path, [&] { return import_folder(map->bytes(), weights, path); });
-  return import_paddle(map->bytes(), MappedFile::open(weights)->bytes(), path);
+    return with_name(path, weights, [&] { return import_folder(map->bytes(), weights, path); });
+  return import_paddle(map->bytes(), MappedFile::open(weights)->bytes(), path, weights);
 }
 
 }  // namespace
 
-std::string import_paddle(std::string_view program, std::string_view params,
-                          std::string_view what) {
-  return with_name(what, [&] {
+std::string import_paddle(std::string_view program, std::string_view params, std::string_view what,
+                          std::string_view stored) {
+  if (stored.empty()) stored = what;
+  return with_name(what, stored, [&] {
     const PaddleProgram read = read_paddle_program(program, what);
     Arrays arrays;
     // One after the other in the order of their names.
     for (const auto& [name, v] : read.variables)
-      if (v.stored) arrays.emplace(name, read_paddle_array(params, what));
+      if (v.stored) arrays.emplace(name, read_paddle_array(params, stored));
     if (!params.empty())
       fail(Error::Kind::data,
-           {what, ": the arrays go on for ", params.size(), " bytes after those of the program"});
+           {stored, ": the arrays go on for ", params.size(), " bytes after those of the program"});
     return Importer(read, arrays, what).run();
   });
 }

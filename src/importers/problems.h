@@ -23,13 +23,15 @@ class Problems {
   std::map<std::string, std::vector<std::string>> found_;
 };
 
-/// What f() gives; errors that do not begin with the name of the file get it.
+/// What f() gives; errors that begin neither with the name of the network's file nor with that of
+/// its weights get the first.
 template <typename F>
-auto with_name(std::string_view what, const F& f) {
+auto with_name(std::string_view what, std::string_view stored, const F& f) {
   try {
     return f();
   } catch (const Error& e) {
-    if (std::string_view(e.what()).starts_with(what)) throw;
+    const std::string_view text = e.what();
+    if (text.starts_with(what) || text.starts_with(stored)) throw;
     fail(e.kind(), {what, ": ", e.what()});
   }
 }

@@ -210,7 +210,7 @@ NhwcValue LiteCall::activated(NhwcValue v, int64_t kind) {
 }
 
 std::string import_tflite(std::string_view model, std::string_view what) {
-  return with_name(what,
+  return with_name(what, what,
                    [&] { return Importer(read_tflite(model, what), what, model.size()).run(); });
 }
 

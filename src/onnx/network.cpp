@@ -178,7 +178,12 @@ Value adapted(const Port& port, const Value& v) {
       wrong(v.str());
     out = Value(v.tensor(), want);
   }
-  if (port.type.has_shape && out.shape().size() != port.type.dims.size()) wrong(v.str());
+  if (!port.type.has_shape) return out;
+  const std::vector<int64_t>& dims = port.type.dims;
+  if (out.shape().size() != dims.size()) wrong(v.str());
+  // A batch may be of another size than the file's.
+  for (size_t d = dims.size() > 1; d < dims.size(); ++d)
+    if (dims[d] >= 0 && dims[d] != out.shape().begin()[d]) wrong(v.str());
   return out;
 }
 

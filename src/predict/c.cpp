@@ -1,9 +1,8 @@
 // The C interface: Predictor behind an opaque handle, with errors as codes.
 #include <algorithm>
 #include <memory>
-#include <new>
 
-#include "nacre.h"
+#include "embed/c_interface.h"
 #include "nacre/predict.h"
 
 struct nacre_model {
@@ -13,80 +12,7 @@ struct nacre_model {
 namespace nacre {
 namespace {
 
-static_assert(static_cast<int>(DType::boolean) == nacre_bool &&
-              static_cast<int>(DType::i64) == nacre_i64 &&
-              static_cast<int>(DType::f16) == nacre_f16);
-
-thread_local std::string last_error;
-
-nacre_status status_of(Error::Kind kind) {
-  switch (kind) {
-    case Error::Kind::usage:
-      return nacre_usage;
-    case Error::Kind::shape:
-      return nacre_shape;
-    case Error::Kind::data:
-      return nacre_data;
-    case Error::Kind::io:
-      return nacre_io;
-    case Error::Kind::memory:
-      return nacre_memory;
-    case Error::Kind::numeric:
-      return nacre_numeric;
-    case Error::Kind::unsupported:
-      return nacre_unsupported;
-    case Error::Kind::cancelled:
-    case Error::Kind::internal:
-      break;
-  }
-  return nacre_internal;
-}
-
-/// Runs `f`; what it throws becomes a code and a text.
-template <typename F>
-nacre_status guarded(F f) noexcept {
-  try {
-    last_error.clear();
-    f();
-    return nacre_ok;
-  } catch (const Error& e) {
-    try {
-      last_error = e.what();
-    } catch (...) {
-    }
-    return status_of(e.kind());
-  } catch (const std::bad_alloc&) {
-    return nacre_memory;
-  } catch (const std::exception& e) {
-    try {
-      last_error = e.what();
-    } catch (...) {
-    }
-    return nacre_internal;
-  }
-}
-
-template <typename T>
-T& given(T* p, const char* what) {
-  if (!p) fail(Error::Kind::usage, {what, " is a null pointer"});
-  return *p;
-}
-
-void describe(const std::vector<Predictor::Port>& ports, size_t number, nacre_port* to,
-              const char* what) {
-  if (number >= ports.size())
-    fail(Error::Kind::usage,
-         {"the model has ", ports.size(), " ", what, "s, there is no number ", number});
-  const Predictor::Port& p = ports[number];
-  if (p.shape.rank() > NACRE_MAX_RANK)
-    fail(Error::Kind::unsupported, {what, " '", p.name, "' has rank ", p.shape.rank()});
-  nacre_port& port = given(to, "port");
-  port.name = p.name.c_str();
-  port.type = static_cast<nacre_type>(p.dtype);
-  port.rank = static_cast<int>(p.shape.rank());
-  std::fill(std::begin(port.shape), std::end(port.shape), 0);
-  std::copy(p.shape.begin(), p.shape.end(), port.shape);
-}
+using c::given;
 
 /// The caller's memory as a tensor.
 Tensor view_of(const nacre_tensor& t) {
@@ -126,16 +52,16 @@ Prediction predict_row(const Predictor& p, const char* const* cells, size_t coun
 }  // namespace
 }  // namespace nacre
 
-using nacre::guarded;
+using nacre::c::guarded;
 
-const char* nacre_error_text(void) { return nacre::last_error.c_str(); }
+const char* nacre_error_text(void) { return nacre::c::last_error.c_str(); }
 const char* nacre_version(void) { return NACRE_VERSION; }
 
 nacre_status nacre_open(const char* path, nacre_model** model) {
   return guarded([&] {
-    nacre::given(model, "model");
+    nacre::c::given(model, "model");
     *model = nullptr;
-    *model = new nacre_model{nacre::Predictor(&nacre::given(path, "path"))};
+    *model = new nacre_model{nacre::Predictor(&nacre::c::given(path, "path"))};
   });
 }
 
@@ -146,12 +72,12 @@ size_t nacre_output_count(const nacre_model* m) { return m ? m->predictor.output
 
 nacre_status nacre_input(const nacre_model* model, size_t number, nacre_port* port) {
   return guarded([&] {
-    nacre::describe(nacre::given(model, "model").predictor.inputs(), number, port, "input");
+    nacre::c::describe(nacre::c::given(model, "model").predictor.inputs(), number, port, "input");
   });
 }
 nacre_status nacre_output(const nacre_model* model, size_t number, nacre_port* port) {
   return guarded([&] {
-    nacre::describe(nacre::given(model, "model").predictor.outputs(), number, port, "output");
+    nacre::c::describe(nacre::c::given(model, "model").predictor.outputs(), number, port, "output");
   });
 }
 
@@ -165,15 +91,15 @@ const char* nacre_class_name(const nacre_model* m, size_t number) {
 nacre_status nacre_run(const nacre_model* model, const nacre_tensor* inputs, size_t input_count,
                        nacre_tensor* outputs, size_t output_count) {
   return guarded([&] {
-    const nacre::Predictor& p = nacre::given(model, "model").predictor;
+    const nacre::Predictor& p = nacre::c::given(model, "model").predictor;
     nacre::Tensors in;
     for (size_t i = 0; i < input_count; ++i)
-      in.push_back(nacre::view_of((&nacre::given(inputs, "inputs"))[i]));
+      in.push_back(nacre::view_of((&nacre::c::given(inputs, "inputs"))[i]));
     nacre::Tensors results = p.run(in);
     if (results.size() != output_count)
       nacre::fail(nacre::Error::Kind::usage,
                   {"the model has ", results.size(), " outputs, there is room for ", output_count});
-    if (output_count) nacre::given(outputs, "outputs");
+    if (output_count) nacre::c::given(outputs, "outputs");
     for (const nacre::Tensor& t : results)
       if (t.rank() > NACRE_MAX_RANK)
         nacre::fail(nacre::Error::Kind::unsupported, {"an output has rank ", t.rank()});
@@ -214,8 +140,8 @@ void nacre_release(nacre_tensor* output) {
 nacre_status nacre_predict_picture(const nacre_model* model, const void* bytes, size_t size,
                                    nacre_class* classes, size_t most, size_t* found) {
   return guarded([&] {
-    const nacre::Predictor& p = nacre::given(model, "model").predictor;
-    const char* first = &nacre::given(static_cast<const char*>(bytes), "bytes");
+    const nacre::Predictor& p = nacre::c::given(model, "model").predictor;
+    const char* first = &nacre::c::given(static_cast<const char*>(bytes), "bytes");
     nacre::give_classes(p, p.predict(p.picture({first, size})), classes, most, found);
   });
 }
@@ -223,7 +149,7 @@ nacre_status nacre_predict_picture(const nacre_model* model, const void* bytes, 
 nacre_status nacre_predict_row(const nacre_model* model, const char* const* cells, size_t count,
                                nacre_class* classes, size_t most, size_t* found) {
   return guarded([&] {
-    const nacre::Predictor& p = nacre::given(model, "model").predictor;
+    const nacre::Predictor& p = nacre::c::given(model, "model").predictor;
     nacre::give_classes(p, nacre::predict_row(p, cells, count), classes, most, found);
   });
 }
@@ -231,10 +157,10 @@ nacre_status nacre_predict_row(const nacre_model* model, const char* const* cell
 nacre_status nacre_predict_row_values(const nacre_model* model, const char* const* cells,
                                       size_t count, float* values, size_t most, size_t* found) {
   return guarded([&] {
-    const nacre::Predictor& p = nacre::given(model, "model").predictor;
+    const nacre::Predictor& p = nacre::c::given(model, "model").predictor;
     const nacre::Prediction prediction = nacre::predict_row(p, cells, count);
-    size_t& n = nacre::given(found, "found");
+    size_t& n = nacre::c::given(found, "found");
     n = std::min(most, prediction.values.size());
-    if (n) std::copy_n(prediction.values.begin(), n, &nacre::given(values, "values"));
+    if (n) std::copy_n(prediction.values.begin(), n, &nacre::c::given(values, "values"));
   });
 }

@@ -12,6 +12,9 @@ namespace {
 constexpr std::string_view kPrefix = "nacre.";
 constexpr int64_t kMaxClasses = 1 << 20;
 
+/// Of a picture: grey or coloured, with transparency or without.
+bool may_be_channels(int64_t n) { return n >= 1 && n <= 4; }
+
 }  // namespace
 
 bool is_onnx(const std::string& path) { return path.ends_with(".onnx") || is_network_file(path); }
@@ -31,8 +34,8 @@ Shape usual_shape(const onnx::Port& port) {
 }
 
 bool has_channels_last(const Shape& picture) {
-  const auto channels = [](int64_t n) { return n == 1 || n == 3 || n == 4; };
-  return picture.rank() == 3 && channels(picture[2]) && !channels(picture[0]);
+  return picture.rank() == 3 && may_be_channels(picture[2]) && !may_be_channels(picture[0]) &&
+         !may_be_channels(picture[1]);
 }
 
 std::map<std::string, std::string> onnx_metadata(const ModelInfo& info) {
@@ -67,7 +70,9 @@ Model open_model(const std::string& path) {
   } else if (!ours && m.info.input.rank() == 3) {
     const Shape& in = m.info.input;
     const Shape s = has_channels_last(in) ? Shape{in[2], in[0], in[1]} : in;
-    m.info.transform = cat({"to_channels(", s[0], ")|resize(", s[2], ",", s[1], ")"});
+    // Of more channels no picture makes an input.
+    if (may_be_channels(s[0]))
+      m.info.transform = cat({"to_channels(", s[0], ")|resize(", s[2], ",", s[1], ")"});
   }
   const onnx::TypeInfo& out = net->outputs()[0].type;
   if (const auto at = data.find("nacre.classes"); at != data.end()) {

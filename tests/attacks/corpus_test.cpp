@@ -1,5 +1,5 @@
 // Every bad file of the fuzz corpus through the shipped program: its exit code and its sentence are
-// in corpus.txt, where @ stands for the file.
+// in corpus.txt, where @ stands for the file, & for the second one where a reader takes two.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -62,7 +62,10 @@ TEST_P(Corpus, IsRefusedBySentence) {
     folder.write("f." + format.ending, bytes.substr(0, end));
     if (!format.second.empty())
       folder.write("f." + format.second, bytes.substr(std::min(end + 1, bytes.size())));
-    for (size_t at; (at = sentence.find('@')) != std::string::npos;) sentence.replace(at, 1, file);
+    const std::string second = (folder / ("f." + format.second)).string();
+    for (const auto& [mark, path] : {std::pair('@', &file), {'&', &second}})
+      for (size_t at; (at = sentence.find(mark)) != std::string::npos;)
+        sentence.replace(at, 1, *path);
     expect_refused(arguments, file, sentence, code);
     ++expected;
   }

@@ -45,6 +45,10 @@ TEST_F(OnnxCli, RunWritesEveryOutput) {
   EXPECT_EQ(values("y.npy"), (std::vector<float>{11, 22, -44, -52}));
   EXPECT_EQ(values("z.npy"), (std::vector<float>{11, 22, 0, 0}));
   expect_one_line(nacre("run " + model + " --output " + path("out")), 2, "input 'x'");
+  save_npy(path("w.npy"), raw_tensor(Tensor::from({1.f, 2.f}, {1, 2})));
+  expect_one_line(
+      nacre("run " + model + " --input x=" + path("w.npy") + " --output " + path("out")), 2,
+      "input 'x' is float ?x3, what is given is float 1x2");
   expect_one_line(nacre("run " + model + " --input x --output " + path("out")), 2, "NAME=FILE.npy");
 }
 

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "cli/program.h"
+#include "nacre/formats.h"
+#include "onnx/make_model.h"
 
 namespace nacre::test {
 namespace {
@@ -55,6 +57,48 @@ TEST_F(Runner, OneExecutable) {
   folder->write("d.png", "\x89PNG\r\n\x1a\n");
   expect_one_line(run_command(path("digits") + " " + path("d.png")), 1,
                   "the runtime reads PGM, PPM and BMP pictures, not PNG");
+}
+
+// Means over a picture, of networks that take more channels than a picture has, and channels last.
+TEST_F(Runner, WhatIsNoUsualPicture) {
+  namespace make = onnx::make;
+  const auto means = [&](const std::string& name, const std::vector<int64_t>& shape,
+                         const std::vector<int64_t>& places) {
+    onnx::WireWriter axes;
+    axes.bytes(1, "axes");
+    axes.integers(8, places);
+    axes.integer(20, 7);
+    const auto node =
+        make::node("ReduceMean", {"x"}, {"y"}, {axes, make::attribute("keepdims", 0)});
+    folder->write(name + ".onnx",
+                  make::model({{node}, {}, {make::value("x", shape)}, {make::value("y", {})}, {}}));
+    const CommandResult r =
+        nacre("convert --check --to exe --output " + path(name) + " " + path(name + ".onnx"));
+    EXPECT_EQ(r.code, 0) << r.output;
+  };
+  means("six", {1, 6, 4, 4}, {2, 3});
+  std::vector<float> x(96);
+  for (size_t k = 0; k < x.size(); ++k) x[k] = static_cast<float>(k / 16);
+  save_npy(path("six.npy"), {DType::f32, {1, 6, 4, 4}, x.data(), nullptr});
+  EXPECT_TRUE(holds(run_command(path("six") + " " + path("six.npy")).output, "0, 1, 2, 3, 4, 5"));
+  expect_one_line(run_command(path("six") + " " + path("d.pgm")), 1, "the network takes 6x4x4");
+
+  means("last", {1, 8, 8, 2}, {1, 2});  // grey, and how opaque it is
+  EXPECT_TRUE(holds(run_command(path("last") + " " + path("d.pgm")).output, "0.494118, 1"));
+}
+
+TEST_F(Runner, RowsOfATableAreNamed) {
+  std::string rows = "a,b,c\n";
+  for (int k = 0; k < 40; ++k) rows += std::to_string(k) + (k % 2 ? ",red,x\n" : ",blue,y\n");
+  folder->write("t.csv", rows);
+  ASSERT_EQ(nacre("train logistic_regression --data " + path("t.csv") +
+                  " --epochs 1 --quiet --out " + path("table"))
+                .code,
+            0);
+  const CommandResult made =
+      nacre("convert --to exe --output " + path("t") + " " + path("table/model.safetensors"));
+  EXPECT_TRUE(holds(made.output, "not cells of a table: a, b=blue, b=red; after ")) << made.output;
+  EXPECT_TRUE(holds(run_command(path("t") + " --info").output, "rows     as left by "));
 }
 
 TEST_F(Runner, DamageIsSeen) {

@@ -110,6 +110,37 @@ TEST(Mxnet, TheLastEpochIsTaken) {
   EXPECT_THROW(import_network(path, (folder / "texts-0002.params").string()), Error);
 }
 
+TEST(Mxnet, NumbersBeyondATableAreItsEnds) {
+  const std::string path = kGoldens + "texts-symbol.json";
+  const auto net = onnx::parse(import_network(path), path);
+  const auto run = [&](float low, float high) {
+    std::vector<float> words(14, low);
+    std::fill(words.begin() + 5, words.end(), high);
+    Context ctx = Context::eval();
+    NoGrad guard;
+    return net->run({{net->inputs()[0].name, Tensor::from(words, {2, 7})}}, ctx)[0]
+        .tensor()
+        .to_vector<float>();
+  };
+  EXPECT_EQ(run(-3, 99), run(0, 10));
+  EXPECT_NE(run(-3, 99), run(0, 9));
+}
+
+TEST(Importers, BadWeightsAreNamed) {
+  const test::TempFolder folder;
+  folder.write("w", "\x01 no weights");
+  const std::string weights = (folder / "w").string();
+  for (const char* network : {"tiny.prototxt", "vision.param", "texts-symbol.json",
+                              "paddle_pictures.pdmodel", "tiny_predict_net.pb"}) {
+    try {
+      import_network(kGoldens + network, weights);
+      ADD_FAILURE() << network;
+    } catch (const Error& e) {
+      EXPECT_TRUE(std::string(e.what()).starts_with(weights)) << e.what();
+    }
+  }
+}
+
 TEST(Paddle, FilesThatAreCut) {
   const std::string program = read_file(kGoldens + "paddle_texts.pdmodel", 1 << 24),
                     params = read_file(kGoldens + "paddle_texts.pdiparams", 1 << 24);
