@@ -2,58 +2,59 @@
 
 namespace nacre {
 
-Ancestry ancestry(const Tensors& roots, const Tensors& targets, bool stop) {
-  Ancestry a;
+void Ancestry::find(const Tensors& from, const Tensors& to, bool stop) {
   struct Open {
     Node* node;
     uint32_t next;
     bool target;
   };
   std::vector<Open> stack;
+  stack.reserve(64);
+  order.clear();
+  target.clear();
+  wanted.clear();
+  outputs = 0;
+  for (auto* list : {&first_parent, &parent, &first_output, &roots, &targets}) list->clear();
   std::lock_guard lock(graph_mutex());
   const uint64_t target_mark = next_mark(), mark = next_mark();
-  for (const Tensor& t : targets) t.node()->mark = target_mark;
+  for (const Tensor& t : to) t.node()->mark = target_mark;
   const auto enter = [&](Node* n) {
     if (n->mark == mark) return;
     const bool target = n->mark == target_mark;
     n->mark = mark;
     stack.push_back({n, stop && target ? static_cast<uint32_t>(n->inputs.size()) : 0, target});
   };
-  for (const Tensor& r : roots) {
+  for (const Tensor& r : from) {
     enter(r.node());
     while (!stack.empty()) {
       Open& o = stack.back();
       if (o.next < o.node->inputs.size()) {
         enter(o.node->inputs[o.next++].node());
       } else {
-        o.node->position = static_cast<uint32_t>(a.order.size());
-        a.order.push_back(o.node);
-        a.target.push_back(o.target);
+        o.node->position = static_cast<uint32_t>(order.size());
+        order.push_back(o.node);
+        target.push_back(o.target);
         stack.pop_back();
       }
     }
   }
-  for (auto* list : {&a.first_output, &a.first_parent}) list->reserve(a.order.size());
-  a.wanted.reserve(a.order.size());
-  a.parent.reserve(2 * a.order.size());
-  for (size_t i = 0; i < a.order.size(); ++i) {
-    const Node* n = a.order[i];
-    a.first_output.push_back(static_cast<uint32_t>(a.outputs));
-    a.outputs += n->outputs.size();
-    a.first_parent.push_back(static_cast<uint32_t>(a.parent.size()));
-    a.wanted.push_back(a.target[i]);
-    if (stop && a.target[i]) continue;
+  for (size_t i = 0; i < order.size(); ++i) {
+    const Node* n = order[i];
+    first_output.push_back(static_cast<uint32_t>(outputs));
+    outputs += n->outputs.size();
+    first_parent.push_back(static_cast<uint32_t>(parent.size()));
+    wanted.push_back(target[i]);
+    if (stop && target[i]) continue;
     for (const Tensor& in : n->inputs) {
-      a.parent.push_back(in.node()->position);
-      a.wanted[i] |= a.wanted[in.node()->position];
+      parent.push_back(in.node()->position);
+      wanted[i] |= wanted[in.node()->position];
     }
   }
   const auto position = [&](const Tensor& t) {
     return t.node()->mark == mark ? t.node()->position : Ancestry::kNone;
   };
-  for (const Tensor& t : roots) a.roots.push_back(position(t));
-  for (const Tensor& t : targets) a.targets.push_back(position(t));
-  return a;
+  for (const Tensor& t : from) roots.push_back(position(t));
+  for (const Tensor& t : to) targets.push_back(position(t));
 }
 
 }  // namespace nacre

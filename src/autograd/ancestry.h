@@ -18,9 +18,10 @@ struct Ancestry {
   std::vector<uint32_t> first_output;    // of each node, counting outputs of all nodes
   std::vector<uint32_t> roots, targets;  // positions; kNone for a target that is not below
   size_t outputs = 0;                    // of all nodes
-};
 
-/// Unlike topological() it enters evaluated nodes, and may stop at the targets.
-Ancestry ancestry(const Tensors& roots, const Tensors& targets, bool stop);
+  /// Unlike topological() it enters evaluated nodes, and may stop at the targets. Replaces what was
+  /// there and keeps its memory.
+  void find(const Tensors& from, const Tensors& to, bool stop);
+};
 
 }  // namespace nacre

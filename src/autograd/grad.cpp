@@ -117,10 +117,31 @@ void check_defined(const Tensors& inputs) {
 Tensors backward(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents,
                  bool stop_at_inputs) {
   check_defined(inputs);
+  Ancestry a;
+  a.find(outputs, inputs, stop_at_inputs);
   std::vector<uint32_t> consumed;
-  return backward(ancestry(outputs, inputs, stop_at_inputs), outputs, inputs, cotangents,
-                  stop_at_inputs, consumed);
+  return backward(a, outputs, inputs, cotangents, stop_at_inputs, consumed);
 }
+
+/// What grad() needs; kept by each thread, so that the steady state allocates little.
+struct Walk {
+  Ancestry graph;
+  std::vector<uint64_t> key;
+  std::vector<uint32_t> consumed;
+};
+class WalkLease {
+ public:
+  WalkLease() : walk_(spare_ ? std::move(spare_) : std::make_unique<Walk>()) {
+    walk_->key.clear();
+    walk_->consumed.clear();
+  }
+  ~WalkLease() { spare_ = std::move(walk_); }
+  Walk& operator*() { return *walk_; }
+
+ private:
+  static inline thread_local std::unique_ptr<Walk> spare_;
+  std::unique_ptr<Walk> walk_;
+};
 
 }  // namespace
 
@@ -148,12 +169,12 @@ Tensors grad(const Tensor& output, const Tensors& inputs) {
   if (eager() || tracing()) return vjp({output}, inputs, seed());
   check_defined(inputs);
   const Tensors outputs = {output};
-  const Ancestry a = ancestry(outputs, inputs, false);
-  std::vector<uint64_t> key;
+  WalkLease lease;
+  auto& [a, key, consumed] = *lease;
+  a.find(outputs, inputs, false);
   gradient_key(a, outputs, inputs, key);
   const GradientCache::Found found = GradientCache::find(key);
   if (found.sight == GradientCache::Sight::recorded) return make_again(*found.record, a);
-  std::vector<uint32_t> consumed;
   if (found.sight == GradientCache::Sight::first)
     return backward(a, outputs, inputs, seed(), false, consumed);
   const Recording recording(a.order);

@@ -21,7 +21,12 @@ void Infer::fail(std::initializer_list<Piece> text) const {
 }
 
 void Infer::out(DType dtype, const Shape& shape) {
-  Output& o = made_.outputs.add();
+  auto& outputs = made_.outputs;
+  if (outputs.size() == 1) {  // room at once for the few that most have
+    outputs.allocate(4);
+    outputs.allocate(1);
+  }
+  Output& o = outputs.add();
   o.dtype = dtype;
   o.shape = shape;
 }

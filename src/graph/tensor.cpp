@@ -24,7 +24,8 @@ thread_local uint64_t current_trace = 0;
 thread_local uint64_t clock_of_thread = 0;
 uint32_t thread_number() {
   static std::atomic<uint32_t> threads{0};
-  thread_local const uint32_t mine = ++threads;
+  thread_local uint32_t mine = 0;
+  if (mine == 0) mine = ++threads;
   return mine;
 }
 thread_local const std::string* module_path = nullptr;

@@ -22,7 +22,9 @@ GradientCache::Sight sight_after(const std::function<Tensor(const Tensor&)>& f, 
   for (int k = 0; k < times; ++k) eval(grad(f(x), {x}));
   const Tensor y = f(x);
   std::vector<uint64_t> key;
-  gradient_key(ancestry({y}, {x}, false), {y}, {x}, key);
+  Ancestry a;
+  a.find({y}, {x}, false);
+  gradient_key(a, {y}, {x}, key);
   return GradientCache::find(key).sight;
 }
 

@@ -27,11 +27,11 @@ OP(adam_update) = {
                    {in.inputs(), " inputs, 7 or 8 are needed"});
           in.check_float(0);
           for (size_t i = 1; i < 7; ++i) {
-            in.check(in.dtype(i) == in.dtype(0),
-                     {"input ", i, " has type ", in.dtype(i), ", p has ", in.dtype(0)});
-            const Shape want = i < 4 ? in.shape(0) : Shape();
-            in.check(in.shape(i) == want,
-                     {"input ", i, " has shape ", in.shape(i), ", ", want, " is needed"});
+            if (in.dtype(i) != in.dtype(0))
+              in.fail({"input ", i, " has type ", in.dtype(i), ", p has ", in.dtype(0)});
+            if (i < 4 ? in.shape(i) != in.shape(0) : in.rank(i) != 0)
+              in.fail({"input ", i, " has shape ", in.shape(i), ", ", i < 4 ? in.shape(0) : Shape(),
+                       " is needed"});
           }
           if (in.inputs() == 8)
             in.check(in.dtype(7) == DType::boolean && in.rank(7) == 0,

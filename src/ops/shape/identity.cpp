@@ -55,7 +55,8 @@ OP(stop_gradient) = {
 
 Tensor stop_gradient(In x) {
   NoGrad guard;
-  return make(op_stop_gradient, {x});
+  Tensor in[] = {x.take()};
+  return make_from(op_stop_gradient, Attrs(), in);
 }
 
 /// The values of x, available only after `after` has been computed. Keeps the compiler from merging
