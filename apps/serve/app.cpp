@@ -496,7 +496,8 @@ void App::to_model(const ExchangePtr& x, std::string_view name, std::optional<in
     }
   };
   const std::string_view type = media_type(x->request.header("content-type"));
-  const bool picture = work == &App::predict && type != "application/json" && type != "text/csv";
+  const bool picture =
+      work == &App::predict && type != "application/json" && !type.starts_with("text/");
   const bool packed = !x->request.header("content-encoding").empty();
   if (x->request.body.size() <= kInline && !picture && !packed) return run();
   call->on_loop = false;

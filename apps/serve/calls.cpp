@@ -142,6 +142,14 @@ class Reader {
     return std::move(out_);
   }
 
+  /// The only column of the rows, as models of texts have it.
+  Instances text(std::string body) {
+    if (!model_.schema()) throw Refusal(400, "the model does not take texts");
+    while (body.ends_with('\n') || body.ends_with('\r')) body.pop_back();
+    add(model_.row({std::move(body)}, &out_.remark));
+    return std::move(out_);
+  }
+
   Instances json(const Json& j) {
     const Json* list = nullptr;
     Json one;
@@ -338,6 +346,7 @@ void App::predict(const CallPtr& call) {
   Reader reader(*call->model, options_.max_pixels);
   Instances in = type.starts_with("application/json") ? reader.json(parse_json(body, "the request"))
                  : type.starts_with("text/csv")       ? reader.csv(body)
+                 : type.starts_with("text/plain")     ? reader.text(body)
                                                       : reader.picture(body);
   if (in.rows == 0) throw Refusal(400, "there is nothing to predict");
   if (in.rows > 1 && !model.batches())

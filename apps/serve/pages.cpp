@@ -164,10 +164,10 @@ std::string openapi_json() {
     if (parameters.size() > 0) operation["parameters"] = std::move(parameters);
     if (!body.empty())
       operation["requestBody"] = Json::object(
-          {{"content", body == "any" ? content({"application/json", "text/csv", "image/*"})
-                       : body == "tensors"
-                           ? content({"application/json", "application/octet-stream"})
-                           : content({"application/json"})}});
+          {{"content",
+            body == "any"       ? content({"application/json", "text/csv", "text/plain", "image/*"})
+            : body == "tensors" ? content({"application/json", "application/octet-stream"})
+                                : content({"application/json"})}});
     Json responses = Json::object({{"200", Json::object({{"description", "done"}})}});
     for (const auto& [code, text] :
          {std::pair{"400", "the request is wrong; the body says {\"error\": ...}"},

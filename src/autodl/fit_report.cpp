@@ -264,6 +264,13 @@ std::string cpp_example(const std::string& model, bool pictures) {
               "std::printf(\"%s\\n\", p.label().c_str());"});
 }
 
+std::string c_example(const std::string& model, const FitTask& t) {
+  return cat({"#include \"nacre.h\"\n\nnacre_model* model;\nnacre_open(\"", model, "\", &model);\n",
+              t.pictures()   ? "nacre_predict_picture(model, bytes, size, best, 3, &found);"
+              : t.regression ? "nacre_predict_row_values(model, cells, count, values, 1, &found);"
+                             : "nacre_predict_row(model, cells, count, best, 3, &found);"});
+}
+
 }  // namespace
 
 std::string quoted(const std::string& text) {
@@ -366,16 +373,21 @@ void write_fit_report(const FitResult& r, const FitTask& t, const FitOptions& op
   for (int64_t d : model.info.input) one.push_back(d);
   for (const LayerInfo& l : list_layers(*model.net, one))
     page.layers.push_back({l.path, "", l.output.str(), l.parameters});
-  const std::string file = quoted(r.model), input = t.pictures() ? "picture.png" : "rows.csv";
+  const TableSchema* schema = table_schema(*t.pool);
+  const bool one_text = t.texts && (!schema || schema->columns.size() <= 2);
+  const std::string file = quoted(r.model), input = t.pictures() ? "picture.png"
+                                                    : one_text   ? "text.txt"
+                                                                 : "rows.csv";
   const std::string served = std::filesystem::path(r.model).stem().string();
   page.usage = {{"Predict", cat({"nacre predict ", file, " ", input})},
                 {"Serve it, and ask from any program",
                  cat({"nacre serve ", file, "\ncurl --data-binary @", input, " -H 'content-type: ",
                       t.pictures() ? "image/png"
-                      : t.texts    ? "text/plain"
+                      : one_text   ? "text/plain"
                                    : "text/csv",
                       "' localhost:8080/v1/models/", served, ":predict"})},
-                {"In C++", cpp_example(r.model, t.pictures())}};
+                {"In C++", cpp_example(r.model, t.pictures())},
+                {"In C", c_example(r.model, t)}};
   for (const std::string& c : r.commands) page.usage.emplace_back("Train it again", c);
   page.environment = {{"Threads", std::to_string(num_threads())},
                       {"Input", model.info.input.str()},

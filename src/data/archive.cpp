@@ -38,7 +38,8 @@ class Reader {
       bytes = *unpacked;
       owner = unpacked;
     }
-    is_zip = bytes.starts_with("PK\x03\x04") || bytes.starts_with("PK\x05\x06");
+    is_zip = bytes.starts_with("PK\x03\x04") || bytes.starts_with("PK\x05\x06") ||
+             path_.ends_with(".zip");
     if (is_zip)
       read_zip_members(bytes);
     else

@@ -346,6 +346,10 @@ class Table final : public LineDataset {
               const std::vector<Profile>& profiles) {
     std::vector<std::string> names;
     for (const auto& h : header) names.emplace_back(trimmed(h));
+    for (size_t c = 0; c < names.size(); ++c)
+      if (!names[c].empty() && index_in(names, names[c]) != static_cast<int64_t>(c))
+        fail(Error::Kind::data, {name_, ": its first line names two columns '", names[c],
+                                 "'; each needs a name of its own"});
     int64_t target = -1;
     if (!options.target.empty()) {
       target = index_in(names, options.target);

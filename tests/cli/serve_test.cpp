@@ -113,6 +113,24 @@ TEST_F(CliServe, MistakesAreOneLine) {
   expect_one_line(nacre("serve " + (folder_ / "empty").string()), 1, "holds no model");
 }
 
+TEST_F(CliServe, TakesATextAsTheReportOfItsFitSays) {
+  for (int i = 0; i < 20; ++i) {
+    folder_.write("texts/cats/" + std::to_string(i) + ".txt", "the cat sat " + std::to_string(i));
+    folder_.write("texts/dogs/" + std::to_string(i) + ".txt", "a dog ran " + std::to_string(i));
+  }
+  const std::string out = (folder_ / "run").string();
+  const auto fitted =
+      test::nacre("-q fit " + (folder_ / "texts").string() + " --trials 1 --out " + out);
+  ASSERT_EQ(fitted.code, 0) << fitted.output;
+  EXPECT_NE(folder_.read("run/report.html").find("text/plain"), std::string::npos);
+  Process p({out + "/model.safetensors", "--port", "0"});
+  ASSERT_GT(p.port, 0);
+  const auto r = Client(p.port).ask("POST", "/v1/models/model:predict", "the cat sat\n",
+                                    {{"Content-Type", "text/plain"}});
+  ASSERT_EQ(r.status, 200) << r.body;
+  EXPECT_EQ(r.json().at("predictions").list()[0].at("label").text(), "cats");
+}
+
 TEST_F(CliServe, HttpsWithACertificate) {
   const std::string cert = (folder_ / "cert.pem").string(), key = (folder_ / "key.pem").string();
   if (test::run_command("command -v openssl && command -v curl").code != 0)

@@ -163,7 +163,7 @@ TEST(Archive, WhatCannotBeReadIsNamed) {
   EXPECT_TRUE(contains(
       message(write_zip(f, "other.zip", {{"train/cat/1.png", ""}, {"test/dog/1.png", ""}}, false)),
       "the class 'dog' is not in the training part"));
-  EXPECT_TRUE(contains(message(f.write("text.zip", "hello")), "not a tar file"));
+  EXPECT_TRUE(contains(message(f.write("text.zip", "hello")), "not a valid zip archive"));
   const std::string packed = gzip(tar_of({{"cat/1.png", png_of(0.5f)}}));
   EXPECT_TRUE(contains(message(f.write("cut.tgz", packed.substr(0, packed.size() / 2))),
                        "ends in the middle of compressed data"));
