@@ -183,10 +183,10 @@ LabData lab_pictures(const std::string& data, int64_t side, int64_t samples, uin
   if (samples > 0 && samples < d.classes)
     fail(Error::Kind::usage,
          {samples, " samples are too few for the ", d.classes, " classes of ", data});
-  if (samples > 0 && samples < d.train->size()) {
-    const double share = static_cast<double>(samples) / static_cast<double>(d.train->size());
-    d.train =
-        subset(d.train, split_stratified(labels_of(*d.train), {share, 1 - share}, Key(seed))[0]);
+  for (DatasetPtr* part : {&d.train, &d.test}) {
+    if (samples == 0 || samples >= (*part)->size()) continue;
+    const double share = static_cast<double>(samples) / static_cast<double>((*part)->size());
+    *part = subset(*part, split_stratified(labels_of(**part), {share, 1 - share}, Key(seed))[0]);
   }
   const std::string size = std::to_string(side);
   const std::string before = "to_channels(1)|resize(" + size + ")";

@@ -63,8 +63,8 @@ struct LabData {
   Shape input;  ///< of one picture: CxHxW
   int64_t classes = 0;
 };
-/// Opens pictures in grey, `side` pixels wide and high, at most `samples` for training (0: all),
-/// with mean 0 and deviation 1. Throws Error(usage) for other data.
+/// Opens pictures in grey, `side` pixels wide and high, at most `samples` for training and as many
+/// for the test (0: all), with mean 0 and deviation 1. Throws Error(usage) for other data.
 LabData lab_pictures(const std::string& data, int64_t side, int64_t samples, uint64_t seed);
 
 struct LabTraining {
