@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/costs.h"
 #include "graph/node.h"
 #include "nacre/predict.h"
 #include "nacre/recipes.h"
@@ -40,8 +41,11 @@ int show_onnx(const ZooArgs& a) {
   std::map<std::string, onnx::Value> inputs;
   for (const onnx::Port& p : net->inputs())
     inputs[p.name] = onnx::Value(zeros(usual_shape(p), onnx::storage_of(p.type.elem)), p.type.elem);
-  TextTable table({"layer", "operator", "output", "parameters", "MACs"});
-  Json layers = Json::array();
+  struct Row {
+    std::string layer, op, output, path;
+    int64_t parameters, macs;
+  };
+  std::vector<Row> rows;
   std::unordered_set<const Node*> seen;
   Tensors kept;  // so that no node is let go of and another one takes its place in memory
   int64_t macs = 0;
@@ -58,23 +62,48 @@ int show_onnx(const ZooArgs& a) {
     macs += here;
     const std::string output =
         n.outputs.empty() || !n.outputs[0].is_tensor() ? "" : n.outputs[0].tensor().shape().str();
-    table.add({n.name, n.op, output, count(parameters), count(here)});
-    Json j = Json::object();
-    j["layer"] = n.name;
-    j["operator"] = n.op;
-    j["output"] = output;
-    j["parameters"] = parameters;
-    j["macs"] = here;
-    layers.push_back(j);
+    rows.push_back({n.name, n.op, output, ModulePath::current(), parameters, here});
   };
   Context ctx = Context::eval();
-  net->run(inputs, ctx);
+  try {
+    net->run(inputs, ctx);
+  } catch (const Error& e) {
+    bool open = false;
+    for (const onnx::Port& p : net->inputs())
+      for (const int64_t d : p.type.dims) open = open || d < 0;
+    if (!open) throw;
+    fail(e.kind(), {e.what(), "; sizes of inputs that ", a.name, " leaves open are 1 here"});
+  }
+  net->on_node = nullptr;
+  kept.clear();
+  const Costs costs = measure_costs(
+      [&] {
+        NoGrad guard;
+        Context again = Context::eval();
+        Tensors out;
+        for (const onnx::Value& v : net->run(inputs, again))
+          if (v.is_tensor()) out.push_back(v.tensor());
+        return out;
+      },
+      macs);
   if (a.json) {
+    Json layers = Json::array();
+    for (const Row& r : rows) {
+      Json j = Json::object();
+      j["layer"] = r.layer;
+      j["operator"] = r.op;
+      j["output"] = r.output;
+      j["parameters"] = r.parameters;
+      j["macs"] = r.macs;
+      costs.add_layer(j, r.path);
+      layers.push_back(j);
+    }
     Json j = Json::object();
     j["name"] = a.name;
     j["opset"] = net->opset();
     j["parameters"] = net->parameter_count();
     j["macs"] = macs;
+    costs.add(j);
     j["layers"] = layers;
     std::printf("%s\n", print_json(j, 2).c_str());
     return 0;
@@ -85,9 +114,26 @@ int show_onnx(const ZooArgs& a) {
     std::printf("input       %s: %s\n", p.name.c_str(), str(p.type).c_str());
   for (const onnx::Port& p : net->outputs())
     std::printf("output      %s: %s\n", p.name.c_str(), str(p.type).c_str());
-  std::printf("parameters  %ld\nMACs        %ld\n\n%s", static_cast<long>(net->parameter_count()),
-              static_cast<long>(macs), table.str().c_str());
+  std::printf("parameters  %ld\nMACs        %ld\n%s\n", static_cast<long>(net->parameter_count()),
+              static_cast<long>(macs), costs.text().c_str());
+  TextTable table({"layer", "operator", "output", "parameters", "MACs", "traffic", "ms"});
+  for (const Row& r : rows)
+    table.add({r.layer, r.op, r.output, count(r.parameters), count(r.macs), costs.traffic(r.path),
+               costs.milliseconds(r.path)});
+  std::printf("%s", table.str().c_str());
   return 0;
+}
+
+/// Of a model file, for one sample.
+Costs costs_of(Module& net, const Shape& input, int64_t macs) {
+  const Tensor x = zeros(input);
+  return measure_costs(
+      [&] {
+        NoGrad guard;
+        Context ctx = Context::eval();
+        return Tensors{net(x, ctx)};
+      },
+      macs);
 }
 
 Json recipe_json(const Recipe& r) {
@@ -180,6 +226,7 @@ int run_zoo_show(const ZooArgs& a) {
     }
     j["parameters"] = net->parameter_count();
     if (usual) j["macs"] = macs;
+    if (usual && file) costs_of(*net, input, macs).add(j);
     j["recipes"] = Json::array();
     for (const Recipe& r : recipes_of(m.name)) j["recipes"].push_back(recipe_json(r));
     std::printf("%s\n", print_json(j).c_str());
@@ -205,9 +252,20 @@ int run_zoo_show(const ZooArgs& a) {
     std::printf("\n%s\n", results.str().c_str());
   }
   if (!usual) return 0;
-  std::printf("MACs        %ld for an input of %s%s\n\n", static_cast<long>(macs),
+  std::printf("MACs        %ld for an input of %s%s\n", static_cast<long>(macs),
               input.str().c_str(),
               m.macs && !file ? cat({" (published ", m.macs, ")"}).c_str() : "");
+  if (file) {
+    const Costs costs = costs_of(*net, input, macs);
+    std::printf("%s\n", costs.text().c_str());
+    TextTable table({"layer", "output", "parameters", "traffic", "ms"});
+    for (const LayerInfo& l : list_layers(*net, input))
+      table.add({l.path, l.output.str(), count(l.parameters), costs.traffic(l.path),
+                 costs.milliseconds(l.path)});
+    std::printf("%s", table.str().c_str());
+    return 0;
+  }
+  std::printf("\n");
   TextTable table({"layer", "output", "parameters"});
   for (const LayerInfo& l : list_layers(*net, input))
     table.add({l.path, l.output.str(), count(l.parameters)});

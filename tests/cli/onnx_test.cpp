@@ -62,6 +62,15 @@ TEST_F(OnnxCli, ShowListsLayers) {
   const Json layer = j.at("layers").list()[0];
   EXPECT_EQ(layer.at("layer").text(), "fc");
   EXPECT_EQ(layer.at("output").text(), "1x2");
+  // 3 + 6 + 2 numbers at least are read, and 2 written.
+  EXPECT_GE(layer.at("traffic_bytes").number(), 52);
+  EXPECT_GT(layer.at("milliseconds").number(), 0);
+  EXPECT_GT(j.at("milliseconds").number(), 0);
+  EXPECT_GE(j.at("peak_bytes").integer(), 8);
+  if (!j.at("joules_measured").boolean()) {
+    EXPECT_NEAR(j.at("joules").number(), 6 * 4.6e-12 + j.at("traffic_bytes").number() * 160e-12,
+                1e-15);
+  }
   EXPECT_TRUE(holds(nacre("zoo show " + model).output, "float ?x3"));
 }
 
