@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "formats/byte_cursor.h"
 #include "formats/elements.h"
 #include "formats/raw.h"
 #include "nacre/error.h"
@@ -81,10 +82,10 @@ std::string type_name(uint32_t number) {
   return cat({"type ", number});
 }
 
-class Reader {
+class Reader : private ByteCursor<Reader> {
  public:
   Reader(std::string_view bytes, std::shared_ptr<const void> owner, std::string_view what)
-      : all_(bytes), owner_(std::move(owner)), what_(what) {}
+      : ByteCursor(bytes), owner_(std::move(owner)), what_(what) {}
 
   Weights read() {
     at_ = 4;
@@ -142,18 +143,8 @@ class Reader {
   [[noreturn]] void damaged(std::initializer_list<Piece> why) const {
     fail(Error::Kind::data, {what_, " is not a valid GGUF file: ", cat(why)});
   }
-  std::string_view take(uint64_t n) {
-    if (n > all_.size() - at_) damaged({"it ends early"});
-    const auto piece = all_.substr(at_, n);
-    at_ += n;
-    return piece;
-  }
-  template <typename T>
-  T get() {
-    T v;
-    std::memcpy(&v, take(sizeof(T)).data(), sizeof(T));
-    return v;
-  }
+  friend class ByteCursor<Reader>;
+  [[noreturn]] void ends_early() const { damaged({"it ends early"}); }
   std::string_view text() { return take(get<uint64_t>()); }
 
   // ---- values
@@ -287,10 +278,8 @@ class Reader {
     return out;
   }
 
-  std::string_view all_;
   std::shared_ptr<const void> owner_;
   std::string_view what_;
-  size_t at_ = 0;
   uint32_t alignment_ = 32;
 };
 

@@ -1,9 +1,9 @@
 // MXNet's .params files (NDArray::Save): a magic number, the arrays, then their names.
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 
 #include "base/text.h"
+#include "formats/byte_cursor.h"
 #include "formats/elements.h"
 #include "formats/raw.h"
 #include "nacre/error.h"
@@ -15,16 +15,16 @@ namespace {
 constexpr uint64_t kList = 0x112;
 constexpr uint32_t kVersion1 = 0xF993FAC8, kVersion2 = 0xF993FAC9, kVersion3 = 0xF993FACA;
 
-class Reader {
+class Reader : private ByteCursor<Reader> {
  public:
   Reader(std::string_view bytes, std::shared_ptr<const void> owner, std::string_view what)
-      : rest_(bytes), owner_(std::move(owner)), what_(what) {}
+      : ByteCursor(bytes), owner_(std::move(owner)), what_(what) {}
 
   Weights read() {
-    if (rest_.size() < 24 || get<uint64_t>() != kList || get<uint64_t>() != 0)
+    if (left() < 24 || get<uint64_t>() != kList || get<uint64_t>() != 0)
       damaged({"it does not start like one"});
     const auto count = get<uint64_t>();
-    if (count > rest_.size() / 16) damaged({"it claims ", count, " arrays"});
+    if (count > left() / 16) damaged({"it claims ", count, " arrays"});
     Weights out{"mxnet", {}, {}};
     for (uint64_t i = 0; i < count; ++i) out.tensors.emplace_back(std::to_string(i), array());
     const auto names = get<uint64_t>();
@@ -35,7 +35,7 @@ class Reader {
       if (name.starts_with("arg:") || name.starts_with("aux:")) name.erase(0, 4);
       out.tensors[i].first = std::move(name);
     }
-    if (!rest_.empty()) damaged({"it goes on for ", rest_.size(), " bytes after its end"});
+    if (left()) damaged({"it goes on for ", left(), " bytes after its end"});
     std::vector<std::string_view> sorted;
     for (const auto& [name, tensor] : out.tensors) sorted.push_back(name);
     std::sort(sorted.begin(), sorted.end());
@@ -48,18 +48,8 @@ class Reader {
   [[noreturn]] void damaged(std::initializer_list<Piece> why) const {
     fail(Error::Kind::data, {what_, " is not a valid MXNet file of arrays: ", cat(why)});
   }
-  std::string_view take(uint64_t n) {
-    if (n > rest_.size()) damaged({"it ends early"});
-    const auto piece = rest_.substr(0, n);
-    rest_.remove_prefix(n);
-    return piece;
-  }
-  template <typename T>
-  T get() {
-    T v;
-    std::memcpy(&v, take(sizeof(T)).data(), sizeof(T));
-    return v;
-  }
+  friend class ByteCursor<Reader>;
+  [[noreturn]] void ends_early() const { damaged({"it ends early"}); }
 
   RawTensor array() {
     const auto magic = get<uint32_t>();
@@ -97,7 +87,6 @@ class Reader {
     return out;
   }
 
-  std::string_view rest_;
   std::shared_ptr<const void> owner_;
   std::string_view what_;
 };

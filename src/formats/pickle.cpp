@@ -1,9 +1,9 @@
 #include "formats/pickle.h"
+#include "formats/byte_cursor.h"
 
 #include <algorithm>
 #include <bit>
 #include <charconv>
-#include <cstring>
 #include <map>
 
 #include "base/text.h"
@@ -62,9 +62,9 @@ void Pickle::damaged(std::string_view why) const {
   fail(Error::Kind::data, {what_, " holds a pickle that is damaged: ", why});
 }
 
-class Pickle::Reader {
+class Pickle::Reader : private ByteCursor<Pickle::Reader> {
  public:
-  Reader(Pickle& p, std::string_view bytes, uint64_t most) : p_(p), all_(bytes), most_(most) {
+  Reader(Pickle& p, std::string_view bytes, uint64_t most) : ByteCursor(bytes), p_(p), most_(most) {
     none_ = make(Kind::none);
     for (const bool b : {false, true}) {
       truth_[b] = make(Kind::boolean);
@@ -82,21 +82,11 @@ class Pickle::Reader {
 
  private:
   // ---- bytes
-  std::string_view take(uint64_t n) {
-    if (n > all_.size() - at_) p_.damaged("it ends early");
-    const auto piece = all_.substr(at_, n);
-    at_ += n;
-    return piece;
-  }
-  template <typename T>
-  T get() {
-    T v;
-    std::memcpy(&v, take(sizeof(T)).data(), sizeof(T));
-    return v;
-  }
+  friend class ByteCursor<Pickle::Reader>;
+  [[noreturn]] void ends_early() const { p_.damaged("it ends early"); }
   std::string_view line() {
     const size_t end = all_.find('\n', at_);
-    if (end == all_.npos) p_.damaged("it ends early");
+    if (end == all_.npos) ends_early();
     const auto text = all_.substr(at_, end - at_);
     at_ = end + 1;
     return text;
@@ -577,8 +567,6 @@ class Pickle::Reader {
   }
 
   Pickle& p_;
-  std::string_view all_;
-  size_t at_ = 0;
   uint64_t most_, items_ = 0;
   std::vector<Id> stack_, memo_;
   std::vector<size_t> marks_;
