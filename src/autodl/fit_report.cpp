@@ -26,8 +26,6 @@ constexpr size_t kSuspects = 20, kGroups = 30;
 constexpr int64_t kColumns = 200;
 constexpr double kUnlikely = 0.05, kSure = 0.9;
 
-std::string percent(double v) { return format_number(100 * v, 4) + " %"; }
-
 std::string score_text(const FitTask& t, double score) {
   return t.regression ? format_number(-score, 5) : percent(score);
 }

@@ -31,10 +31,6 @@ constexpr std::string_view kLinear[] = {"add",
                                         "interpolate"};
 constexpr std::string_view kProducts[] = {"mul", "div", "matmul", "conv"};
 
-bool among(std::span<const std::string_view> list, std::string_view name) {
-  return std::find(list.begin(), list.end(), name) != list.end();
-}
-
 /// Whether y is an affine function of the maps.
 bool affine_head(const Tapped& t) {
   bool affine = true;

@@ -10,10 +10,6 @@
 namespace nacre::explain {
 namespace {
 
-bool among(std::span<const std::string_view> list, std::string_view name) {
-  return std::find(list.begin(), list.end(), name) != list.end();
-}
-
 /// Each output is one of the inputs (or a zero): relevance takes the way of the gradient.
 constexpr std::string_view kSelect[] = {
     "concat", "pad",          "flip",       "roll",          "max_pool",     "amax",
@@ -29,7 +25,7 @@ constexpr std::string_view kActivations[] = {
     "softsign",   "tanhshrink", "threshold",   "clip"};
 /// Their results steer or scale other signals; in products they count as constants.
 constexpr std::string_view kGates[] = {"softmax", "sigmoid", "hard_sigmoid", "rsqrt", "reciprocal"};
-constexpr std::string_view kProducts[] = {"conv", "conv_input_grad", "matmul"};
+constexpr std::string_view kWeighted[] = {"conv", "conv_input_grad", "matmul"};
 
 /// Keeps 0 / 0 from happening where no layer has weights; those have LrpOptions::epsilon.
 constexpr double kTiny = 1e-9;
@@ -65,7 +61,7 @@ class Relevance {
     if (op == "scaled_dot_product_attention" && walk.depends(n.inputs[2]))  // weights are constants
       return in_proportion(walk, n, {2}, arrived, 1);
     if (op == "div" && inner.size() == 2) return walk.send(n.inputs[0], arrived[0]);
-    if (among(kProducts, op) || op == "mul") {
+    if (among(kWeighted, op) || op == "mul") {
       if (inner.size() == 1) return in_proportion(walk, n, inner, arrived, 1);
       const bool gates[] = {is_gate(walk, n.inputs[0]), is_gate(walk, n.inputs[1])};
       if (gates[0] == gates[1]) return in_proportion(walk, n, inner, arrived, 0.5);
@@ -205,7 +201,7 @@ class Relevance {
     for (Node* at = &n;;) {
       if (!at->op || (at != &n && walk.uses(*at) != 1)) return {};
       const std::vector<size_t> inner = walk.dependent_inputs(*at);
-      if (among(kProducts, at->op->name)) {
+      if (among(kWeighted, at->op->name)) {
         if (inner.size() != 1) return {};
         Layer l{at, inner[0], at->inputs[1 - inner[0]], shift};
         if (scale.defined()) l.weight = folded(l, scale);

@@ -2,8 +2,10 @@
 // the gradient's rule, other methods do with relevance.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <span>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -55,5 +57,10 @@ class Walk {
 /// The products of `dy` with the Jacobian of n by its inputs; undefined where it has no gradient or
 /// `wants` is false. For composites without a gradient of their own everything is undefined.
 Tensors gradient_of(Node& n, std::span<const Tensor> dy, const std::vector<bool>& wants);
+
+/// Whether an op is in a list of names.
+inline bool among(std::span<const std::string_view> list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
 
 }  // namespace nacre::explain

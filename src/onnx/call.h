@@ -125,6 +125,9 @@ Value moved(const Value& v, F f) {
 /// either is there.
 Ints ints_of(const Call& c, std::string_view attribute, size_t input, bool* given = nullptr);
 
+/// The domain of the fused operators that exporters write.
+inline constexpr const char* kMicrosoft = "com.microsoft";
+
 /// Host integers as an i64 vector, and a scalar.
 Tensor vector_of(const Ints& v);
 Tensor scalar_of(int64_t v);

@@ -15,12 +15,6 @@ namespace {
 
 constexpr int64_t kLargestMatrix = 30;
 
-std::string percent(double share) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.1f %%", 100 * share);
-  return text;
-}
-
 std::string section(const char* title, const std::string& body) {
   return body.empty() ? "" : cat({"<section><h2>", title, "</h2>", body, "</section>\n"});
 }
@@ -103,7 +97,7 @@ std::string worst_confusions(const RunReport& r) {
 
 std::string score_cell(double v) {
   return cat({"<td><span class=\"meter\"><i style=\"width:", format_number(100 * v, 3),
-              "%\"></i></span>", percent(v), "</td>"});
+              "%\"></i></span>", percent(v, 1), "</td>"});
 }
 
 std::string score_row(const std::string& name, const ClassScore& s, const char* style) {
@@ -142,7 +136,7 @@ std::string mistakes(const RunReport& r) {
     out += "<div class=\"mistake\">" + picture(m.png, "") +
            picture(m.reason_png, "where the model looked");
     reasons = reasons || !m.reason_png.empty();
-    out += cat({"<div><b>", html_escape(m.predicted), "</b> ", percent(m.probability), "<br>is ",
+    out += cat({"<div><b>", html_escape(m.predicted), "</b> ", percent(m.probability, 1), "<br>is ",
                 html_escape(m.label)});
     if (!m.note.empty()) out += "<div class=\"note\">" + html_escape(clip(m.note, 120)) + "</div>";
     out += "</div></div>";
@@ -215,6 +209,12 @@ std::string facts(const std::vector<RunReport::Fact>& list) {
 
 }  // namespace
 
+std::string percent(double share, int decimals) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.*f %%", decimals, 100 * share);
+  return text;
+}
+
 std::string render_report(const RunReport& r) {
   std::string charts;
   for (const Chart& c : r.charts) charts += line_chart(c);
@@ -243,8 +243,8 @@ std::string render_report(const RunReport& r) {
   if (r.calibration)
     out += section("Can its confidence be trusted?",
                    cat({"<p class=\"muted\">Expected calibration error ",
-                        percent(r.calibration->expected_error), ", largest gap of a bin ",
-                        percent(r.calibration->maximum_error), ".</p><div class=\"single\">",
+                        percent(r.calibration->expected_error, 1), ", largest gap of a bin ",
+                        percent(r.calibration->maximum_error, 1), ".</p><div class=\"single\">",
                         calibration_chart(*r.calibration), "</div>"}));
   out += section("Worst mistakes", mistakes(r));
   out += section("How to use it", usage(r));

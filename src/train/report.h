@@ -57,4 +57,7 @@ std::string render_report(const RunReport& report);
 
 void write_report(const std::string& path, const RunReport& report);
 
+/// "97.53 %": a share as a report writes it.
+std::string percent(double share, int decimals = 2);
+
 }  // namespace nacre

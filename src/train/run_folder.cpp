@@ -15,12 +15,6 @@ namespace {
 
 constexpr uint64_t kMetricsCap = uint64_t{1} << 30;
 
-std::string percent(double v) {
-  char text[16];
-  std::snprintf(text, sizeof(text), "%.2f %%", 100 * v);
-  return text;
-}
-
 }  // namespace
 
 RunFolder::RunFolder(const TrainConfig& config) : folder_(config.out), config_(config) {

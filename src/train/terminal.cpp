@@ -38,7 +38,7 @@ std::vector<int> scaled(std::span<const uint8_t> pixels, int width, int height, 
   return out;
 }
 
-bool is_number(std::string_view s) {
+bool looks_like_number(std::string_view s) {
   return !s.empty() && s.find_first_of("0123456789") != s.npos &&
          s.find_first_not_of("0123456789.,+-% eEkMGx") == s.npos;
 }
@@ -110,7 +110,7 @@ std::string TextTable::str(int longest) const {
           cell.begin(), cell.end(), [](char k) { return k == '\n' || k == '\t'; }, ' ');
       cell = clip(cell, longest);
       widths[c] = std::max(widths[c], display_width(cell));
-      if (r > 0 && !cell.empty() && !is_number(cell)) numeric[c] = false;
+      if (r > 0 && !cell.empty() && !looks_like_number(cell)) numeric[c] = false;
     }
   std::string out;
   for (size_t r = 0; r < cells.size(); ++r) {

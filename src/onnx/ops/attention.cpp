@@ -6,8 +6,6 @@
 namespace nacre::onnx {
 namespace {
 
-constexpr const char* kMicrosoft = "com.microsoft";
-
 /// BxLx(H*D) as BxHxLxD.
 Tensor heads_apart(const Call& c, const Tensor& x, int64_t heads) {
   if (x.rank() == 4) return x;

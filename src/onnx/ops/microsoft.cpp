@@ -4,8 +4,6 @@
 namespace nacre::onnx {
 namespace {
 
-constexpr const char* kMicrosoft = "com.microsoft";
-
 Tensor activated(const Call& c, const Tensor& x) {
   const std::string name = c.s("activation");
   const std::vector<double> p = c.fs("activation_params");

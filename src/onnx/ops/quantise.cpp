@@ -219,8 +219,6 @@ Values dynamic_quantize_matmul(Call& c) {
   return scaled_product(c, a, 1, q[1].tensor() * c[2], 3, 4);
 }
 
-constexpr const char* kMicrosoft = "com.microsoft";
-
 }  // namespace
 
 ONNX(QuantizeLinear) = {"QuantizeLinear", quantize_linear, "", "1,2"};

@@ -88,7 +88,8 @@ struct CifarResNet : Module {
   Linear linear;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry cifar_resnet_entry(const char* name, const char* options, int64_t parameters,
+                              int64_t macs) {
   return {.name = name,
           .summary = "A residual network for small pictures, or the same without shortcuts.",
           .paper = "He, Zhang, Ren and Sun, Deep residual learning for image recognition, 2016",
@@ -105,15 +106,15 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 }  // namespace
 
 // clang-format off
-MODEL(resnet20) = entry("resnet20", "", 269722, 40551040);
-MODEL(resnet32) = entry("resnet32", "blocks=5", 464154, 68862592);
-MODEL(resnet44) = entry("resnet44", "blocks=7", 658586, 97174144);
-MODEL(resnet56) = entry("resnet56", "blocks=9", 853018, 125485696);
-MODEL(resnet110) = entry("resnet110", "blocks=18", 1727962, 252887680);
-MODEL(resnet1202) = entry("resnet1202", "blocks=200 drop_path=0.5", 19421274, 0);
-MODEL(plain20) = entry("plain20", "plain=true", 269722, 40551040);
-MODEL(plain56) = entry("plain56", "blocks=9 plain=true", 853018, 0);
-MODEL(plain110) = entry("plain110", "blocks=18 plain=true", 1727962, 0);
+MODEL(resnet20) = cifar_resnet_entry("resnet20", "", 269722, 40551040);
+MODEL(resnet32) = cifar_resnet_entry("resnet32", "blocks=5", 464154, 68862592);
+MODEL(resnet44) = cifar_resnet_entry("resnet44", "blocks=7", 658586, 97174144);
+MODEL(resnet56) = cifar_resnet_entry("resnet56", "blocks=9", 853018, 125485696);
+MODEL(resnet110) = cifar_resnet_entry("resnet110", "blocks=18", 1727962, 252887680);
+MODEL(resnet1202) = cifar_resnet_entry("resnet1202", "blocks=200 drop_path=0.5", 19421274, 0);
+MODEL(plain20) = cifar_resnet_entry("plain20", "plain=true", 269722, 40551040);
+MODEL(plain56) = cifar_resnet_entry("plain56", "blocks=9 plain=true", 853018, 0);
+MODEL(plain110) = cifar_resnet_entry("plain110", "blocks=18 plain=true", 1727962, 0);
 // clang-format on
 
 }  // namespace nacre

@@ -74,7 +74,7 @@ struct ConvNeXt : Module {
   Sequential features, classifier;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry convnext_entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
   return {.name = name,
           .summary = "A plain convolutional network brought up to the ways of transformers.",
           .paper = "Liu, Mao, Wu, Feichtenhofer, Darrell and Xie, A ConvNet for the 2020s, 2022",
@@ -91,10 +91,10 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 }  // namespace
 
 // clang-format off
-MODEL(convnext_tiny) = entry("convnext_tiny", "", 28589128, 4455531264);
-MODEL(convnext_small) = entry("convnext_small", "layers=3-3-27-3 drop_path=0.4", 50223688, 8683712256);
-MODEL(convnext_base) = entry("convnext_base", "widths=128-256-512-1024 layers=3-3-27-3 drop_path=0.5", 88591464, 15354729472);
-MODEL(convnext_large) = entry("convnext_large", "widths=192-384-768-1536 layers=3-3-27-3 drop_path=0.5", 197767336, 34361433600);
+MODEL(convnext_tiny) = convnext_entry("convnext_tiny", "", 28589128, 4455531264);
+MODEL(convnext_small) = convnext_entry("convnext_small", "layers=3-3-27-3 drop_path=0.4", 50223688, 8683712256);
+MODEL(convnext_base) = convnext_entry("convnext_base", "widths=128-256-512-1024 layers=3-3-27-3 drop_path=0.5", 88591464, 15354729472);
+MODEL(convnext_large) = convnext_entry("convnext_large", "widths=192-384-768-1536 layers=3-3-27-3 drop_path=0.5", 197767336, 34361433600);
 // clang-format on
 
 }  // namespace nacre

@@ -104,7 +104,7 @@ struct DenseNet : Module {
   Linear classifier;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry densenet_entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
   return {.name = name,
           .summary = "Every layer of a block sees what all layers before it found.",
           .paper = "Huang, Liu, van der Maaten and Weinberger, Densely connected networks, 2017",
@@ -120,7 +120,7 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 
 /// DenseNet-BC for pictures of 32x32 (section 4 of the paper).
 ModelEntry small(const char* name, const char* options, int64_t parameters, int64_t macs) {
-  ModelEntry e = entry(name, options, parameters, macs);
+  ModelEntry e = densenet_entry(name, options, parameters, macs);
   e.input = {3, 32, 32};
   e.tiny_input = {3, 12, 12};
   return e;
@@ -129,10 +129,10 @@ ModelEntry small(const char* name, const char* options, int64_t parameters, int6
 }  // namespace
 
 // clang-format off
-MODEL(densenet121) = entry("densenet121", "", 7978856, 2834161664);
-MODEL(densenet161) = entry("densenet161", "layers=6-12-36-24 growth=48 stem=96", 28681000, 7727907072);
-MODEL(densenet169) = entry("densenet169", "layers=6-12-32-32", 14149480, 3359843328);
-MODEL(densenet201) = entry("densenet201", "layers=6-12-48-32", 20013928, 4291365888);
+MODEL(densenet121) = densenet_entry("densenet121", "", 7978856, 2834161664);
+MODEL(densenet161) = densenet_entry("densenet161", "layers=6-12-36-24 growth=48 stem=96", 28681000, 7727907072);
+MODEL(densenet169) = densenet_entry("densenet169", "layers=6-12-32-32", 14149480, 3359843328);
+MODEL(densenet201) = densenet_entry("densenet201", "layers=6-12-48-32", 20013928, 4291365888);
 MODEL(densenet_bc_100) = small("densenet_bc_100", "layers=16-16-16 growth=12 stem=24 small=true classes=10", 769162, 287929692);
 // clang-format on
 

@@ -90,7 +90,7 @@ struct Dpn : Module {
   std::unique_ptr<Conv2d> classifier;  // 1x1, as published
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry dpn_entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
   return {.name = name,
           .summary = "A residual and a dense path side by side, through shared convolutions.",
           .paper = "Chen, Li, Xiao, Jin, Yan and Feng, Dual path networks, 2017",
@@ -107,10 +107,10 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 }  // namespace
 
 // clang-format off
-MODEL(dpn68) = entry("dpn68", "layers=3-4-12-3 growth=16-32-32-64 stem=10 inner=128 residual=64 kernel=3", 12611602, 2326163456);
-MODEL(dpn92) = entry("dpn92", "", 37668392, 6501684224);
-MODEL(dpn98) = entry("dpn98", "layers=3-6-20-3 growth=16-32-32-128 stem=96 inner=160 groups=40", 61570728, 11671217152);
-MODEL(dpn131) = entry("dpn131", "layers=4-8-28-3 growth=16-32-32-128 stem=128 inner=160 groups=40", 79254504, 16013648896);
+MODEL(dpn68) = dpn_entry("dpn68", "layers=3-4-12-3 growth=16-32-32-64 stem=10 inner=128 residual=64 kernel=3", 12611602, 2326163456);
+MODEL(dpn92) = dpn_entry("dpn92", "", 37668392, 6501684224);
+MODEL(dpn98) = dpn_entry("dpn98", "layers=3-6-20-3 growth=16-32-32-128 stem=96 inner=160 groups=40", 61570728, 11671217152);
+MODEL(dpn131) = dpn_entry("dpn131", "layers=4-8-28-3 growth=16-32-32-128 stem=128 inner=160 groups=40", 79254504, 16013648896);
 // clang-format on
 
 }  // namespace nacre

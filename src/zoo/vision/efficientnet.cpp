@@ -102,8 +102,8 @@ struct EfficientNet : Module {
   Sequential features, classifier;
 };
 
-ModelEntry entry(const char* name, int64_t side, const char* options, int64_t parameters,
-                 int64_t macs) {
+ModelEntry efficientnet_entry(const char* name, int64_t side, const char* options,
+                              int64_t parameters, int64_t macs) {
   return {.name = name,
           .summary = "Width, depth and picture size scaled together from a searched small network.",
           .paper = "Tan and Le, EfficientNet, 2019, and EfficientNetV2, 2021",
@@ -122,17 +122,17 @@ ModelEntry entry(const char* name, int64_t side, const char* options, int64_t pa
 }  // namespace
 
 // clang-format off
-MODEL(efficientnet_b0) = entry("efficientnet_b0", 224, "", 5288548, 385814752);
-MODEL(efficientnet_b1) = entry("efficientnet_b1", 240, "depth=1.1", 7794184, 686802832);
-MODEL(efficientnet_b2) = entry("efficientnet_b2", 288, "width=1.1 depth=1.2 dropout=0.3", 9109994, 1087529456);
-MODEL(efficientnet_b3) = entry("efficientnet_b3", 300, "width=1.2 depth=1.4 dropout=0.3", 12233232, 1827141392);
-MODEL(efficientnet_b4) = entry("efficientnet_b4", 380, "width=1.4 depth=1.8 dropout=0.4", 19341616, 4393771024);
-MODEL(efficientnet_b5) = entry("efficientnet_b5", 456, "width=1.6 depth=2.2 dropout=0.4 eps=0.001 momentum=0.01", 30389784, 10266384752);
-MODEL(efficientnet_b6) = entry("efficientnet_b6", 528, "width=1.8 depth=2.6 dropout=0.5 eps=0.001 momentum=0.01", 43040704, 19067593536);
-MODEL(efficientnet_b7) = entry("efficientnet_b7", 600, "width=2 depth=3.1 dropout=0.5 eps=0.001 momentum=0.01", 66347960, 37745884192);
-MODEL(efficientnet_v2_s) = entry("efficientnet_v2_s", 384, "fused=3 stem=24 head=1280 expand=1-4-4-4-6-6 kernels=3-3-3-3-3-3 strides=1-2-2-2-1-2 widths=24-48-64-128-160-256 layers=2-4-4-6-9-15 eps=0.001", 21458488, 8365617152);
-MODEL(efficientnet_v2_m) = entry("efficientnet_v2_m", 480, "fused=3 stem=24 head=1280 expand=1-4-4-4-6-6-6 kernels=3-3-3-3-3-3-3 strides=1-2-2-2-1-2-1 widths=24-48-80-160-176-304-512 layers=3-5-5-7-14-18-5 dropout=0.3 eps=0.001", 54139356, 24582460384);
-MODEL(efficientnet_v2_l) = entry("efficientnet_v2_l", 480, "fused=3 stem=32 head=1280 expand=1-4-4-4-6-6-6 kernels=3-3-3-3-3-3-3 strides=1-2-2-2-1-2-1 widths=32-64-96-192-224-384-640 layers=4-7-7-10-19-25-7 dropout=0.4 eps=0.001", 118515272, 56079699008);
+MODEL(efficientnet_b0) = efficientnet_entry("efficientnet_b0", 224, "", 5288548, 385814752);
+MODEL(efficientnet_b1) = efficientnet_entry("efficientnet_b1", 240, "depth=1.1", 7794184, 686802832);
+MODEL(efficientnet_b2) = efficientnet_entry("efficientnet_b2", 288, "width=1.1 depth=1.2 dropout=0.3", 9109994, 1087529456);
+MODEL(efficientnet_b3) = efficientnet_entry("efficientnet_b3", 300, "width=1.2 depth=1.4 dropout=0.3", 12233232, 1827141392);
+MODEL(efficientnet_b4) = efficientnet_entry("efficientnet_b4", 380, "width=1.4 depth=1.8 dropout=0.4", 19341616, 4393771024);
+MODEL(efficientnet_b5) = efficientnet_entry("efficientnet_b5", 456, "width=1.6 depth=2.2 dropout=0.4 eps=0.001 momentum=0.01", 30389784, 10266384752);
+MODEL(efficientnet_b6) = efficientnet_entry("efficientnet_b6", 528, "width=1.8 depth=2.6 dropout=0.5 eps=0.001 momentum=0.01", 43040704, 19067593536);
+MODEL(efficientnet_b7) = efficientnet_entry("efficientnet_b7", 600, "width=2 depth=3.1 dropout=0.5 eps=0.001 momentum=0.01", 66347960, 37745884192);
+MODEL(efficientnet_v2_s) = efficientnet_entry("efficientnet_v2_s", 384, "fused=3 stem=24 head=1280 expand=1-4-4-4-6-6 kernels=3-3-3-3-3-3 strides=1-2-2-2-1-2 widths=24-48-64-128-160-256 layers=2-4-4-6-9-15 eps=0.001", 21458488, 8365617152);
+MODEL(efficientnet_v2_m) = efficientnet_entry("efficientnet_v2_m", 480, "fused=3 stem=24 head=1280 expand=1-4-4-4-6-6-6 kernels=3-3-3-3-3-3-3 strides=1-2-2-2-1-2-1 widths=24-48-80-160-176-304-512 layers=3-5-5-7-14-18-5 dropout=0.3 eps=0.001", 54139356, 24582460384);
+MODEL(efficientnet_v2_l) = efficientnet_entry("efficientnet_v2_l", 480, "fused=3 stem=32 head=1280 expand=1-4-4-4-6-6-6 kernels=3-3-3-3-3-3-3 strides=1-2-2-2-1-2-1 widths=32-64-96-192-224-384-640 layers=4-7-7-10-19-25-7 dropout=0.4 eps=0.001", 118515272, 56079699008);
 // clang-format on
 
 }  // namespace nacre

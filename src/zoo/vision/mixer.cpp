@@ -70,7 +70,7 @@ struct Mixer : Module {
   Linear head;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry mixer_entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
   return {.name = name,
           .summary = "Neither convolution nor attention: full layers over positions and channels.",
           .paper = "Tolstikhin, Houlsby, Kolesnikov, Beyer and others, MLP-Mixer, 2021",
@@ -87,11 +87,11 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 }  // namespace
 
 // clang-format off
-MODEL(mixer_s32) = entry("mixer_s32", "patch=32 layers=8 width=512 token_hidden=256 channel_hidden=2048", 19104624, 1002426368);
-MODEL(mixer_s16) = entry("mixer_s16", "layers=8 width=512 token_hidden=256 channel_hidden=2048", 18528264, 3776958464);
-MODEL(mixer_b32) = entry("mixer_b32", "patch=32", 60293428, 3237722112);
-MODEL(mixer_b16) = entry("mixer_b16", "", 59880472, 12601767936);
-MODEL(mixer_l16) = entry("mixer_l16", "layers=24 width=1024 token_hidden=512 channel_hidden=4096", 208196168, 44547678208);
+MODEL(mixer_s32) = mixer_entry("mixer_s32", "patch=32 layers=8 width=512 token_hidden=256 channel_hidden=2048", 19104624, 1002426368);
+MODEL(mixer_s16) = mixer_entry("mixer_s16", "layers=8 width=512 token_hidden=256 channel_hidden=2048", 18528264, 3776958464);
+MODEL(mixer_b32) = mixer_entry("mixer_b32", "patch=32", 60293428, 3237722112);
+MODEL(mixer_b16) = mixer_entry("mixer_b16", "", 59880472, 12601767936);
+MODEL(mixer_l16) = mixer_entry("mixer_l16", "layers=24 width=1024 token_hidden=512 channel_hidden=4096", 208196168, 44547678208);
 // clang-format on
 
 }  // namespace nacre

@@ -75,7 +75,7 @@ struct MnasNet : Module {
   Sequential layers, classifier;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry mnasnet_entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
   return {.name = name,
           .summary = "A mobile network searched with time on a telephone as part of the goal.",
           .paper = "Tan, Chen, Pang, Vasudevan, Sandler, Howard and Le, MnasNet, 2019",
@@ -91,9 +91,9 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 
 }  // namespace
 
-MODEL(mnasnet0_5) = entry("mnasnet0_5", "width=0.5", 2218512, 104455968);
-MODEL(mnasnet0_75) = entry("mnasnet0_75", "width=0.75", 3170208, 215493104);
-MODEL(mnasnet1_0) = entry("mnasnet1_0", "", 4383312, 314415872);
-MODEL(mnasnet1_3) = entry("mnasnet1_3", "width=1.3", 6282256, 526362432);
+MODEL(mnasnet0_5) = mnasnet_entry("mnasnet0_5", "width=0.5", 2218512, 104455968);
+MODEL(mnasnet0_75) = mnasnet_entry("mnasnet0_75", "width=0.75", 3170208, 215493104);
+MODEL(mnasnet1_0) = mnasnet_entry("mnasnet1_0", "", 4383312, 314415872);
+MODEL(mnasnet1_3) = mnasnet_entry("mnasnet1_3", "width=1.3", 6282256, 526362432);
 
 }  // namespace nacre

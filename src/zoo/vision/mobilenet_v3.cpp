@@ -78,7 +78,8 @@ struct MobileNetV3 : Module {
   Sequential features, classifier;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry mobilenet_v3_entry(const char* name, const char* options, int64_t parameters,
+                              int64_t macs) {
   return {.name = name,
           .summary = "Inverted residuals arranged by search for the processors of telephones.",
           .paper = "Howard, Sandler, Chu, Chen and others, Searching for MobileNetV3, 2019",
@@ -96,12 +97,12 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 
 }  // namespace
 
-MODEL(mobilenet_v3_large) = entry("mobilenet_v3_large", "", 5483032, 216589760);
-MODEL(mobilenet_v3_small) =
-    entry("mobilenet_v3_small",
-          "widths=16-24-24-40-40-40-48-48-96-96-96 inner=16-72-88-96-240-240-120-144-288-576-576 "
-          "kernels=3-3-3-5-5-5-5-5-5-5-5 strides=2-2-1-2-1-1-1-1-2-1-1 se=1-0-0-1-1-1-1-1-1-1-1 "
-          "relu_blocks=3 hidden=1024",
-          2542856, 56510400);
+MODEL(mobilenet_v3_large) = mobilenet_v3_entry("mobilenet_v3_large", "", 5483032, 216589760);
+MODEL(mobilenet_v3_small) = mobilenet_v3_entry(
+    "mobilenet_v3_small",
+    "widths=16-24-24-40-40-40-48-48-96-96-96 inner=16-72-88-96-240-240-120-144-288-576-576 "
+    "kernels=3-3-3-5-5-5-5-5-5-5-5 strides=2-2-1-2-1-1-1-1-2-1-1 se=1-0-0-1-1-1-1-1-1-1-1 "
+    "relu_blocks=3 hidden=1024",
+    2542856, 56510400);
 
 }  // namespace nacre

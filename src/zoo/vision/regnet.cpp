@@ -84,7 +84,7 @@ struct RegNet : Module {
   std::unique_ptr<Linear> fc;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry regnet_entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
   return {.name = name,
           .summary = "The simple rules that good residual networks were found to have in common.",
           .paper = "Radosavovic, Kosaraju, Girshick, He and Dollar, Designing network spaces, 2020",
@@ -101,20 +101,20 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 }  // namespace
 
 // clang-format off
-MODEL(regnet_y_400mf) = entry("regnet_y_400mf", "se=0.25", 4344144, 401842848);
-MODEL(regnet_y_800mf) = entry("regnet_y_800mf", "depth=14 w0=56 wa=38.84 wm=2.4 group=16 se=0.25", 6432512, 833856256);
-MODEL(regnet_y_1_6gf) = entry("regnet_y_1_6gf", "depth=27 w0=48 wa=20.71 wm=2.65 group=24 se=0.25", 11202430, 0);
-MODEL(regnet_y_3_2gf) = entry("regnet_y_3_2gf", "depth=21 w0=80 wa=42.63 wm=2.66 group=24 se=0.25", 19436338, 3176482752);
-MODEL(regnet_y_8gf) = entry("regnet_y_8gf", "depth=17 w0=192 wa=76.82 wm=2.19 group=56 se=0.25", 39381472, 0);
-MODEL(regnet_y_16gf) = entry("regnet_y_16gf", "depth=18 w0=200 wa=106.23 wm=2.48 group=112 se=0.25", 83590140, 0);
-MODEL(regnet_y_32gf) = entry("regnet_y_32gf", "depth=20 w0=232 wa=115.89 wm=2.53 group=232 se=0.25", 145046770, 0);
-MODEL(regnet_x_400mf) = entry("regnet_x_400mf", "depth=22 w0=24 wa=24.48 wm=2.54 group=16", 5495976, 413812608);
-MODEL(regnet_x_800mf) = entry("regnet_x_800mf", "depth=16 w0=56 wa=35.73 wm=2.28 group=16", 7259656, 799699712);
-MODEL(regnet_x_1_6gf) = entry("regnet_x_1_6gf", "depth=18 w0=80 wa=34.01 wm=2.25 group=24", 9190136, 0);
-MODEL(regnet_x_3_2gf) = entry("regnet_x_3_2gf", "depth=25 w0=88 wa=26.31 wm=2.25 group=48", 15296552, 0);
-MODEL(regnet_x_8gf) = entry("regnet_x_8gf", "depth=23 w0=80 wa=49.56 wm=2.88 group=120", 39572648, 0);
-MODEL(regnet_x_16gf) = entry("regnet_x_16gf", "depth=22 w0=216 wa=55.59 wm=2.1 group=128", 54278536, 0);
-MODEL(regnet_x_32gf) = entry("regnet_x_32gf", "depth=23 w0=320 wa=69.86 wm=2.0 group=168", 107811560, 0);
+MODEL(regnet_y_400mf) = regnet_entry("regnet_y_400mf", "se=0.25", 4344144, 401842848);
+MODEL(regnet_y_800mf) = regnet_entry("regnet_y_800mf", "depth=14 w0=56 wa=38.84 wm=2.4 group=16 se=0.25", 6432512, 833856256);
+MODEL(regnet_y_1_6gf) = regnet_entry("regnet_y_1_6gf", "depth=27 w0=48 wa=20.71 wm=2.65 group=24 se=0.25", 11202430, 0);
+MODEL(regnet_y_3_2gf) = regnet_entry("regnet_y_3_2gf", "depth=21 w0=80 wa=42.63 wm=2.66 group=24 se=0.25", 19436338, 3176482752);
+MODEL(regnet_y_8gf) = regnet_entry("regnet_y_8gf", "depth=17 w0=192 wa=76.82 wm=2.19 group=56 se=0.25", 39381472, 0);
+MODEL(regnet_y_16gf) = regnet_entry("regnet_y_16gf", "depth=18 w0=200 wa=106.23 wm=2.48 group=112 se=0.25", 83590140, 0);
+MODEL(regnet_y_32gf) = regnet_entry("regnet_y_32gf", "depth=20 w0=232 wa=115.89 wm=2.53 group=232 se=0.25", 145046770, 0);
+MODEL(regnet_x_400mf) = regnet_entry("regnet_x_400mf", "depth=22 w0=24 wa=24.48 wm=2.54 group=16", 5495976, 413812608);
+MODEL(regnet_x_800mf) = regnet_entry("regnet_x_800mf", "depth=16 w0=56 wa=35.73 wm=2.28 group=16", 7259656, 799699712);
+MODEL(regnet_x_1_6gf) = regnet_entry("regnet_x_1_6gf", "depth=18 w0=80 wa=34.01 wm=2.25 group=24", 9190136, 0);
+MODEL(regnet_x_3_2gf) = regnet_entry("regnet_x_3_2gf", "depth=25 w0=88 wa=26.31 wm=2.25 group=48", 15296552, 0);
+MODEL(regnet_x_8gf) = regnet_entry("regnet_x_8gf", "depth=23 w0=80 wa=49.56 wm=2.88 group=120", 39572648, 0);
+MODEL(regnet_x_16gf) = regnet_entry("regnet_x_16gf", "depth=22 w0=216 wa=55.59 wm=2.1 group=128", 54278536, 0);
+MODEL(regnet_x_32gf) = regnet_entry("regnet_x_32gf", "depth=23 w0=320 wa=69.86 wm=2.0 group=168", 107811560, 0);
 // clang-format on
 
 }  // namespace nacre

@@ -92,7 +92,7 @@ struct ResNet : Module {
   Linear fc;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry resnet_entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
   return {.name = name,
           .summary = "Each block adds to its input: the way to hundreds of layers.",
           .paper = "He, Zhang, Ren and Sun, Deep residual learning for image recognition, 2016",
@@ -107,7 +107,7 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 }
 
 ModelEntry resnext(const char* name, const char* options, int64_t parameters, int64_t macs) {
-  ModelEntry e = entry(name, options, parameters, macs);
+  ModelEntry e = resnet_entry(name, options, parameters, macs);
   e.summary = "A residual network whose 3x3 convolutions are split into groups.";
   e.paper = "Xie, Girshick, Dollar, Tu and He, Aggregated residual transformations, 2017";
   e.tiny = "layers=1-1-1-1 width=8 groups=2 group_width=32";
@@ -115,14 +115,14 @@ ModelEntry resnext(const char* name, const char* options, int64_t parameters, in
 }
 
 ModelEntry wide(const char* name, const char* options, int64_t parameters, int64_t macs) {
-  ModelEntry e = entry(name, options, parameters, macs);
+  ModelEntry e = resnet_entry(name, options, parameters, macs);
   e.summary = "A residual network with twice the channels inside its blocks.";
   e.paper = "Zagoruyko and Komodakis, Wide residual networks, 2016";
   return e;
 }
 
 ModelEntry se(const char* name, const char* options, int64_t parameters, int64_t macs) {
-  ModelEntry e = entry(name, options, parameters, macs);
+  ModelEntry e = resnet_entry(name, options, parameters, macs);
   e.summary =
       "A residual network that weighs the channels of each block by what the picture shows.";
   e.paper = "Hu, Shen and Sun, Squeeze-and-excitation networks, 2018";
@@ -133,12 +133,12 @@ ModelEntry se(const char* name, const char* options, int64_t parameters, int64_t
 }  // namespace
 
 // clang-format off
-MODEL(resnet18) = entry("resnet18", "", 11689512, 1814073344);
-MODEL(resnet34) = entry("resnet34", "layers=3-4-6-3", 21797672, 3663761408);
-MODEL(resnet50) = entry("resnet50", "layers=3-4-6-3 bottleneck=true", 25557032, 4089184256);
-MODEL(resnet101) = entry("resnet101", "layers=3-4-23-3 bottleneck=true", 44549160, 7801405440);
-MODEL(resnet152) = entry("resnet152", "layers=3-8-36-3 bottleneck=true", 60192808, 11513626624);
-MODEL(resnet50_v1) = entry("resnet50_v1", "layers=3-4-6-3 bottleneck=true stride_first=true", 25557032, 3857973248);
+MODEL(resnet18) = resnet_entry("resnet18", "", 11689512, 1814073344);
+MODEL(resnet34) = resnet_entry("resnet34", "layers=3-4-6-3", 21797672, 3663761408);
+MODEL(resnet50) = resnet_entry("resnet50", "layers=3-4-6-3 bottleneck=true", 25557032, 4089184256);
+MODEL(resnet101) = resnet_entry("resnet101", "layers=3-4-23-3 bottleneck=true", 44549160, 7801405440);
+MODEL(resnet152) = resnet_entry("resnet152", "layers=3-8-36-3 bottleneck=true", 60192808, 11513626624);
+MODEL(resnet50_v1) = resnet_entry("resnet50_v1", "layers=3-4-6-3 bottleneck=true stride_first=true", 25557032, 3857973248);
 MODEL(resnext50_32x4d) = resnext("resnext50_32x4d", "layers=3-4-6-3 bottleneck=true groups=32 group_width=4", 25028904, 4230479872);
 MODEL(resnext101_32x8d) = resnext("resnext101_32x8d", "layers=3-4-23-3 bottleneck=true groups=32 group_width=8", 88791336, 16414015488);
 MODEL(resnext101_64x4d) = resnext("resnext101_64x4d", "layers=3-4-23-3 bottleneck=true groups=64 group_width=4", 83455272, 15460270080);

@@ -84,7 +84,8 @@ struct ResNetV2 : Module {
   Conv2d fc;  // 1x1, as published
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry resnet_v2_entry(const char* name, const char* options, int64_t parameters,
+                           int64_t macs) {
   return {.name = name,
           .summary = "Residual blocks that normalise first, so that sums pass untouched.",
           .paper = "He, Zhang, Ren and Sun, Identity mappings in deep residual networks, 2016",
@@ -99,7 +100,7 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 }
 
 ModelEntry small(const char* name, const char* options, int64_t parameters, int64_t macs) {
-  ModelEntry e = entry(name, options, parameters, macs);
+  ModelEntry e = resnet_v2_entry(name, options, parameters, macs);
   e.input = {3, 32, 32};
   e.tiny = "layers=1-1-1 width=8";
   e.tiny_input = {3, 12, 12};
@@ -109,10 +110,10 @@ ModelEntry small(const char* name, const char* options, int64_t parameters, int6
 }  // namespace
 
 // clang-format off
-MODEL(resnet18_v2) = entry("resnet18_v2", "layers=2-2-2-2 bottleneck=false", 11687720, 1814073344);
-MODEL(resnet50_v2) = entry("resnet50_v2", "", 25549352, 4089184256);
-MODEL(resnet101_v2) = entry("resnet101_v2", "layers=3-4-23-3", 44541480, 7801405440);
-MODEL(resnet152_v2) = entry("resnet152_v2", "layers=3-8-36-3", 60185128, 11513626624);
+MODEL(resnet18_v2) = resnet_v2_entry("resnet18_v2", "layers=2-2-2-2 bottleneck=false", 11687720, 1814073344);
+MODEL(resnet50_v2) = resnet_v2_entry("resnet50_v2", "", 25549352, 4089184256);
+MODEL(resnet101_v2) = resnet_v2_entry("resnet101_v2", "layers=3-4-23-3", 44541480, 7801405440);
+MODEL(resnet152_v2) = resnet_v2_entry("resnet152_v2", "layers=3-8-36-3", 60185128, 11513626624);
 MODEL(resnet164_v2) = small("resnet164_v2", "layers=18-18-18 width=16 small=true classes=10", 1703258, 247646720);
 MODEL(resnet1001) = small("resnet1001", "layers=111-111-111 width=16 small=true classes=10", 10327706, 1490995712);
 // clang-format on

@@ -68,7 +68,8 @@ struct ShuffleNetV2 : Module {
   Linear fc;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry shufflenet_v2_entry(const char* name, const char* options, int64_t parameters,
+                               int64_t macs) {
   return {.name = name,
           .summary = "Half of the channels pass each block untouched, then all are shuffled.",
           .paper = "Ma, Zhang, Zheng and Sun, ShuffleNet V2, 2018",
@@ -85,10 +86,10 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 }  // namespace
 
 // clang-format off
-MODEL(shufflenet_v2_x0_5) = entry("shufflenet_v2_x0_5", "widths=24-48-96-192-1024", 1366792, 40476448);
-MODEL(shufflenet_v2_x1_0) = entry("shufflenet_v2_x1_0", "", 2278604, 144907992);
-MODEL(shufflenet_v2_x1_5) = entry("shufflenet_v2_x1_5", "widths=24-176-352-704-1024", 3503624, 295759392);
-MODEL(shufflenet_v2_x2_0) = entry("shufflenet_v2_x2_0", "widths=24-244-488-976-2048", 7393996, 583253464);
+MODEL(shufflenet_v2_x0_5) = shufflenet_v2_entry("shufflenet_v2_x0_5", "widths=24-48-96-192-1024", 1366792, 40476448);
+MODEL(shufflenet_v2_x1_0) = shufflenet_v2_entry("shufflenet_v2_x1_0", "", 2278604, 144907992);
+MODEL(shufflenet_v2_x1_5) = shufflenet_v2_entry("shufflenet_v2_x1_5", "widths=24-176-352-704-1024", 3503624, 295759392);
+MODEL(shufflenet_v2_x2_0) = shufflenet_v2_entry("shufflenet_v2_x2_0", "widths=24-244-488-976-2048", 7393996, 583253464);
 // clang-format on
 
 }  // namespace nacre

@@ -67,7 +67,8 @@ struct SqueezeNet : Module {
   Sequential features, classifier;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry squeezenet_entry(const char* name, const char* options, int64_t parameters,
+                            int64_t macs) {
   return {.name = name,
           .summary = "AlexNet's accuracy with a fiftieth of its parameters.",
           .paper = "Iandola, Han, Moskewicz, Ashraf, Dally and Keutzer, SqueezeNet, 2016",
@@ -84,7 +85,7 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 
 }  // namespace
 
-MODEL(squeezenet1_0) = entry("squeezenet1_0", "", 1248424, 818924576);
-MODEL(squeezenet1_1) = entry("squeezenet1_1", "later_pooling=false", 1235496, 349151936);
+MODEL(squeezenet1_0) = squeezenet_entry("squeezenet1_0", "", 1248424, 818924576);
+MODEL(squeezenet1_1) = squeezenet_entry("squeezenet1_1", "later_pooling=false", 1235496, 349151936);
 
 }  // namespace nacre

@@ -170,7 +170,7 @@ struct Swin : Module {
   Linear head;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry swin_entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
   return {.name = name,
           .summary = "A transformer whose windows of attention shift from layer to layer.",
           .paper = "Liu, Lin, Cao, Hu, Wei, Zhang, Lin and Guo, Swin transformer, 2021",
@@ -188,9 +188,9 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 }  // namespace
 
 // clang-format off
-MODEL(swin_t) = entry("swin_t", "", 28288354, 4490566656);
-MODEL(swin_s) = entry("swin_s", "layers=2-2-18-2 drop_path=0.3", 49606258, 8740875264);
-MODEL(swin_b) = entry("swin_b", "layers=2-2-18-2 heads=4-8-16-32 width=128 drop_path=0.5", 87768224, 15430946816);
+MODEL(swin_t) = swin_entry("swin_t", "", 28288354, 4490566656);
+MODEL(swin_s) = swin_entry("swin_s", "layers=2-2-18-2 drop_path=0.3", 49606258, 8740875264);
+MODEL(swin_b) = swin_entry("swin_b", "layers=2-2-18-2 heads=4-8-16-32 width=128 drop_path=0.5", 87768224, 15430946816);
 // clang-format on
 
 }  // namespace nacre

@@ -52,7 +52,7 @@ struct Vgg : Module {
   Sequential features, classifier;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry vgg_entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
   return {.name = name,
           .summary = "Nothing but 3x3 convolutions, more of them than before.",
           .paper = "Simonyan and Zisserman, Very deep convolutional networks, 2015",
@@ -69,14 +69,14 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 }  // namespace
 
 // clang-format off
-MODEL(vgg11) = entry("vgg11", "layers=1-1-2-2-2", 132863336, 7609090048);
-MODEL(vgg13) = entry("vgg13", "layers=2-2-2-2-2", 133047848, 11308466176);
-MODEL(vgg16) = entry("vgg16", "", 138357544, 15470264320);
-MODEL(vgg19) = entry("vgg19", "layers=2-2-4-4-4", 143667240, 19632062464);
-MODEL(vgg11_bn) = entry("vgg11_bn", "layers=1-1-2-2-2 norm=true", 132868840, 7609090048);
-MODEL(vgg13_bn) = entry("vgg13_bn", "layers=2-2-2-2-2 norm=true", 133053736, 11308466176);
-MODEL(vgg16_bn) = entry("vgg16_bn", "norm=true", 138365992, 15470264320);
-MODEL(vgg19_bn) = entry("vgg19_bn", "layers=2-2-4-4-4 norm=true", 143678248, 19632062464);
+MODEL(vgg11) = vgg_entry("vgg11", "layers=1-1-2-2-2", 132863336, 7609090048);
+MODEL(vgg13) = vgg_entry("vgg13", "layers=2-2-2-2-2", 133047848, 11308466176);
+MODEL(vgg16) = vgg_entry("vgg16", "", 138357544, 15470264320);
+MODEL(vgg19) = vgg_entry("vgg19", "layers=2-2-4-4-4", 143667240, 19632062464);
+MODEL(vgg11_bn) = vgg_entry("vgg11_bn", "layers=1-1-2-2-2 norm=true", 132868840, 7609090048);
+MODEL(vgg13_bn) = vgg_entry("vgg13_bn", "layers=2-2-2-2-2 norm=true", 133053736, 11308466176);
+MODEL(vgg16_bn) = vgg_entry("vgg16_bn", "norm=true", 138365992, 15470264320);
+MODEL(vgg19_bn) = vgg_entry("vgg19_bn", "layers=2-2-4-4-4 norm=true", 143678248, 19632062464);
 // clang-format on
 
 }  // namespace nacre

@@ -100,7 +100,7 @@ struct Vit : Module {
   Linear head;
 };
 
-ModelEntry entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
+ModelEntry vit_entry(const char* name, const char* options, int64_t parameters, int64_t macs) {
   return {.name = name,
           .summary = "A transformer that reads a picture as a sequence of patches.",
           .paper = "Dosovitskiy, Beyer, Kolesnikov and others, An image is worth 16x16 words, 2021",
@@ -118,10 +118,10 @@ ModelEntry entry(const char* name, const char* options, int64_t parameters, int6
 }  // namespace
 
 // clang-format off
-MODEL(vit_b_16) = entry("vit_b_16", "", 86567656, 17563828224);
-MODEL(vit_b_32) = entry("vit_b_32", "patch=32", 88224232, 4409186304);
-MODEL(vit_l_16) = entry("vit_l_16", "layers=24 heads=16 width=1024 hidden=4096", 304326632, 61554712576);
-MODEL(vit_l_32) = entry("vit_l_32", "patch=32 layers=24 heads=16 width=1024 hidden=4096", 306535400, 15377539072);
+MODEL(vit_b_16) = vit_entry("vit_b_16", "", 86567656, 17563828224);
+MODEL(vit_b_32) = vit_entry("vit_b_32", "patch=32", 88224232, 4409186304);
+MODEL(vit_l_16) = vit_entry("vit_l_16", "layers=24 heads=16 width=1024 hidden=4096", 304326632, 61554712576);
+MODEL(vit_l_32) = vit_entry("vit_l_32", "patch=32 layers=24 heads=16 width=1024 hidden=4096", 306535400, 15377539072);
 // clang-format on
 
 }  // namespace nacre
