@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
+
+#include "embed/format.h"
 
 // On x86 the best of two is chosen when the program starts; sanitizers are not ready by then.
 #if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) && \
@@ -272,61 +275,57 @@ void avg_pool(const Window& q, int64_t planes, bool include_pad, const float* x,
       }
 }
 
+namespace {
+
+template <auto kFunction>
+void mapped(int64_t n, const float* x, float* y) {
+  each(n, x, y, kFunction);
+}
+
+struct Unary {
+  std::string_view name;
+  void (*run)(int64_t n, const float* x, float* y);
+};
+/// A program names them by their place.
+constexpr Unary kFunctions[] = {
+    {"neg", mapped<[](float v) { return -v; }>},
+    {"abs", mapped<[](float v) { return std::fabs(v); }>},
+    {"relu", mapped<[](float v) { return limited(v, 1); }>},
+    {"sigmoid", mapped<[](float v) { return 1 / (1 + std::exp(-v)); }>},
+    {"tanh", mapped<[](float v) { return std::tanh(v); }>},
+    {"exp", mapped<[](float v) { return std::exp(v); }>},
+    {"log", mapped<[](float v) { return std::log(v); }>},
+    {"sqrt", mapped<[](float v) { return std::sqrt(v); }>},
+    {"rsqrt", mapped<[](float v) { return 1 / std::sqrt(v); }>},
+    {"square", mapped<[](float v) { return v * v; }>},
+    {"reciprocal", mapped<[](float v) { return 1 / v; }>},
+    {"erf", mapped<[](float v) { return std::erf(v); }>},
+    {"floor", mapped<[](float v) { return std::floor(v); }>},
+    {"ceil", mapped<[](float v) { return std::ceil(v); }>},
+    {"round", mapped<[](float v) { return std::nearbyint(v); }>},
+    {"trunc", mapped<[](float v) { return std::trunc(v); }>},
+    {"sign", mapped<[](float v) { return (v > 0)   ? 1.0f
+                                         : (v < 0) ? -1.0f
+                                                   : v; }>},
+    {"sin", mapped<[](float v) { return std::sin(v); }>},
+    {"cos", mapped<[](float v) { return std::cos(v); }>},
+    {"softplus",
+     mapped<[](float v) { return std::max(v, 0.0f) + std::log1p(std::exp(-std::fabs(v))); }>},
+    {"log1p", mapped<[](float v) { return std::log1p(v); }>},
+    {"expm1", mapped<[](float v) { return std::expm1(v); }>},
+    {"logical_not", mapped<[](float v) { return v == 0 ? 1.0f : 0.0f; }>},
+    {"to_integer", mapped<[](float v) { return std::trunc(v); }>},
+    {"to_boolean", mapped<[](float v) { return v != 0 ? 1.0f : 0.0f; }>},
+    {"erfc", mapped<[](float v) { return std::erfc(v); }>},
+};
+static_assert(std::equal(std::begin(kUnary), std::end(kUnary), std::begin(kFunctions),
+                         std::end(kFunctions),
+                         [](std::string_view name, const Unary& f) { return name == f.name; }));
+
+}  // namespace
+
 void unary(int64_t function, int64_t n, const float* x, float* y) {
-  switch (function) {  // in the order of kUnary
-    case 0:
-      return each(n, x, y, [](float v) { return -v; });
-    case 1:
-      return each(n, x, y, [](float v) { return std::fabs(v); });
-    case 2:
-      return each(n, x, y, [](float v) { return limited(v, 1); });
-    case 3:
-      return each(n, x, y, [](float v) { return 1 / (1 + std::exp(-v)); });
-    case 4:
-      return each(n, x, y, [](float v) { return std::tanh(v); });
-    case 5:
-      return each(n, x, y, [](float v) { return std::exp(v); });
-    case 6:
-      return each(n, x, y, [](float v) { return std::log(v); });
-    case 7:
-      return each(n, x, y, [](float v) { return std::sqrt(v); });
-    case 8:
-      return each(n, x, y, [](float v) { return 1 / std::sqrt(v); });
-    case 9:
-      return each(n, x, y, [](float v) { return v * v; });
-    case 10:
-      return each(n, x, y, [](float v) { return 1 / v; });
-    case 11:
-      return each(n, x, y, [](float v) { return std::erf(v); });
-    case 12:
-      return each(n, x, y, [](float v) { return std::floor(v); });
-    case 13:
-      return each(n, x, y, [](float v) { return std::ceil(v); });
-    case 14:
-      return each(n, x, y, [](float v) { return std::nearbyint(v); });
-    case 15:
-    case 23:
-      return each(n, x, y, [](float v) { return std::trunc(v); });
-    case 16:
-      return each(n, x, y, [](float v) { return v > 0 ? 1.0f : v < 0 ? -1.0f : v; });
-    case 17:
-      return each(n, x, y, [](float v) { return std::sin(v); });
-    case 18:
-      return each(n, x, y, [](float v) { return std::cos(v); });
-    case 19:
-      return each(n, x, y,
-                  [](float v) { return std::max(v, 0.0f) + std::log1p(std::exp(-std::fabs(v))); });
-    case 20:
-      return each(n, x, y, [](float v) { return std::log1p(v); });
-    case 21:
-      return each(n, x, y, [](float v) { return std::expm1(v); });
-    case 22:
-      return each(n, x, y, [](float v) { return v == 0 ? 1.0f : 0.0f; });
-    case 24:
-      return each(n, x, y, [](float v) { return v != 0 ? 1.0f : 0.0f; });
-    default:
-      return each(n, x, y, [](float v) { return std::erfc(v); });
-  }
+  kFunctions[function].run(n, x, y);
 }
 
 void binary(int64_t function, Sizes sizes, const float* a, Sizes as, const float* b, Sizes bs,
