@@ -387,8 +387,10 @@ bool Fitter::begin_small() {
     TrainConfig config = config_of(task_, point);
     if (by_time(task_, config)) config.epochs = kLeastEpochs;
     task_.part = part;
+    // The first of all may take longer than there is, as without it there is no result.
+    const double least = round == 0 ? options_.budget : kLeastSeconds;
     const TrialOutcome out =
-        execute(trial, config, std::max(end() - kLeastSeconds, steady_seconds() + kLeastSeconds));
+        execute(trial, config, std::max(end() - kLeastSeconds, steady_seconds() + least));
     task_.part = 1;
     if (out.end == TrialOutcome::End::stopped) return false;
     if (out.end != TrialOutcome::End::done) break;
