@@ -355,16 +355,20 @@ bool Fitter::choose_family() {
   return true;
 }
 
-/// Those of the family that was chosen, if one was; with pictures of half the size where there is
-/// time for few epochs only.
+/// Those of the family that was chosen, if one was; where there is time for few epochs only, with
+/// pictures of half the size and the quick network.
 std::vector<std::pair<std::string, Point>> Fitter::points_to_try() {
   auto list = first_points(task_);
+  bool hurried = false;  // the usual networks have time for few epochs
   for (auto& [label, point] : list) {
-    if (!clocked() || !point.has("size") || !by_time(task_, config_of(task_, point))) continue;
+    const TrainConfig config = config_of(task_, point);
+    if (!clocked() || !task_.pictures() || !by_time(task_, config)) continue;
+    const bool few = epochs_for(config, kTrialShare * options_.budget) < kFewEpochs;
     const bool detail = point.has("look") && point.word("look") == "detail";
-    if (!detail && epochs_for(config_of(task_, point), kTrialShare * options_.budget) < kFewEpochs)
-      point.values["size"] = "half";
+    if (few && !detail && point.has("size")) point.values["size"] = "half";
+    hurried = hurried || (few && config.model == "cnn");
   }
+  std::erase_if(list, [&](const auto& p) { return !hurried && p.first == kQuickNetwork; });
   std::erase_if(list, [&](const auto& p) {
     return !sampler_->family.empty() && p.second.word("model") != sampler_->family;
   });

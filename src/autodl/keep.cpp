@@ -35,6 +35,7 @@ Point built(const Point& point, bool roughly) {
 std::string group_of(const FitTask& task, const Point& point) {
   std::string text = point.has("size") ? point.word("size") : "";
   if (point.word("model") == "from") text += cat({task.from_width, "x", task.from_height});
+  if (point.word("model") == "lenet5") text += "32x32";
   text += point.has("look") ? point.word("look") : "plain";
   text += point.has("features") ? point.word("features") : "all";
   if (task.texts && find_model(config_of(task, point).model).missing) text += " as it is";

@@ -24,6 +24,8 @@ std::string number(double v) {
 
 bool has_small(const FitTask& t) { return std::max(t.side_width, t.side_height) >= 48; }
 
+constexpr int64_t kLeNetSide = 32;
+
 bool has_svm_of_pixels(const FitTask& t) {
   return t.channels * t.side_width * t.side_height * t.pool->size() <= 4000000;
 }
@@ -31,6 +33,7 @@ bool has_svm_of_pixels(const FitTask& t) {
 SearchSpace picture_space(const FitTask& t) {
   SearchSpace s;
   std::vector<std::string> models = {"logistic_regression", "cnn", "resnet20"};
+  if (!has_small(t)) models.push_back("lenet5");
   if (!t.from_model.empty()) models.push_back("from");
   const std::vector<std::string> networks(models.begin() + 1, models.end());
   if (has_svm_of_pixels(t)) models.push_back("svm");
@@ -94,6 +97,12 @@ std::vector<std::pair<std::string, Point>> picture_points(const FitTask& t) {
     from.values["model"] = "from";
     add("from the given model", from);
   }
+  if (!has_small(t)) {
+    Point quick = network("none", "none", "none", 4e-3);
+    for (const char* name : {"widths", "dropout", "pool"}) quick.values.erase(name);
+    quick.values["model"] = "lenet5";
+    add(kQuickNetwork, quick);
+  }
   if (has_svm_of_pixels(t))
     add("support vectors on pixels", point_of({{"model", "svm"}, {"c", 5.0}, {"spread", 1.0}}));
   Point small = network("none", "none", "none", 4e-3);
@@ -131,9 +140,13 @@ void set_picture(const FitTask& t, const Point& p, TrainConfig& c) {
         "c=" + number(p.number("c")) + " gamma=" +
         number(p.number("spread") / static_cast<double>(t.channels * t.side_width * t.side_height));
   const bool half = model != "from" && p.has("size") && p.word("size") == "half";
-  const bool from = model == "from";
-  const int64_t whole_w = from ? t.from_width : t.side_width,
-                whole_h = from ? t.from_height : t.side_height,
+  const bool from = model == "from", lenet = model == "lenet5";
+  const int64_t whole_w = lenet  ? kLeNetSide
+                          : from ? t.from_width
+                                 : t.side_width,
+                whole_h = lenet  ? kLeNetSide
+                          : from ? t.from_height
+                                 : t.side_height,
                 w = half ? (whole_w + 1) / 2 : whole_w, h = half ? (whole_h + 1) / 2 : whole_h,
                 side = std::min(w, h);
   std::string steps = t.head;

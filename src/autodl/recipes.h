@@ -7,6 +7,9 @@ namespace nacre {
 
 SearchSpace space_of(const FitTask& task);
 
+/// The point among the first for pictures that is for those who have little time.
+inline constexpr const char* kQuickNetwork = "LeNet-5";
+
 /// Points that are tried first: simple models, then usual settings of good ones.
 std::vector<std::pair<std::string, Point>> first_points(const FitTask& task);
 
