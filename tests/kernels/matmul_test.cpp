@@ -138,5 +138,71 @@ TEST(Matmul, OneKernelServesManyThreads) {
   }
 }
 
+double gelu(double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); }
+
+// With each of what may follow a product, on operands as they are recorded and with b kept packed.
+TEST(Matmul, BiasResidualAndGelu) {
+  Random r(21);
+  int fused = 0;
+  for (int trial = 0; trial < 48; ++trial) {
+    const bool bias = trial & 1, residual = trial & 2, gelus = trial & 4;
+    const int64_t m = draw(r, 2, 70), n = draw(r, 2, 90), k = draw(r, 1, 80);
+    const Shape lead = trial % 3 == 2 ? Shape{3} : Shape{};
+    const auto in_batch = [&](int64_t rows, int64_t cols) {
+      Shape s = lead;
+      s.push_back(rows);
+      s.push_back(cols);
+      return s;
+    };
+    const Data a = random(r, DType::f32, in_batch(m, k));
+    Data b = random(r, DType::f32, trial % 5 ? Shape{k, n} : Shape{n, k});
+    if (trial % 5 == 0) {  // stored transposed
+      b.op.shape = {k, n};
+      b.op.strides = {1, k};
+    }
+    const Data row = random(r, DType::f32, {n}), more = random(r, DType::f32, in_batch(m, n));
+    std::vector<const Data*> in = {&a, &b};
+    if (bias) in.push_back(&row);
+    if (residual) in.push_back(&more);
+    std::vector<Data> out;
+    out.push_back(empty(DType::f32, in_batch(m, n)));
+    std::vector<double> want(static_cast<size_t>(out[0].op.numel()));
+    for (size_t at = 0; at < want.size(); ++at) {
+      const auto i = static_cast<int64_t>(at) / n, j = static_cast<int64_t>(at) % n;
+      double s = bias ? row[j] : 0;
+      for (int64_t p = 0; p < k; ++p) s += a[i * k + p] * b[p * n + j];
+      if (residual) s += more[static_cast<int64_t>(at)];
+      want[at] = gelus ? gelu(s) : s;
+    }
+    const auto kernel = make_matmul_fused(operands(in), outputs(out), bias, residual, gelus);
+    if (!kernel) continue;
+    ++fused;
+    const std::string what = kernel->description() + " trial " + std::to_string(trial);
+    run(*kernel, in, out);
+    // The library's GELU is within 5e-7 of the true one.
+    expect_near(out[0], want, 20 * std::sqrt(static_cast<double>(k)) * epsilon(DType::f32), what);
+    if (const auto packed = kernel->with_constant(1, b.first())) {
+      std::memset(out[0].memory.data(), 0, out[0].memory.bytes());
+      run(*packed, in, out);
+      expect_near(out[0], want, 20 * std::sqrt(static_cast<double>(k)) * epsilon(DType::f32),
+                  what + ", packed");
+    }
+  }
+  EXPECT_EQ(fused, 48);
+}
+
+// What is not finite stays so.
+TEST(Matmul, GeluOfNaNAndInfinity) {
+  const Data a = from(DType::f32, {2, 2}, {NAN, 1, INFINITY, 1}),
+             b = from(DType::f32, {2, 2}, {1, 1, 1, 1});
+  std::vector<Data> out;
+  out.push_back(empty(DType::f32, {2, 2}));
+  const auto kernel = make_matmul_fused(operands({&a, &b}), outputs(out), false, false, true);
+  ASSERT_TRUE(kernel);
+  run(*kernel, {&a, &b}, out);
+  EXPECT_TRUE(std::isnan(out[0][0]));
+  EXPECT_EQ(out[0][2], INFINITY);
+}
+
 }  // namespace
 }  // namespace nacre::cpu::test

@@ -123,6 +123,27 @@ struct Memory {
   void point(void* p) const { check(dnnl_memory_set_data_handle(m, p), "set_data_handle"); }
 };
 
+struct PostOps {
+  dnnl_post_ops_t list = nullptr;
+  PostOps() { check(dnnl_post_ops_create(&list), "post_ops_create"); }
+  ~PostOps() { dnnl_post_ops_destroy(list); }
+  PostOps(const PostOps&) = delete;
+  void limit(float low, float high) {
+    constexpr float inf = std::numeric_limits<float>::infinity();
+    if (low == 0 && high == inf)
+      apply(dnnl_eltwise_relu);
+    else if (low > -inf || high < inf)
+      apply(dnnl_eltwise_clip, low, high);
+  }
+  void add(const dnnl_memory_desc_t& other) {
+    check(dnnl_post_ops_append_binary(list, dnnl_binary_add, &other), "append_binary");
+  }
+  void add() { check(dnnl_post_ops_append_sum(list, 1), "append_sum"); }
+  void apply(dnnl_alg_kind_t f, float alpha = 0, float beta = 0) {
+    check(dnnl_post_ops_append_eltwise(list, 1, f, alpha, beta), "append_eltwise");
+  }
+};
+
 }  // namespace
 
 struct Program::Impl {
@@ -137,7 +158,7 @@ struct Program::Impl {
   // one used is kept.
   struct Args {
     std::vector<Memory> user, own;
-    std::vector<Memory> scratchpad, bias;
+    std::vector<Memory> scratchpad, bias, residual;
   };
 
   Side sides[3];
@@ -145,6 +166,7 @@ struct Program::Impl {
   std::string name;
   dnnl_memory_desc_t scratchpad, bias;
   bool has_b = true, has_bias = false;
+  bool has_residual = false;  // a tensor like the result, added by the first post-op
   size_t scratch = 0;
   int threads = num_threads();
   mutable std::atomic<Args*> spare = nullptr;
@@ -166,6 +188,7 @@ struct Program::Impl {
     }
     args->scratchpad.emplace_back(scratchpad);
     if (has_bias) args->bias.emplace_back(bias);
+    if (has_residual) args->residual.emplace_back(sides[2].user);
     return args;
   }
   void give(std::unique_ptr<Args> args) const {
@@ -224,14 +247,15 @@ std::unique_ptr<Program> Program::with_b(const void* b) const {
   return made;
 }
 
-void Program::run(const void* a, const void* b, void* c, void* scratch, const void* bias) const {
+void Program::run(const void* a, const void* b, void* c, void* scratch, const void* bias,
+                  const void* residual) const {
   const Impl& p = *impl_;
   use_threads(p.threads);
   auto args = p.take();
   char* base = static_cast<char*>(scratch);
   void* const pointers[3] = {const_cast<void*>(a), const_cast<void*>(b), c};
   const dnnl_stream_t s = stream();
-  dnnl_exec_arg_t list[5];
+  dnnl_exec_arg_t list[6];
   int count = 0;
   size_t own = 0;
   for (int i = 0; i < 3; ++i) {
@@ -258,6 +282,10 @@ void Program::run(const void* a, const void* b, void* c, void* scratch, const vo
     args->bias[0].point(const_cast<void*>(bias));
     list[count++] = {DNNL_ARG_BIAS, args->bias[0].m};
   }
+  if (p.has_residual) {
+    args->residual[0].point(const_cast<void*>(residual));
+    list[count++] = {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, args->residual[0].m};
+  }
   check(dnnl_primitive_execute(p.primitive, s, count, list), "execute");
   if (p.sides[2].reorder) {
     const dnnl_exec_arg_t r[] = {{DNNL_ARG_FROM, args->own.back().m},
@@ -267,19 +295,31 @@ void Program::run(const void* a, const void* b, void* c, void* scratch, const vo
   p.give(std::move(args));
 }
 
-std::unique_ptr<Program> matmul(const Tensor& a, const Tensor& b, const Tensor& c, bool choose_b) {
+std::unique_ptr<Program> matmul(const Tensor& a, const Tensor& b, const Tensor& c, bool choose_b,
+                                const Epilogue& after) {
   use_threads(num_threads());
   dnnl_memory_desc_t ma, mb, mc;
   if (!describe(a, ma) || !describe(b, mb) || !describe(c, mc)) return nullptr;
   const dnnl_memory_desc_t wanted = choose_b ? any(b) : mb;
   dnnl_matmul_desc_t op;
-  if (dnnl_matmul_desc_init(&op, &ma, &wanted, nullptr, &mc) != dnnl_success) return nullptr;
+  Tensor row{Shape(c.shape.size(), 1), Shape(c.shape.size(), c.shape[-1])};
+  row.shape[-1] = c.shape[-1];
+  row.strides[-1] = 1;
+  const dnnl_memory_desc_t bias = plain(row);
+  if (dnnl_matmul_desc_init(&op, &ma, &wanted, after.bias ? &bias : nullptr, &mc) != dnnl_success)
+    return nullptr;
+  PostOps ends;
+  if (after.residual) ends.add(mc);
+  if (after.gelu) ends.apply(dnnl_eltwise_gelu_erf);
   Descriptor d;
-  if (!d.create(&op, nullptr) || d.name().starts_with("ref")) return nullptr;
+  if (!d.create(&op, nullptr, ends.list) || d.name().starts_with("ref")) return nullptr;
   auto impl = std::make_unique<Program::Impl>();
   impl->set_side(0, DNNL_ARG_SRC, ma, ma, true);
   impl->set_side(1, DNNL_ARG_WEIGHTS, mb, choose_b ? d.md(dnnl_query_weights_md) : mb, true);
   impl->set_side(2, DNNL_ARG_DST, mc, mc, false);
+  impl->bias = bias;
+  impl->has_bias = after.bias;
+  impl->has_residual = after.residual;
   impl->finish(d);
   return std::make_unique<Program>(std::move(impl));
 }
@@ -421,24 +461,6 @@ dnnl_memory_desc_t tagged(const Shape& shape, dnnl_format_tag_t tag, DType type 
 }
 
 dnnl_format_tag_t blocked_tag() { return channel_block() == 16 ? dnnl_nChw16c : dnnl_nChw8c; }
-
-struct PostOps {
-  dnnl_post_ops_t list = nullptr;
-  PostOps() { check(dnnl_post_ops_create(&list), "post_ops_create"); }
-  ~PostOps() { dnnl_post_ops_destroy(list); }
-  PostOps(const PostOps&) = delete;
-  void limit(float low, float high) {
-    constexpr float inf = std::numeric_limits<float>::infinity();
-    if (low == 0 && high == inf)
-      apply(dnnl_eltwise_relu);
-    else if (low > -inf || high < inf)
-      apply(dnnl_eltwise_clip, low, high);
-  }
-  void add() { check(dnnl_post_ops_append_sum(list, 1), "append_sum"); }
-  void apply(dnnl_alg_kind_t f, float alpha = 0, float beta = 0) {
-    check(dnnl_post_ops_append_eltwise(list, 1, f, alpha, beta), "append_eltwise");
-  }
-};
 
 }  // namespace
 

@@ -19,8 +19,9 @@ class Program {
   explicit Program(std::shared_ptr<const Impl> impl);
   ~Program();
   /// c = f(a, b). Re-entrant; `scratch` has scratch_bytes() bytes, 64-byte aligned. `bias`: of
-  /// programs that were made with one.
-  void run(const void* a, const void* b, void* c, void* scratch, const void* bias = nullptr) const;
+  /// programs that were made with one; `residual` too.
+  void run(const void* a, const void* b, void* c, void* scratch, const void* bias = nullptr,
+           const void* residual = nullptr) const;
   size_t scratch_bytes() const;
   /// The program for one b, kept in the layout that the library wants; run() then takes any b. Null
   /// if it wants the plain one.
@@ -39,12 +40,18 @@ struct Tensor {
   DType dtype = DType::f32;
 };
 
+/// What a product ends with: f(a b + bias + residual), the bias one number for each column, the
+/// residual of the shape of c, f GELU (with the error function) or nothing.
+struct Epilogue {
+  bool bias = false, residual = false, gelu = false;
+};
+
 /// c = a b over the last two dimensions; leading dimensions are equal or 1. All ranks are equal, no
 /// dimension is 0. Null if the library has no fast implementation.
 /// choose_b: b comes in the layout that the library likes best; for a b that is packed once
 /// (Program::with_b).
 std::unique_ptr<Program> matmul(const Tensor& a, const Tensor& b, const Tensor& c,
-                                bool choose_b = false);
+                                bool choose_b = false, const Epilogue& after = {});
 
 enum class Pass { forward, input_grad, weight_grad };
 

@@ -23,6 +23,10 @@ std::unique_ptr<Kernel> in_f32(Operands in, Operands out, const Make& make);
 
 /// a [..., m, k] b [..., k, n] -> [..., m, n]; inputs may have any strides.
 std::unique_ptr<Kernel> make_matmul(Operands in, Operands out);
+/// f(a b + bias [n] + residual [..., m, n]) of f32, where f is GELU or nothing; bias and residual
+/// are dense inputs after a and b. Null where the library has no fast implementation.
+std::unique_ptr<Kernel> make_matmul_fused(Operands in, Operands out, bool bias, bool residual,
+                                          bool gelu);
 
 struct ConvAttrs {
   Ints stride, dilation, pad_low;  ///< one entry for each spatial dimension

@@ -5,6 +5,7 @@
 #include "backends/cpu/dnnl.h"
 #include "backends/cpu/fused_conv.h"
 #include "backends/cpu/kernel_macros.h"
+#include "backends/cpu/library_pool.h"
 #include "backends/cpu/simd/interleave.h"
 #include "base/parallel.h"
 
@@ -20,19 +21,6 @@ bool ours(const KernelQuery& q) {
       if (o.numel() == 0 || o.dtype != DType::f32) return false;
   return q.all_contiguous();
 }
-
-class BlockedPool final : public Kernel {
- public:
-  explicit BlockedPool(std::unique_ptr<dnnl::Program> p) : program_(std::move(p)) {}
-  void run(const void* const* in, void* const* out, void* scratch) const override {
-    program_->run(in[0], nullptr, out[0], scratch);
-  }
-  size_t scratch_bytes() const override { return program_->scratch_bytes(); }
-  std::string description() const override { return "dnnl:" + program_->implementation(); }
-
- private:
-  std::unique_ptr<dnnl::Program> program_;
-};
 
 /// Between planes and blocks. The plain side has `channels`; those that fill the last block are
 /// zero.
@@ -106,10 +94,9 @@ KERNEL(pool_blocks) {
   const Ints dilation = q.ints("dilation");
   if (!ours(q) || q.in[0].shape[4] != dnnl::channel_block() || dilation != Ints{1, 1})
     return nullptr;
-  auto program = dnnl::blocked_pool({logical(q.in[0].shape), logical(q.out[0].shape),
-                                     q.ints("kernel"), q.ints("stride"), q.ints("pad_low"),
-                                     q.flag("average"), q.flag("include_pad")});
-  return program ? std::make_unique<BlockedPool>(std::move(program)) : nullptr;
+  return LibraryPool::make({logical(q.in[0].shape), logical(q.out[0].shape), q.ints("kernel"),
+                            q.ints("stride"), q.ints("pad_low"), q.flag("average"),
+                            q.flag("include_pad")});
 }
 
 }  // namespace nacre::cpu

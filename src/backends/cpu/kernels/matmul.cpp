@@ -116,12 +116,14 @@ class Product : public Kernel {
       operands[i] = free;
       free += align64(in_[i].bytes());
     }
-    multiply(operands[0], operands[1], out[0], free);
+    multiply(operands[0], operands[1], in + 2, out[0], free);
   }
   size_t scratch_bytes() const override { return packed_; }
 
  protected:
-  virtual void multiply(const void* a, const void* b, void* c, void* scratch) const = 0;
+  /// more: the inputs that follow a and b.
+  virtual void multiply(const void* a, const void* b, const void* const* more, void* c,
+                        void* scratch) const = 0;
   Problem p_;
 
  private:
@@ -131,18 +133,27 @@ class Product : public Kernel {
 
 class LibraryProduct final : public Product {
  public:
-  LibraryProduct(Operands in, Operands out, Problem p, std::unique_ptr<dnnl::Program> program)
+  LibraryProduct(Operands in, Operands out, Problem p, std::unique_ptr<dnnl::Program> program,
+                 const dnnl::Epilogue& after)
       : Product(in, std::move(p)),
         in_(in.begin(), in.end()),
         out_(out.begin(), out.end()),
-        program_(std::move(program)) {}
+        program_(std::move(program)),
+        after_(after) {}
+  /// Null if the library has no fast implementation.
+  static std::unique_ptr<Kernel> make(Operands in, Operands out, Problem p,
+                                      const dnnl::Epilogue& after = {}) {
+    auto program = program_of(p, in, out, after, false);
+    return program
+               ? std::make_unique<LibraryProduct>(in, out, std::move(p), std::move(program), after)
+               : nullptr;
+  }
   std::unique_ptr<Kernel> with_constant(int input, const void* values) const override {
     if (input != 1 || p_.pack_b || p_.c.rows < 2) return nullptr;
-    const DType t = in_[0].dtype;
-    const auto program = dnnl::matmul(tensor(p_.a, p_.batch, t), tensor(p_.b, p_.batch, t),
-                                      tensor(p_.c, p_.batch, out_[0].dtype), true);
+    const auto program = program_of(p_, in_, out_, after_, true);
     auto packed = program ? program->with_b(values) : nullptr;
-    return packed ? std::make_unique<LibraryProduct>(in_, out_, p_, std::move(packed)) : nullptr;
+    return packed ? std::make_unique<LibraryProduct>(in_, out_, p_, std::move(packed), after_)
+                  : nullptr;
   }
   size_t scratch_bytes() const override {
     return Product::scratch_bytes() + program_->scratch_bytes();
@@ -150,11 +161,20 @@ class LibraryProduct final : public Product {
   std::string description() const override { return "dnnl:" + program_->implementation(); }
 
  private:
-  void multiply(const void* a, const void* b, void* c, void* scratch) const override {
-    program_->run(a, b, c, scratch);
+  static std::unique_ptr<dnnl::Program> program_of(const Problem& p, Operands in, Operands out,
+                                                   const dnnl::Epilogue& after, bool choose_b) {
+    const DType t = in[0].dtype;
+    return dnnl::matmul(tensor(p.a, p.batch, t), tensor(p.b, p.batch, t),
+                        tensor(p.c, p.batch, out[0].dtype), choose_b, after);
+  }
+  void multiply(const void* a, const void* b, const void* const* more, void* c,
+                void* scratch) const override {
+    program_->run(a, b, c, scratch, after_.bias ? more[0] : nullptr,
+                  after_.residual ? more[after_.bias] : nullptr);
   }
   std::vector<Operand> in_, out_;
   std::unique_ptr<dnnl::Program> program_;
+  dnnl::Epilogue after_;
 };
 
 // A loop over the batch; large batches are shared out among threads, else each product is.
@@ -167,7 +187,7 @@ class LoopProduct final : public Product {
   }
 
  private:
-  void multiply(const void* a, const void* b, void* c, void*) const override {
+  void multiply(const void* a, const void* b, const void* const*, void* c, void*) const override {
     const int64_t count = p_.batch.numel();
     const int64_t flops = p_.c.rows * p_.c.cols * std::max<int64_t>(1, p_.a.cols);
     const bool share = count >= num_threads() && (!std::is_integral_v<T> || count > 1);
@@ -216,7 +236,7 @@ class VectorProduct final : public Product {
   }
 
  private:
-  void multiply(const void* a, const void* b, void* c, void*) const override {
+  void multiply(const void* a, const void* b, const void* const*, void* c, void*) const override {
     const bool row = p_.c.rows == 1 && p_.a.col == 1;
     const View& matrix = row ? p_.b : p_.a;
     const int64_t n = row ? p_.c.cols : p_.c.rows, k = p_.a.cols, count = p_.batch.numel();
@@ -261,11 +281,8 @@ std::unique_ptr<Kernel> make_matmul(Operands in, Operands out) {
   const bool empty = out[0].numel() == 0 || p.a.cols == 0;
   if (!empty && t == DType::f32 && VectorProduct::fits(p))
     return std::make_unique<VectorProduct>(in, std::move(p));
-  if (!empty && dnnl::native(t)) {
-    if (auto program =
-            dnnl::matmul(tensor(p.a, p.batch, t), tensor(p.b, p.batch, t), tensor(p.c, p.batch, t)))
-      return std::make_unique<LibraryProduct>(in, out, std::move(p), std::move(program));
-  }
+  if (!empty && dnnl::native(t))
+    if (auto kernel = LibraryProduct::make(in, out, p)) return kernel;
   switch (t) {
     case DType::f32:
       return std::make_unique<LoopProduct<float>>(in, std::move(p));
@@ -283,17 +300,29 @@ std::unique_ptr<Kernel> make_matmul(Operands in, Operands out) {
   }
 }
 
+std::unique_ptr<Kernel> make_matmul_fused(Operands in, Operands out, bool bias, bool residual,
+                                          bool gelu) {
+  for (const Operand& o : in)
+    if (o.dtype != DType::f32) return nullptr;
+  for (const Operand& o : in.subspan(2))
+    if (!o.contiguous()) return nullptr;
+  if (out[0].numel() == 0 || in[0].shape[-1] == 0) return nullptr;
+  const Problem p(in, out);
+  if (VectorProduct::fits(p)) return nullptr;
+  return LibraryProduct::make(in, out, p, {bias, residual, gelu});
+}
+
 KERNEL(matmul) { return make_matmul(q.in, q.out); }
 
 KERNEL(matmul_f32) {
   const DType t = q.in[0].dtype;
   if (t != DType::bf16 || !dnnl::native(t) || q.out[0].numel() == 0 || q.in[0].shape[-1] == 0)
     return nullptr;
-  Problem p(q.in, q.out);
-  auto program = dnnl::matmul(tensor(p.a, p.batch, t), tensor(p.b, p.batch, t),
-                              tensor(p.c, p.batch, DType::f32));
-  return program ? std::make_unique<LibraryProduct>(q.in, q.out, std::move(p), std::move(program))
-                 : nullptr;
+  return LibraryProduct::make(q.in, q.out, Problem(q.in, q.out));
+}
+
+KERNEL(matmul_fused) {
+  return make_matmul_fused(q.in, q.out, q.flag("bias"), q.flag("residual"), q.flag("gelu"));
 }
 
 }  // namespace nacre::cpu

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "backends/cpu/copy.h"
-#include "backends/cpu/dnnl.h"
 #include "backends/cpu/kernel_macros.h"
+#include "backends/cpu/library_pool.h"
 #include "backends/cpu/simd/channel_loops.h"
 #include "base/parallel.h"
 
@@ -16,19 +16,6 @@ bool ours(const KernelQuery& q) {
       if (o.numel() == 0 || o.dtype != DType::bf16) return false;
   return q.all_contiguous() && q.ints("dilation") == Ints{1, 1};
 }
-
-class LibraryPool final : public Kernel {
- public:
-  explicit LibraryPool(std::unique_ptr<dnnl::Program> p) : program_(std::move(p)) {}
-  void run(const void* const* in, void* const* out, void* scratch) const override {
-    program_->run(in[0], nullptr, out[0], scratch);
-  }
-  size_t scratch_bytes() const override { return program_->scratch_bytes(); }
-  std::string description() const override { return "dnnl:" + program_->implementation(); }
-
- private:
-  std::unique_ptr<dnnl::Program> program_;
-};
 
 class MaxPoolRowsGrad final : public Kernel {
  public:
@@ -92,8 +79,7 @@ KERNEL(max_pool_rows) {
                       false,
                       false};
   p.rows = true;
-  auto program = dnnl::blocked_pool(p);
-  return program ? std::make_unique<LibraryPool>(std::move(program)) : nullptr;
+  return LibraryPool::make(p);
 }
 
 KERNEL(max_pool_rows_grad) {
