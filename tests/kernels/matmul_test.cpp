@@ -179,7 +179,6 @@ TEST(Matmul, BiasResidualAndGelu) {
     ++fused;
     const std::string what = kernel->description() + " trial " + std::to_string(trial);
     run(*kernel, in, out);
-    // The library's GELU is within 5e-7 of the true one.
     expect_near(out[0], want, 20 * std::sqrt(static_cast<double>(k)) * epsilon(DType::f32), what);
     if (const auto packed = kernel->with_constant(1, b.first())) {
       std::memset(out[0].memory.data(), 0, out[0].memory.bytes());
