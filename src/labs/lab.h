@@ -34,7 +34,7 @@ struct LabEntry {
   const AttrType* config;  ///< the options, a struct with fields(); all have `seed`
   LabResult (*run)(const std::string& data, const void* config);
   std::vector<LabRange>
-      ranges;  ///< of options; side, samples, epochs, batch, lr and seed have some
+      ranges{};  ///< of options; side, samples, epochs, batch, lr and seed have some
 };
 
 /// Defines lab_<name>. The build collects these into the table of labs.
