@@ -1,8 +1,9 @@
-// What transfer brings where labels are few: a small network learns the first half of the classes
-// from all their pictures, and then, in different ways, the other half from a few of each. Prints
-// the table of docs/transfer.md.
+// What transfer brings where labels are few: a small network learns classes from 1,000 pictures of
+// each, and then, in different ways, others from a few. With one data set these are its second half
+// of classes after the first; with two, those of the second after those of the first. Prints the
+// tables of docs/transfer.md.
 //
-//   transfer_table DATA [PICTURES A CLASS [SEEDS [ROWS]]]      default: 10 5, all rows
+//   transfer_table DATA[,DATA] [PICTURES A CLASS [SEEDS [ROWS]]]      default: 10 5, all rows
 #include <unistd.h>
 #include <cmath>
 #include <cstdio>
@@ -41,36 +42,50 @@ struct Way {
   std::map<std::string, std::string> settings;
 };
 
+/// Classes [low, high) of a data set.
+struct Task {
+  DataSplits whole;
+  int64_t low, high;
+
+  /// Data without a test part: what the seed leaves of the training part is tested.
+  DataSplits parts(int64_t per_class, uint64_t seed) const {
+    const auto lists = split_stratified(labels_of(*whole.train), {0.5, 0.5}, Key(seed));
+    const DatasetPtr train = whole.test ? whole.train : subset(whole.train, lists[0]);
+    const DatasetPtr test = whole.test ? whole.test : subset(whole.train, lists[1]);
+    DataSplits d;
+    d.train = classes_of(*train, low, high, per_class, seed);
+    d.test = classes_of(*test, low, high, INT64_MAX, 0);
+    return d;
+  }
+};
+
 int run(const std::string& path, int64_t shots, int64_t seeds, const std::string& only) {
-  const DataSplits whole = open_dataset(path);
-  const int64_t classes = static_cast<int64_t>(whole.train->classes().size()), half = classes / 2;
+  const size_t comma = path.find(',');
+  const DataSplits first = open_dataset(path.substr(0, comma));
+  const DataSplits second = comma == path.npos ? first : open_dataset(path.substr(comma + 1));
+  const int64_t classes = static_cast<int64_t>(second.train->classes().size());
+  const int64_t half = comma == path.npos ? classes / 2 : 0;
+  const int64_t known_classes =
+      half > 0 ? half : static_cast<int64_t>(first.train->classes().size());
+  const Task source{first, 0, known_classes}, target{second, half, classes};
   const std::string folder =
       (std::filesystem::temp_directory_path() / ("transfer_table_" + std::to_string(getpid())))
           .string();
   TrainConfig c;
   c.model = "cnn";
   c.options = "widths=16-32-64";
-  c.transform = "to_channels(1)|normalize(mean=0.3,std=0.35)";
+  c.transform = "to_channels(1)|resize(28)|normalize(mean=0.3,std=0.35)";
   c.lr = 3e-3;
   c.val_share = c.test_share = 0;
   c.workers = 0;
-  const auto parts = [&](int64_t low, int64_t high, int64_t per_class, uint64_t seed) {
-    DataSplits d;
-    // Data without a test part: what the seed leaves of the training part is tested.
-    const auto lists = split_stratified(labels_of(*whole.train), {0.5, 0.5}, Key(seed));
-    d.train = whole.test ? whole.train : subset(whole.train, lists[0]);
-    d.test = whole.test ? whole.test : subset(whole.train, lists[1]);
-    d.train = classes_of(*d.train, low, high, per_class, seed);
-    d.test = classes_of(*d.test, low, high, INT64_MAX, 0);
-    return d;
-  };
   TrainConfig before = c;
   before.epochs = 8;
-  before.out = folder + "/first_half";
-  const double known = Trainer(before, parts(0, half, 1000, 1)).run().report.accuracy;
+  before.out = folder + "/before";
+  const double known = Trainer(before, source.parts(1000, 1)).run().report.accuracy;
   std::printf("%s: %ld classes to %.1f %%, then %ld others from %ld pictures each, %ld seeds\n\n",
-              path.c_str(), static_cast<long>(half), 100 * known, static_cast<long>(classes - half),
-              static_cast<long>(shots), static_cast<long>(seeds));
+              path.c_str(), static_cast<long>(known_classes), 100 * known,
+              static_cast<long>(classes - half), static_cast<long>(shots),
+              static_cast<long>(seeds));
   std::printf("| | accuracy | least | parameters trained |\n| --- | --- | --- | --- |\n");
   const std::vector<Way> ways = {
       {"from scratch", false, {}},
@@ -118,7 +133,7 @@ int run(const std::string& path, int64_t shots, int64_t seeds, const std::string
       now.seed = seed;
       if (way.from) now.from = before.out + "/model.safetensors";
       for (const auto& [name, value] : way.settings) now.set(name, value);
-      Trainer trainer(now, parts(half, classes, shots, static_cast<uint64_t>(seed)));
+      Trainer trainer(now, target.parts(shots, static_cast<uint64_t>(seed)));
       accuracies.push_back(100 * trainer.run().report.accuracy);
       trained = 0;
       for (const Variable& v : trainer.optimizer().parameters()) trained += v.value().numel();
@@ -144,7 +159,7 @@ int run(const std::string& path, int64_t shots, int64_t seeds, const std::string
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: transfer_table DATA [PICTURES A CLASS [SEEDS [ROWS]]]\n");
+    std::fprintf(stderr, "usage: transfer_table DATA[,DATA] [PICTURES A CLASS [SEEDS [ROWS]]]\n");
     return 2;
   }
   try {
