@@ -65,7 +65,8 @@ Blocks& blocks() {
 
 /// The samples in a tensor that fits the port.
 int64_t rows_of(const nacre_tensor& t, const Runtime::Port& p) {
-  bool fits = t.type == static_cast<nacre_type>(p.dtype) && t.rank == p.shape.rank() && t.data;
+  bool fits =
+      nacre::c::type_of(t) == static_cast<int>(p.dtype) && t.rank == p.shape.rank() && t.data;
   for (int d = 0; fits && d < t.rank; ++d)
     fits = t.shape[d] == p.shape[d] || (p.shape[d] < 0 && t.shape[d] > 0);
   if (!fits)

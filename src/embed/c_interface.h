@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <string>
 #include <vector>
@@ -19,6 +20,14 @@ static_assert(static_cast<int>(DType::boolean) == nacre_bool &&
               static_cast<int>(DType::f16) == nacre_f16);
 
 inline thread_local std::string last_error;
+
+/// The number that a caller gave as a type, which may be none of nacre_type's.
+inline int type_of(const nacre_tensor& t) {
+  int type = 0;
+  static_assert(sizeof(type) == sizeof(t.type));
+  std::memcpy(&type, &t.type, sizeof(type));
+  return type;
+}
 
 inline nacre_status status_of(Error::Kind kind) {
   switch (kind) {

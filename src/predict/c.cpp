@@ -16,16 +16,16 @@ using c::given;
 
 /// The caller's memory as a tensor.
 Tensor view_of(const nacre_tensor& t) {
-  if (t.type < nacre_f32 || t.type > nacre_bool)
-    fail(Error::Kind::usage,
-         {"a tensor has type ", static_cast<int>(t.type), ", 0 to 8 are known"});
+  const int type = c::type_of(t);
+  if (type < nacre_f32 || type > nacre_bool)
+    fail(Error::Kind::usage, {"a tensor has type ", type, ", 0 to 8 are known"});
   if (t.rank < 0 || t.rank > NACRE_MAX_RANK)
     fail(Error::Kind::usage,
          {"a tensor has rank ", t.rank, ", 0 to ", NACRE_MAX_RANK, " are possible"});
   const Shape shape(t.shape, static_cast<size_t>(t.rank));
   const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
   if (!t.data && !empty) fail(Error::Kind::usage, {"the data of a tensor are a null pointer"});
-  return Tensor::wrap(nullptr, t.data, shape, static_cast<DType>(t.type));
+  return Tensor::wrap(nullptr, t.data, shape, static_cast<DType>(type));
 }
 
 void give_classes(const Predictor& p, const Prediction& prediction, nacre_class* classes,

@@ -31,6 +31,8 @@ __attribute__((noinline)) void release(void* p) { std::free(p); }
 
 void* operator new(size_t n) { return counted(n, 16); }
 void* operator new[](size_t n) { return counted(n, 16); }
+void* operator new(size_t n, const std::nothrow_t&) noexcept { return counted(n, 16); }
+void* operator new[](size_t n, const std::nothrow_t&) noexcept { return counted(n, 16); }
 void* operator new(size_t n, std::align_val_t a) { return counted(n, static_cast<size_t>(a)); }
 void* operator new[](size_t n, std::align_val_t a) { return counted(n, static_cast<size_t>(a)); }
 void operator delete(void* p) noexcept { release(p); }

@@ -18,7 +18,8 @@ Shape requested(const Call& c, const Shape& in, const Ints& want, bool allow_zer
     c.check(n >= -1 && (n >= 0 || free < 0), {"cannot reshape to ", as_list(want)});
     if (n < 0) free = d;
     out.push_back(n);
-    if (n >= 0) known *= n;
+    c.check(n < 0 || !__builtin_mul_overflow(known, n, &known),
+            {"cannot reshape to ", as_list(want)});
   }
   if (free >= 0) {
     c.check(known > 0 && in.numel() % known == 0, {"cannot reshape ", in, " to ", as_list(want)});

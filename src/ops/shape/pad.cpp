@@ -66,10 +66,13 @@ OP(pad) = {
             in.check(most <= std::max<int64_t>(0, limit),
                      {"padding ", most, " of dimension ", d, " of size ", x[d],
                       " is too large for mode ", a.mode});
-            in.check(x[d] + a.low[d] + a.high[d] >= 0,
-                     {"dimension ", d, " of size ", x[d], " cannot lose ", -a.low[d], " and ",
-                      -a.high[d], " entries"});
-            out.push_back(x[d] + a.low[d] + a.high[d]);
+            int64_t padded = 0;
+            in.check(!__builtin_add_overflow(x[d], a.low[d], &padded) &&
+                         !__builtin_add_overflow(padded, a.high[d], &padded),
+                     {"padding ", a.low[d], " and ", a.high[d], " is too large"});
+            in.check(padded >= 0, {"dimension ", d, " of size ", x[d], " cannot lose ", -a.low[d],
+                                   " and ", -a.high[d], " entries"});
+            out.push_back(padded);
           }
           in.out(in.dtype(0), out);
         },
