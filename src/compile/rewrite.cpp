@@ -26,6 +26,14 @@ Graph rewrite(const Graph& graph, const RewriteRule& rule) {
   return Graph(graph.inputs(), std::move(outputs));
 }
 
+std::unordered_map<const Node*, int> count_uses(const Graph& graph) {
+  std::unordered_map<const Node*, int> uses;
+  for (const Node* n : graph.nodes())
+    for (const Tensor& t : n->inputs) ++uses[t.node()];
+  for (const Tensor& t : graph.outputs()) ++uses[t.node()];
+  return uses;
+}
+
 bool is_op(const Node* n, std::string_view op) {
   return n->op && !n->evaluated && n->op->name == op;
 }

@@ -18,6 +18,9 @@ using RewriteRule = std::function<Tensors(const Node& node, const Tensors& input
 /// left out.
 Graph rewrite(const Graph& graph, const RewriteRule& rule);
 
+/// How often the outputs of each node are inputs of others or outputs of the graph.
+std::unordered_map<const Node*, int> count_uses(const Graph& graph);
+
 /// True for a node of this op that is to be computed.
 bool is_op(const Node* n, std::string_view op);
 

@@ -3,7 +3,6 @@
 // index_add(base, to, index_select(x, from) * weight) with one weight for each entry becomes
 // edge_sum(base, x, to, from, weight): the rows of all edges, which may be many times as large as
 // x, never lie in memory. The gradient of x has the same form with `to` and `from` exchanged.
-#include <unordered_map>
 
 #include "compile/plan.h"
 #include "compile/rewrite.h"
@@ -27,10 +26,7 @@ bool one_for_each(const Tensor& weight, const Shape& index, const Shape& rows) {
 
 Graph run(const Graph& graph, const CompileOptions& options) {
   static const OpDef* edge_sum = find_op("edge_sum");
-  std::unordered_map<const Node*, int> uses;
-  for (const Node* n : graph.nodes())
-    for (const Tensor& t : n->inputs) ++uses[t.node()];
-  for (const Tensor& t : graph.outputs()) ++uses[t.node()];
+  auto uses = count_uses(graph);
   return rewrite(graph, [&](const Node& n, const Tensors& in) -> Tensors {
     if (!on_rows(&n, "index_add")) return {};
     const Shape &index = in[1].shape(), &rows = in[2].shape();

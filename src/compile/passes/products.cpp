@@ -33,10 +33,7 @@ class Products {
   Products(const Graph& graph, const CompileOptions& options) : graph_(graph), options_(options) {}
 
   Graph run() {
-    std::unordered_map<const Node*, int> before;
-    for (const Node* n : graph_.nodes())
-      for (const Tensor& t : n->inputs) ++before[t.node()];
-    for (const Tensor& t : graph_.outputs()) ++before[t.node()];
+    auto before = count_uses(graph_);
     return rewrite(graph_, [&](const Node& n, const Tensors& in) {
       Tensors out;
       if (n.outputs[0].dtype == DType::f32) out = into_product(n, in);
