@@ -1,6 +1,5 @@
 // A batch norm whose numbers never change becomes part of the convolution before it, if its weights
 // do not change either: of a Program, that is.
-#include <unordered_map>
 
 #include "compile/plan.h"
 #include "compile/rewrite.h"
@@ -11,10 +10,7 @@ namespace nacre {
 namespace {
 
 Graph run(const Graph& graph, const CompileOptions&) {
-  std::unordered_map<const Node*, int> uses;
-  for (const Node* n : graph.nodes())
-    for (const Tensor& t : n->inputs) ++uses[t.node()];
-  for (const Tensor& t : graph.outputs()) ++uses[t.node()];
+  auto uses = count_uses(graph);
   return rewrite(graph, [&](const Node& n, const Tensors& in) -> Tensors {
     if (!is_op(&n, "batch_norm_infer") || in[0].dtype() != DType::f32) return {};
     for (size_t i = 1; i < in.size(); ++i)
