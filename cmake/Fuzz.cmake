@@ -12,8 +12,7 @@ endif()
 file(GLOB reader_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/base/*.cpp
      ${PROJECT_SOURCE_DIR}/src/formats/*.cpp ${PROJECT_SOURCE_DIR}/src/data/*.cpp
      ${PROJECT_SOURCE_DIR}/src/importers/*.cpp)
-list(APPEND reader_sources ${PROJECT_SOURCE_DIR}/src/onnx/wire.cpp
-     ${PROJECT_SOURCE_DIR}/apps/serve/protocol.cpp
+list(APPEND reader_sources ${PROJECT_SOURCE_DIR}/apps/serve/protocol.cpp
      ${PROJECT_SOURCE_DIR}/apps/serve/number_lists.cpp)
 list(REMOVE_ITEM reader_sources ${PROJECT_SOURCE_DIR}/src/formats/tensor.cpp
      ${PROJECT_SOURCE_DIR}/src/data/outliers.cpp)  # these compute
@@ -31,7 +30,7 @@ foreach(file ${fuzz_files})
   set_target_properties(fuzz_${name} PROPERTIES
     OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
-  if(name MATCHES "^(graph|model|onnx)$")
+  if(name MATCHES "^(checkpoint|graph|model|onnx)$")
     target_include_directories(fuzz_${name} PRIVATE src tests)
     target_link_libraries(fuzz_${name} PRIVATE nacre_lib nacre_build)
     add_dependencies(fuzz_whole fuzz_${name})

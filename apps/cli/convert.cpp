@@ -112,8 +112,9 @@ void write_onnx(const ConvertArgs& a, const Source& s) {
     fail(Error::Kind::usage,
          {"networks of other frameworks are written with opset 13, not ", a.opset});
   if (s.network) {
-    write_file_atomic(a.to, s.bytes);
-    std::printf("%s: ONNX, opset 13, %zu bytes\n", a.to.c_str(), s.bytes.size());
+    const std::string model = with_output_shapes(s.bytes, *s.network);
+    write_file_atomic(a.to, model);
+    std::printf("%s: ONNX, opset 13, %zu bytes\n", a.to.c_str(), model.size());
     return;
   }
   onnx::SaveOptions options;

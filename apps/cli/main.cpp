@@ -373,7 +373,9 @@ int run(int argc, char** argv) {
   rn->footer(
       "Example:\n  nacre run model.onnx --input x=x.npy --output results\n  writes each output as "
       "results/NAME.npy");
-  rn->add_option("model", run.model, "ONNX file, or a model file of nacre's")->required();
+  rn->add_option("model", run.model,
+                 "ONNX file, a model file of nacre's, or a model of the zoo with fresh weights")
+      ->required();
   rn->add_option("--input", run.inputs, "NAME=FILE.npy (once for each input)")
       ->allow_extra_args(false);
   rn->add_option("--output", run.output, "folder to write")->required();

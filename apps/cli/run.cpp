@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "nacre/formats.h"
 #include "nacre/predict.h"
+#include "nacre/zoo.h"
 #include "predict/network.h"
 
 namespace nacre::cli {
@@ -56,7 +57,11 @@ int run_run(const RunArgs& a) {
     for (size_t k = 0; k < values.size(); ++k)
       outputs.emplace_back(net->outputs()[k].name, values[k]);
   } else {
-    const Model m = load_model(a.model);
+    Model m;
+    if (file_exists(a.model))
+      m = load_model(a.model);
+    else
+      m.net = make_model(a.model, "", Scope::init(Key(0)));
     if (inputs.size() != 1 || !inputs.count("input"))
       fail(Error::Kind::usage, {"this model has one input, which is named 'input': --input "
                                 "input=FILE.npy"});

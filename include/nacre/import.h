@@ -14,6 +14,10 @@
 
 namespace nacre {
 
+namespace onnx {
+class Network;
+}
+
 /// True if import_network() reads files of this ending.
 bool is_network_file(const std::string& path);
 
@@ -30,6 +34,12 @@ bool is_network_file(const std::string& path);
 ///
 /// Weights elsewhere are named by `weights`. Throws Error(usage) for other endings.
 std::string import_network(const std::string& path, const std::string& weights = "");
+
+/// The model with the sizes of its outputs, which import_network() knows only in part: for programs
+/// that ask a file for them. `net` is the model as onnx::parse() reads it. Sizes that depend on a
+/// batch or another size that the inputs leave open stay open; so do all where the shape of one
+/// depends on values.
+std::string with_output_shapes(std::string_view model, onnx::Network& net);
 
 /// Caffe: the network as text, and a .caffemodel. In messages `what` names the network, `stored`
 /// the weights, which `what` does if it is empty; so for the others.

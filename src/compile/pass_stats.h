@@ -12,6 +12,7 @@ struct PassStats {
   uint64_t runs;
   double milliseconds;
   uint64_t nodes_before, nodes_after;
+  uint64_t failures;  ///< it threw, or changed what a graph takes or gives, and was left out
 };
 std::vector<PassStats> pass_stats();
 

@@ -5,6 +5,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "base/log.h"
 #include "compile/pass_stats.h"
 #include "compile/plan.h"
 #include "graph/node.h"
@@ -19,6 +20,14 @@ namespace {
 std::vector<PassStats>& stats() {
   static std::vector<PassStats> s;
   return s;
+}
+
+PassStats& stats_of(const char* pass) {
+  auto& all = stats();
+  auto at = all.begin();
+  while (at != all.end() && at->name != pass) ++at;
+  if (at == all.end()) at = all.insert(all.end(), PassStats{pass, 0, 0, 0, 0, 0});
+  return *at;
 }
 
 bool disabled(const char* name) {
@@ -64,29 +73,35 @@ std::span<const Pass> passes() {
   return list;
 }
 
-Graph run_passes(Graph graph, const CompileOptions& options) {
+Graph run_passes(Graph graph, const CompileOptions& options, std::span<const Pass> list) {
   static int plan_number = 0;
   const int number = plan_number++;
   dump(graph, cat({options.label, "-", number, "-0-recorded"}));
   int step = 0;
-  for (const Pass& pass : passes()) {
+  for (const Pass& pass : list) {
     ++step;
     const bool off = options.reference || (!options.passes && !asked_for(pass));
     if (pass.optional && (off || disabled(pass.name))) continue;
     const auto start = std::chrono::steady_clock::now();
-    Graph next = pass.run(graph, options);
-    verify(graph, next, pass.name);
+    Graph next;
+    try {
+      next = pass.run(graph, options);
+      verify(graph, next, pass.name);
+    } catch (const std::exception& e) {
+      if (!pass.optional) throw;
+      // What a pass makes faster also runs as it is.
+      ++stats_of(pass.name).failures;
+      warn_once({"the pass '", pass.name, "' of the compiler failed and is left out: ", e.what()});
+      continue;
+    }
     const double ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     dump(next, cat({options.label, "-", number, "-", step, "-", pass.name}));
-    auto& all = stats();
-    auto at = all.begin();
-    while (at != all.end() && at->name != pass.name) ++at;
-    if (at == all.end()) at = all.insert(all.end(), PassStats{pass.name, 0, 0, 0, 0});
-    ++at->runs;
-    at->milliseconds += ms;
-    at->nodes_before += graph.nodes().size();
-    at->nodes_after += next.nodes().size();
+    PassStats& counted = stats_of(pass.name);
+    ++counted.runs;
+    counted.milliseconds += ms;
+    counted.nodes_before += graph.nodes().size();
+    counted.nodes_after += next.nodes().size();
     graph = std::move(next);
   }
   return graph;

@@ -100,8 +100,9 @@ struct Pass {
 /// The passes in order. NACRE_DISABLE_PASSES=a,b switches some off.
 std::span<const Pass> passes();
 
-/// Runs the enabled passes, each verified and timed; dumps to NACRE_DUMP if set.
-Graph run_passes(Graph graph, const CompileOptions& options);
+/// Runs the enabled passes, each verified and timed; dumps to NACRE_DUMP if set. One that fails is
+/// left out with a warning, if it is optional.
+Graph run_passes(Graph graph, const CompileOptions& options, std::span<const Pass> list = passes());
 
 /// Finds a kernel for a node as the executor would: a backend's, or null.
 std::shared_ptr<const Kernel> find_kernel(const KernelQuery& query, const CompileOptions& options);

@@ -1,147 +1,48 @@
 // Event files: records of (length, checksum of the length, bytes, checksum of the bytes), whose
-// bytes are protobuf messages tensorflow.Event. The few messages that are needed are written by
-// hand.
+// bytes are protobuf messages tensorflow.Event.
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstring>
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/text.h"
+#include "formats/wire.h"
 #include "nacre/error.h"
 #include "nacre/formats.h"
 
 namespace nacre {
 namespace {
 
-// ---- protobuf
-
-void put_varint(std::string& out, uint64_t v) {
-  for (; v >= 128; v >>= 7) out += static_cast<char>(v | 128);
-  out += static_cast<char>(v);
-}
-
-template <typename T>
-void put_fixed(std::string& out, T v) {
-  out.append(reinterpret_cast<const char*>(&v), sizeof(v));
-}
-
-enum Wire { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
-
-void put_tag(std::string& out, int field, Wire wire) {
-  put_varint(out, static_cast<uint64_t>(field) << 3 | static_cast<uint64_t>(wire));
-}
-void put_integer(std::string& out, int field, int64_t v) {
-  put_tag(out, field, varint);
-  put_varint(out, static_cast<uint64_t>(v));
-}
-void put_double(std::string& out, int field, double v) {
-  put_tag(out, field, fixed64);
-  put_fixed(out, v);
-}
-void put_bytes(std::string& out, int field, std::string_view v) {
-  put_tag(out, field, bytes);
-  put_varint(out, v.size());
-  out += v;
-}
-void put_doubles(std::string& out, int field, const std::vector<double>& v) {
-  put_bytes(out, field, {reinterpret_cast<const char*>(v.data()), v.size() * sizeof(double)});
-}
-
-/// The fields of a message, one after another.
-class Message {
- public:
-  explicit Message(std::string_view all) : rest_(all) {}
-  int field = 0;
-  Wire wire = varint;
-  uint64_t number = 0;    ///< of the wire types varint, fixed64 and fixed32
-  std::string_view text;  ///< of the wire type bytes
-
-  bool next() {
-    if (rest_.empty()) return false;
-    const uint64_t tag = take_varint();
-    field = static_cast<int>(tag >> 3 & 0x1fffffff);
-    wire = static_cast<Wire>(tag & 7);
-    switch (wire) {
-      case varint:
-        number = take_varint();
-        break;
-      case fixed64:
-        number = take_fixed<uint64_t>();
-        break;
-      case fixed32:
-        number = take_fixed<uint32_t>();
-        break;
-      case bytes:
-        text = take(take_varint());
-        break;
-      default:
-        fail(Error::Kind::data, {"a message has a field of an unknown kind"});
-    }
-    return true;
-  }
-  bool is(int f, Wire w) const { return field == f && wire == w; }
-  double as_double() const { return std::bit_cast<double>(number); }
-  std::vector<double> as_doubles() const {
-    std::vector<double> v(text.size() / sizeof(double));
-    if (!v.empty()) std::memcpy(v.data(), text.data(), v.size() * sizeof(double));
-    return v;
-  }
-
- private:
-  std::string_view take(uint64_t n) {
-    if (n > rest_.size()) fail(Error::Kind::data, {"a message ends in the middle of a field"});
-    const std::string_view piece = rest_.substr(0, n);
-    rest_.remove_prefix(n);
-    return piece;
-  }
-  template <typename T>
-  T take_fixed() {
-    T v;
-    std::memcpy(&v, take(sizeof(T)).data(), sizeof(T));
-    return v;
-  }
-  uint64_t take_varint() {
-    uint64_t v = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      const auto byte = static_cast<unsigned char>(take(1)[0]);
-      v |= uint64_t{byte & 127u} << shift;
-      if (byte < 128) return v;
-    }
-    fail(Error::Kind::data, {"a message holds a number that is too long"});
-  }
-  std::string_view rest_;
-};
-
 // ---- messages
 
-std::string encode_histogram(const Histogram& h) {
-  std::string out;
-  put_double(out, 1, h.min);
-  put_double(out, 2, h.max);
-  put_double(out, 3, h.count);
-  put_double(out, 4, h.sum);
-  put_double(out, 5, h.sum_squares);
-  put_doubles(out, 6, h.limits);
-  put_doubles(out, 7, h.counts);
+constexpr std::string_view kMessage = "its message";  // in what is said of damaged ones
+
+WireWriter encode_histogram(const Histogram& h) {
+  WireWriter out;
+  out.real64(1, h.min);
+  out.real64(2, h.max);
+  out.real64(3, h.count);
+  out.real64(4, h.sum);
+  out.real64(5, h.sum_squares);
+  out.reals64(6, h.limits);
+  out.reals64(7, h.counts);
   return out;
 }
 
 Histogram decode_histogram(std::string_view text) {
   Histogram h;
   double* const numbers[] = {&h.min, &h.max, &h.count, &h.sum, &h.sum_squares};
-  for (Message m(text); m.next();) {
-    if (m.wire == fixed64 && m.field >= 1 && m.field <= 5) *numbers[m.field - 1] = m.as_double();
-    // Repeated numbers are packed, or each a field of its own.
-    for (auto [field, list] : {std::pair{6, &h.limits}, {7, &h.counts}}) {
-      if (m.is(field, bytes)) *list = m.as_doubles();
-      if (m.is(field, fixed64)) list->push_back(m.as_double());
-    }
+  for (WireReader r(text, kMessage); r.next();) {
+    if (r.field() <= 5)
+      *numbers[r.field() - 1] = r.real64();
+    else if (r.field() == 6)
+      r.reals64(h.limits);
+    else if (r.field() == 7)
+      r.reals64(h.counts);
   }
   if (h.limits.size() != h.counts.size())
     fail(Error::Kind::data,
@@ -151,38 +52,37 @@ Histogram decode_histogram(std::string_view text) {
 
 constexpr int64_t kDtString = 7;
 
-std::string encode_value(const SummaryValue& v) {
-  std::string out;
-  put_bytes(out, 1, v.tag);
+WireWriter encode_value(const SummaryValue& v) {
+  WireWriter out;
+  out.bytes(1, v.tag);
   switch (v.kind) {
     case SummaryValue::Kind::scalar:
-      put_tag(out, 2, fixed32);
-      put_fixed(out, v.scalar);
+      out.real(2, v.scalar);
       break;
     case SummaryValue::Kind::histogram:
-      put_bytes(out, 5, encode_histogram(v.histogram));
+      out.message(5, encode_histogram(v.histogram));
       break;
     case SummaryValue::Kind::image: {
-      std::string image;
-      put_integer(image, 1, v.height);
-      put_integer(image, 2, v.width);
-      put_integer(image, 3, 3);  // colour space: RGB
-      put_bytes(image, 4, v.bytes);
-      put_bytes(out, 4, image);
+      WireWriter image;
+      image.integer(1, v.height);
+      image.integer(2, v.width);
+      image.integer(3, 3);  // colour space: RGB
+      image.bytes(4, v.bytes);
+      out.message(4, image);
       break;
     }
     case SummaryValue::Kind::text: {
       // Text is a tensor of one string, marked for the plugin that shows it.
-      std::string size, shape, tensor, plugin, metadata;
-      put_integer(size, 1, 1);
-      put_bytes(shape, 2, size);
-      put_integer(tensor, 1, kDtString);
-      put_bytes(tensor, 2, shape);
-      put_bytes(tensor, 8, v.bytes);
-      put_bytes(out, 8, tensor);
-      put_bytes(plugin, 1, "text");
-      put_bytes(metadata, 1, plugin);
-      put_bytes(out, 9, metadata);
+      WireWriter size, shape, tensor, plugin, metadata;
+      size.integer(1, 1);
+      shape.message(2, size);
+      tensor.integer(1, kDtString);
+      tensor.message(2, shape);
+      tensor.bytes(8, v.bytes);
+      out.message(8, tensor);
+      plugin.bytes(1, "text");
+      metadata.message(1, plugin);
+      out.message(9, metadata);
       break;
     }
     case SummaryValue::Kind::other:
@@ -194,30 +94,36 @@ std::string encode_value(const SummaryValue& v) {
 SummaryValue decode_value(std::string_view text) {
   SummaryValue v;
   v.kind = SummaryValue::Kind::other;
-  for (Message m(text); m.next();) {
-    if (m.is(1, bytes)) v.tag = m.text;
-    if (m.is(2, fixed32)) {
-      v.kind = SummaryValue::Kind::scalar;
-      v.scalar = std::bit_cast<float>(static_cast<uint32_t>(m.number));
-    }
-    if (m.is(5, bytes)) {
-      v.kind = SummaryValue::Kind::histogram;
-      v.histogram = decode_histogram(m.text);
-    }
-    if (m.is(4, bytes)) {
-      v.kind = SummaryValue::Kind::image;
-      for (Message image(m.text); image.next();) {
-        if (image.is(1, varint)) v.height = static_cast<int>(image.number);
-        if (image.is(2, varint)) v.width = static_cast<int>(image.number);
-        if (image.is(4, bytes)) v.bytes = image.text;
-      }
-    }
-    if (m.is(8, bytes)) {
-      for (Message tensor(m.text); tensor.next();)
-        if (tensor.is(8, bytes)) {
-          v.kind = SummaryValue::Kind::text;
-          v.bytes = tensor.text;
+  for (WireReader r(text, kMessage); r.next();) {
+    switch (r.field()) {
+      case 1:
+        v.tag = r.bytes();
+        break;
+      case 2:
+        v.kind = SummaryValue::Kind::scalar;
+        v.scalar = r.real();
+        break;
+      case 5:
+        v.kind = SummaryValue::Kind::histogram;
+        v.histogram = decode_histogram(r.bytes());
+        break;
+      case 4:
+        v.kind = SummaryValue::Kind::image;
+        for (WireReader image(r.bytes(), kMessage); image.next();) {
+          if (image.field() == 1) v.height = static_cast<int>(image.integer());
+          if (image.field() == 2) v.width = static_cast<int>(image.integer());
+          if (image.field() == 4) v.bytes = image.bytes();
         }
+        break;
+      case 8:
+        for (WireReader tensor(r.bytes(), kMessage); tensor.next();)
+          if (tensor.field() == 8) {
+            v.kind = SummaryValue::Kind::text;
+            v.bytes = tensor.bytes();
+          }
+        break;
+      default:
+        break;
     }
   }
   return v;
@@ -225,13 +131,13 @@ SummaryValue decode_value(std::string_view text) {
 
 Event decode_event(std::string_view text) {
   Event event;
-  for (Message m(text); m.next();) {
-    if (m.is(1, fixed64)) event.wall_time = m.as_double();
-    if (m.is(2, varint)) event.step = static_cast<int64_t>(m.number);
-    if (m.is(3, bytes)) event.file_version = m.text;
-    if (m.is(5, bytes))
-      for (Message summary(m.text); summary.next();)
-        if (summary.is(1, bytes)) event.values.push_back(decode_value(summary.text));
+  for (WireReader r(text, kMessage); r.next();) {
+    if (r.field() == 1) event.wall_time = r.real64();
+    if (r.field() == 2) event.step = r.integer();
+    if (r.field() == 3) event.file_version = r.bytes();
+    if (r.field() == 5)
+      for (WireReader summary(r.bytes(), kMessage); summary.next();)
+        if (summary.field() == 1) event.values.push_back(decode_value(summary.bytes()));
   }
   return event;
 }
@@ -244,6 +150,11 @@ uint32_t masked_crc(std::string_view text) {
   return ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
 }
 
+template <typename T>
+void put(std::string& out, T v) {
+  out.append(reinterpret_cast<const char*>(&v), sizeof(v));
+}
+
 double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -251,17 +162,18 @@ double now() {
 }  // namespace
 
 std::string encode_event(const Event& event) {
-  std::string message, summary;
-  put_double(message, 1, event.wall_time);
-  if (event.step) put_integer(message, 2, event.step);
-  if (!event.file_version.empty()) put_bytes(message, 3, event.file_version);
-  for (const SummaryValue& v : event.values) put_bytes(summary, 1, encode_value(v));
-  if (!summary.empty()) put_bytes(message, 5, summary);
+  WireWriter message, summary;
+  message.real64(1, event.wall_time);
+  if (event.step) message.integer(2, event.step);
+  if (!event.file_version.empty()) message.bytes(3, event.file_version);
+  for (const SummaryValue& v : event.values) summary.message(1, encode_value(v));
+  if (!event.values.empty()) message.message(5, summary);
+  const std::string& text = message.str();
   std::string record;
-  put_fixed<uint64_t>(record, message.size());
-  put_fixed(record, masked_crc(record));
-  record += message;
-  put_fixed(record, masked_crc(message));
+  put<uint64_t>(record, text.size());
+  put(record, masked_crc(record));
+  record += text;
+  put(record, masked_crc(text));
   return record;
 }
 

@@ -18,7 +18,6 @@ namespace nacre {
 namespace {
 
 using Ints = OnnxBuilder::Ints;
-using onnx::WireReader;
 
 struct Blob {
   Ints shape;

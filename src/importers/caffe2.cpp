@@ -17,7 +17,6 @@ namespace {
 
 using Ints = OnnxBuilder::Ints;
 using Attributes = std::vector<OnnxBuilder::Attribute>;
-using onnx::WireReader;
 constexpr size_t kMostOps = 1'000'000;
 
 struct Argument {

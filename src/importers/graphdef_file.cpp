@@ -3,13 +3,11 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "formats/wire.h"
 #include "nacre/error.h"
-#include "onnx/wire.h"
 
 namespace nacre {
 namespace {
-
-using onnx::WireReader;
 
 constexpr size_t kMostNodes = 1'000'000, kMostInputs = 100'000;
 constexpr size_t kMostRank = 32;

@@ -3,14 +3,12 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "formats/wire.h"
 #include "importers/graphdef_file.h"
 #include "nacre/error.h"
-#include "onnx/wire.h"
 
 namespace nacre {
 namespace {
-
-using onnx::WireReader;
 
 constexpr int kMostDepth = 32;
 constexpr uint64_t kMostBytes = 64 << 20;  // that the nodes of all calls take, roughly

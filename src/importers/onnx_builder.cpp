@@ -8,8 +8,6 @@
 namespace nacre {
 namespace {
 
-using onnx::WireWriter;
-
 // Numbers of TensorProto.DataType and AttributeProto.AttributeType.
 constexpr int64_t kFloat = 1, kInt64 = 7;
 

@@ -17,8 +17,8 @@
 #include <variant>
 #include <vector>
 
+#include "formats/wire.h"
 #include "nacre/formats.h"
-#include "onnx/wire.h"
 
 namespace nacre {
 

@@ -1,777 +1,124 @@
 // PaddlePaddle (https://www.paddlepaddle.org.cn): programs for inference, with their arrays.
-#include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <set>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "importers/kinds.h"
-#include "importers/onnx_builder.h"
-#include "importers/paddle_file.h"
-#include "importers/problems.h"
-#include "nacre/error.h"
+#include "importers/paddle_importer.h"
 #include "nacre/import.h"
 
 namespace nacre {
-namespace {
 
-using Ints = OnnxBuilder::Ints;
-using Attributes = std::vector<OnnxBuilder::Attribute>;
-using Arrays = std::map<std::string, PaddleArray>;
-
-class Importer {
- public:
-  Importer(const PaddleProgram& program, const Arrays& arrays, std::string_view what)
-      : program_(program), arrays_(arrays), what_(what), net_("paddle"), problems_(what) {}
-
-  std::string run() {
-    for (const PaddleOp& op : program_.ops) {
-      op_ = &op;
-      if (op.type == "feed")
-        feed();
-      else if (op.type == "fetch")
-        fetched_.push_back(one("X"));
-      else
-        translate();
-    }
-    problems_.finish("operators");
-    if (fetched_.empty()) fail(Error::Kind::data, {what_, " fetches no outputs"});
-    std::set<std::string> named;
-    for (const std::string& v : fetched_) {
-      if (!named.insert(v).second) continue;
-      const auto at = program_.variables.find(v);
-      const bool known = at != program_.variables.end();
-      std::string name = v;
-      if (values_[v] == v) name += "_output";  // an input as it is
-      net_.node("Identity", {name_of(v)}, {name});
-      net_.output(name, known ? rank(v) : -1, known ? onnx_number(at->second.type) : 1);
-    }
-    return net_.finish();
+std::string PaddleImporter::run() {
+  for (const PaddleOp& op : program_.ops) {
+    op_ = &op;
+    if (op.type == "feed")
+      feed();
+    else if (op.type == "fetch")
+      fetched_.push_back(one("X"));
+    else
+      translate();
   }
-
- private:
-  [[noreturn]] void wrong(std::initializer_list<Piece> why) const {
-    const auto& out = op_->outputs.empty() || op_->outputs.begin()->second.empty()
-                          ? op_->type
-                          : op_->outputs.begin()->second[0];
-    fail(Error::Kind::data, {what_, ": operator ", clip(printable(op_->type), 60), " that makes '",
-                             clip(printable(out), 100), "' ", cat(why)});
-  }
-  std::string label() const {
-    for (const auto& [parameter, variables] : op_->outputs)
-      if (!variables.empty()) return variables[0];
-    return op_->type;
-  }
-  void unsupported(std::string_view use) {
-    problems_.add(cat({op_->type, " with ", use}), label());
-    missing();
-  }
-  void missing() {
-    for (const auto& [parameter, variables] : op_->outputs)
-      for (const std::string& v : variables) values_[v] = net_.fresh("missing");
-  }
-
-  // ---- variables
-
-  bool has(const std::string& parameter) const { return !op_->in(parameter).empty(); }
-  const std::string& one(const std::string& parameter, size_t k = 0) const {
-    const auto& all = op_->in(parameter);
-    if (k >= all.size()) wrong({"has no input ", parameter});
-    return all[k];
-  }
-  /// The name of a variable's value in the model.
-  std::string name_of(const std::string& variable) {
-    if (const auto at = values_.find(variable); at != values_.end()) return at->second;
-    const auto at = arrays_.find(variable);
-    if (at == arrays_.end())
-      wrong({"reads '", clip(printable(variable), 100), "', which nothing before it makes"});
-    const PaddleArray& a = at->second;
-    return values_[variable] = net_.constant(a.data, a.dims, onnx_number(a.type), variable);
-  }
-  std::string in(const std::string& parameter = "X") { return name_of(one(parameter)); }
-  const Ints& dims(const std::string& variable) const {
-    static const Ints none;
-    if (const auto at = arrays_.find(variable); at != arrays_.end()) return at->second.dims;
-    const auto at = program_.variables.find(variable);
-    return at == program_.variables.end() ? none : at->second.dims;
-  }
-  int rank(const std::string& variable) const { return static_cast<int>(dims(variable).size()); }
-  int rank_in(const std::string& parameter = "X") const { return rank(one(parameter)); }
-  const PaddleArray& array(const std::string& parameter) const {
-    const auto at = arrays_.find(one(parameter));
-    if (at == arrays_.end())
-      wrong({"has no stored values for '", clip(printable(one(parameter)), 100), "'"});
-    return at->second;
-  }
-  const std::string& out(const std::string& parameter = "Out", size_t k = 0) const {
-    const auto& all = op_->out(parameter);
-    if (k >= all.size()) wrong({"has no output ", parameter});
-    return all[k];
-  }
-  void give(const std::string& value, const std::string& parameter = "Out", size_t k = 0) {
-    values_[out(parameter, k)] = value;
-  }
-  /// A node whose result is the output.
-  void result(std::string_view op, const std::vector<std::string>& inputs,
-              const Attributes& attributes = {}, const std::string& parameter = "Out") {
-    const std::string name = net_.fresh(out(parameter));
-    net_.node(op, inputs, {name}, attributes, out(parameter));
-    give(name, parameter);
-  }
-
-  void feed() {
-    const std::string& v = out();
+  problems_.finish("operators");
+  if (fetched_.empty()) fail(Error::Kind::data, {what_, " fetches no outputs"});
+  std::set<std::string> named;
+  for (const std::string& v : fetched_) {
+    if (!named.insert(v).second) continue;
     const auto at = program_.variables.find(v);
-    if (at == program_.variables.end()) wrong({"feeds an unknown variable"});
-    if (values_.contains(v)) wrong({"feeds a variable twice"});
-    Ints shape = at->second.dims;
-    for (int64_t& d : shape)
-      if (d <= 0) d = -1;
-    net_.input(v, shape, onnx_number(at->second.type));
-    values_[v] = v;
+    const bool known = at != program_.variables.end();
+    std::string name = v;
+    if (values_[v] == v) name += "_output";  // an input as it is
+    net_.node("Identity", {name_of(v)}, {name});
+    net_.output(name, known ? rank(v) : -1, known ? onnx_number(at->second.type) : 1);
   }
+  return net_.finish();
+}
 
-  // ---- operators
+void PaddleImporter::wrong(std::initializer_list<Piece> why) const {
+  const auto& out = op_->outputs.empty() || op_->outputs.begin()->second.empty()
+                        ? op_->type
+                        : op_->outputs.begin()->second[0];
+  fail(Error::Kind::data, {what_, ": operator ", clip(printable(op_->type), 60), " that makes '",
+                           clip(printable(out), 100), "' ", cat(why)});
+}
 
-  void translate() {
-    using Rule = void (Importer::*)();
-    static const std::map<std::string_view, Rule> rules = {
-        {"conv2d", &Importer::convolution},
-        {"conv3d", &Importer::convolution},
-        {"depthwise_conv2d", &Importer::convolution},
-        {"conv2d_transpose", &Importer::convolution},
-        {"depthwise_conv2d_transpose", &Importer::convolution},
-        {"mul", &Importer::mul},
-        {"fc", &Importer::mul},
-        {"matmul", &Importer::matmul},
-        {"matmul_v2", &Importer::matmul},
-        {"bmm", &Importer::matmul},
-        {"batch_norm", &Importer::batch_norm},
-        {"sync_batch_norm", &Importer::batch_norm},
-        {"instance_norm", &Importer::instance_norm},
-        {"layer_norm", &Importer::layer_norm},
-        {"pool2d", &Importer::pool},
-        {"max_pool2d_with_index", &Importer::pool},
-        {"reshape", &Importer::reshape},
-        {"reshape2", &Importer::reshape},
-        {"flatten_contiguous_range", &Importer::flatten},
-        {"flatten", &Importer::flatten},
-        {"flatten2", &Importer::flatten},
-        {"concat", &Importer::concat},
-        {"stack", &Importer::concat},
-        {"split", &Importer::split},
-        {"slice", &Importer::slice},
-        {"strided_slice", &Importer::slice},
-        {"scale", &Importer::scale},
-        {"dropout", &Importer::dropout},
-        {"arg_max", &Importer::arg_max},
-        {"arg_min", &Importer::arg_max},
-        {"lookup_table_v2", &Importer::look_up},
-        {"lookup_table", &Importer::look_up},
-        {"gather", &Importer::look_up},
-        {"pad2d", &Importer::pad},
-        {"pad3d", &Importer::pad},
-        {"pad", &Importer::pad},
-        {"fill_constant", &Importer::fill},
-        {"assign_value", &Importer::fill},
-        {"prelu", &Importer::prelu},
-    };
-    if (const auto at = rules.find(op_->type); at != rules.end()) {
-      (this->*at->second)();
-      return;
-    }
-    if (elements() || activations() || shapes() || reductions() || resizes()) return;
-    problems_.add(op_->type, label());
-    missing();
-  }
+std::string PaddleImporter::label() const {
+  for (const auto& [parameter, variables] : op_->outputs)
+    if (!variables.empty()) return variables[0];
+  return op_->type;
+}
 
-  bool elements() {
-    static const std::map<std::string_view, const char*> binary = {
-        {"elementwise_add", "Add"},          {"elementwise_sub", "Sub"},
-        {"elementwise_mul", "Mul"},          {"elementwise_div", "Div"},
-        {"elementwise_pow", "Pow"},          {"elementwise_max", "Max"},
-        {"elementwise_min", "Min"},          {"equal", "Equal"},
-        {"greater_than", "Greater"},         {"less_than", "Less"},
-        {"greater_equal", "GreaterOrEqual"}, {"less_equal", "LessOrEqual"}};
-    if (const auto at = binary.find(op_->type); at != binary.end()) {
-      // The second operand stands beside the first from `axis` on.
-      const int64_t axis = op_->i("axis", -1), more = rank_in("X") - rank_in("Y");
-      std::string y = in("Y");
-      if (axis >= 0 && more > axis) {
-        Ints behind;
-        for (int64_t d = 0; d < more - axis; ++d) behind.push_back(rank_in("Y") + d);
-        y = net_.make("Unsqueeze", {y, net_.ints(behind)});
-      }
-      result(at->second, {in("X"), y});
-      return true;
-    }
-    if (op_->type == "sum") {
-      std::vector<std::string> all;
-      for (const std::string& v : op_->in("X")) all.push_back(name_of(v));
-      if (all.empty()) wrong({"adds nothing"});
-      result("Sum", all);
-      return true;
-    }
-    if (op_->type == "where") {
-      result("Where", {in("Condition"), in("X"), in("Y")});
-      return true;
-    }
-    return false;
-  }
+void PaddleImporter::unsupported(std::string_view use) {
+  problems_.add(cat({op_->type, " with ", use}), label());
+  missing();
+}
 
-  bool activations() {
-    static const std::map<std::string_view, const char*> unary = {
-        {"relu", "Relu"},       {"sigmoid", "Sigmoid"},
-        {"tanh", "Tanh"},       {"exp", "Exp"},
-        {"log", "Log"},         {"sqrt", "Sqrt"},
-        {"abs", "Abs"},         {"floor", "Floor"},
-        {"ceil", "Ceil"},       {"round", "Round"},
-        {"sin", "Sin"},         {"cos", "Cos"},
-        {"erf", "Erf"},         {"reciprocal", "Reciprocal"},
-        {"sign", "Sign"},       {"softsign", "Softsign"},
-        {"assign", "Identity"}, {"selu", "Selu"},
-        {"logical_not", "Not"}, {"share_data", "Identity"}};
-    const std::string& t = op_->type;
-    if (const auto at = unary.find(t); at != unary.end()) {
-      result(at->second, {in()});
-      return true;
-    }
-    const auto real = [&](const char* name, double otherwise) { return op_->f(name, otherwise); };
-    if (t == "square")
-      result("Mul", {in(), in()});
-    else if (t == "rsqrt")
-      result("Reciprocal", {net_.make("Sqrt", {in()})});
-    else if (t == "relu6")
-      result("Clip", {in(), net_.scalar(0), net_.scalar(real("threshold", 6))});
-    else if (t == "clip")
-      result("Clip", {in(), net_.scalar(real("min", 0)), net_.scalar(real("max", 0))});
-    else if (t == "leaky_relu")
-      result("LeakyRelu", {in()}, {{"alpha", real("alpha", 0.02)}});
-    else if (t == "elu")
-      result("Elu", {in()}, {{"alpha", real("alpha", 1)}});
-    else if (t == "hard_sigmoid")
-      result("HardSigmoid", {in()}, {{"alpha", real("slope", 0.2)}, {"beta", real("offset", 0.5)}});
-    else if (t == "hard_swish")
-      result("Mul",
-             {in(),
-              net_.make("Div", {net_.make("Clip",
-                                          {net_.make("Add", {in(), net_.scalar(real("offset", 3))}),
-                                           net_.scalar(0), net_.scalar(real("threshold", 6))}),
-                                net_.scalar(real("scale", 6))})});
-    else if (t == "swish" || t == "silu")
-      result("Mul",
-             {in(), net_.make("Sigmoid",
-                              {real("beta", 1) == 1
-                                   ? in()
-                                   : net_.make("Mul", {in(), net_.scalar(real("beta", 1))})})});
-    else if (t == "mish")
-      result("Mul", {in(), net_.make("Tanh", {net_.make("Softplus", {in()})})});
-    else if (t == "softplus" && real("beta", 1) == 1)
-      result("Softplus", {in()});
-    else if (t == "pow" && !has("FactorTensor"))
-      result("Pow", {in(), net_.scalar(real("factor", 1))});
-    else if (t == "softmax" || t == "log_softmax")
-      result(t == "softmax" ? "Softmax" : "LogSoftmax", {in()}, {{"axis", op_->i("axis", -1)}});
-    else if (t == "gelu")
-      gelu();
-    else
-      return false;
-    return true;
-  }
+void PaddleImporter::missing() {
+  for (const auto& [parameter, variables] : op_->outputs)
+    for (const std::string& v : variables) values_[v] = net_.fresh("missing");
+}
 
-  void gelu() {
-    const std::string half = net_.make("Mul", {in(), net_.scalar(0.5)});
-    std::string inner;
-    if (op_->b("approximate")) {
-      const std::string cube = net_.make("Mul", {in(), net_.make("Mul", {in(), in()})});
-      const std::string sum =
-          net_.make("Add", {in(), net_.make("Mul", {cube, net_.scalar(0.044715)})});
-      inner = net_.make("Tanh", {net_.make("Mul", {sum, net_.scalar(0.7978845608028654)})});
-    } else {
-      inner = net_.make("Erf", {net_.make("Mul", {in(), net_.scalar(M_SQRT1_2)})});
-    }
-    result("Mul", {half, net_.make("Add", {inner, net_.scalar(1)})});
-  }
+// ---- variables
 
-  bool shapes() {
-    const std::string& t = op_->type;
-    const Ints& axes = op_->is("axes");
-    if (t == "transpose2" || t == "transpose")
-      result("Transpose", {in()}, {{"perm", op_->is("axis")}});
-    else if (t == "squeeze2" || t == "squeeze")
-      result("Squeeze", axes.empty() ? std::vector{in()} : std::vector{in(), net_.ints(axes)});
-    else if ((t == "unsqueeze2" || t == "unsqueeze") && !has("AxesTensor") &&
-             !has("AxesTensorList"))
-      result("Unsqueeze", {in(), net_.ints(axes)});
-    else if (t == "cast")
-      result("Cast", {in()},
-             {{"to", onnx_number(static_cast<PaddleType>(op_->i("out_dtype", 5)))}});
-    else if (t == "shape")
-      result("Cast", {net_.make("Shape", {in("Input")})}, {{"to", int64_t{6}}});
-    else if (t == "expand_v2" && !has("Shape") && !has("expand_shapes_tensor"))
-      expand(op_->is("shape"));
-    else if (t == "tile" && !has("RepeatTimes") && !has("repeat_times_tensor"))
-      result("Tile", {in(), net_.ints(op_->is("repeat_times"))});
-    else if (t == "pixel_shuffle")
-      result("DepthToSpace", {in()},
-             {{"blocksize", op_->i("upscale_factor", 1)}, {"mode", std::string("CRD")}});
-    else
-      return false;
-    return true;
-  }
+const std::string& PaddleImporter::one(const std::string& parameter, size_t k) const {
+  const auto& all = op_->in(parameter);
+  if (k >= all.size()) wrong({"has no input ", parameter});
+  return all[k];
+}
 
-  void expand(Ints to) {
-    for (int64_t& d : to)
-      if (d == -1) d = 1;  // as the input has it
-    result("Expand", {in(), net_.ints(to)});
-  }
+std::string PaddleImporter::name_of(const std::string& variable) {
+  if (const auto at = values_.find(variable); at != values_.end()) return at->second;
+  const auto at = arrays_.find(variable);
+  if (at == arrays_.end())
+    wrong({"reads '", clip(printable(variable), 100), "', which nothing before it makes"});
+  const PaddleArray& a = at->second;
+  return values_[variable] = net_.constant(a.data, a.dims, onnx_number(a.type), variable);
+}
 
-  bool reductions() {
-    static const std::map<std::string_view, const char*> ops = {{"reduce_mean", "ReduceMean"},
-                                                                {"reduce_sum", "ReduceSum"},
-                                                                {"reduce_max", "ReduceMax"},
-                                                                {"reduce_min", "ReduceMin"},
-                                                                {"reduce_prod", "ReduceProd"}};
-    const auto at = ops.find(op_->type);
-    if (at == ops.end() && op_->type != "mean") return false;
-    const char* op = at == ops.end() ? "ReduceMean" : at->second;
-    Ints axes = op_->is("dim");
-    if (axes.empty() || op_->b("reduce_all") || op_->type == "mean") {
-      axes.clear();
-      for (int d = 0; d < rank_in(); ++d) axes.push_back(d);
-    }
-    const int64_t keep = op_->b("keep_dim");
-    if (std::string_view(op) == "ReduceSum")
-      result(op, {in(), net_.ints(axes)}, {{"keepdims", keep}});
-    else
-      result(op, {in()}, {{"axes", axes}, {"keepdims", keep}});
-    return true;
-  }
+const PaddleImporter::Ints& PaddleImporter::dims(const std::string& variable) const {
+  static const Ints none;
+  if (const auto at = arrays_.find(variable); at != arrays_.end()) return at->second.dims;
+  const auto at = program_.variables.find(variable);
+  return at == program_.variables.end() ? none : at->second.dims;
+}
 
-  /// The sizes before height and width, and these.
-  bool resizes() {
-    const std::string& t = op_->type;
-    const bool nearest = t.starts_with("nearest_interp"), linear = t.starts_with("bilinear_interp"),
-               cubic = t.starts_with("bicubic_interp");
-    if (!nearest && !linear && !cubic) return false;
-    const bool corners = op_->b("align_corners", true);
-    if (rank_in() != 4 || has("OutSize") || has("SizeTensor") || has("Scale") ||
-        (nearest && corners)) {
-      unsupported("sizes that are computed, or nearest by corners");
-      return true;
-    }
-    Attributes a{{"mode", std::string(nearest  ? "nearest"
-                                      : linear ? "linear"
-                                               : "cubic")},
-                 {"coordinate_transformation_mode",
-                  std::string(nearest                             ? "asymmetric"
-                              : corners                           ? "align_corners"
-                              : linear && op_->i("align_mode", 1) ? "asymmetric"
-                                                                  : "half_pixel")}};
-    if (nearest) a.emplace_back("nearest_mode", std::string("floor"));
-    const int64_t h = op_->i("out_h", -1), w = op_->i("out_w", -1);
-    const auto at = op_->attributes.find("scale");
-    std::vector<double> scales =
-        at == op_->attributes.end() ? std::vector<double>{} : at->second.floats;
-    if (scales.empty() && op_->f("scale") > 0) scales = {op_->f("scale")};
-    if (scales.size() == 1) scales.push_back(scales[0]);
-    if (scales.size() == 2) {
-      if (!(scales[0] > 0) || !(scales[1] > 0)) wrong({"has impossible scales"});
-      const float four[] = {1, 1, static_cast<float>(scales[0]), static_cast<float>(scales[1])};
-      result("Resize", {in(), "", net_.floats(four, {4})}, a);
-    } else if (h > 0 && w > 0) {
-      const std::string before = net_.make(
-          "Slice", {net_.make("Shape", {in()}), net_.ints({0}), net_.ints({2}), net_.ints({0})});
-      result(
-          "Resize",
-          {in(), "", "", net_.make("Concat", {before, net_.ints({h, w})}, {{"axis", int64_t{0}}})},
-          a);
-    } else {
-      wrong({"has neither sizes nor scales"});
-    }
-    return true;
-  }
+const std::string& PaddleImporter::out(const std::string& parameter, size_t k) const {
+  const auto& all = op_->out(parameter);
+  if (k >= all.size()) wrong({"has no output ", parameter});
+  return all[k];
+}
 
-  /// Pads of a window, as [low..., high...].
-  bool window(Attributes& a, size_t n) {
-    const std::string how = op_->s("padding_algorithm", "EXPLICIT");
-    if (how == "SAME") {
-      a.emplace_back("auto_pad", std::string("SAME_UPPER"));
-      return true;
-    }
-    Ints p = op_->is("paddings");
-    if (how == "VALID" || p.empty()) p.assign(n, 0);
-    Ints pads;
-    if (p.size() == n) {
-      pads = p;
-      pads.insert(pads.end(), p.begin(), p.end());
-    } else if (p.size() == 2 * n) {
-      for (const size_t side : {0, 1})
-        for (size_t d = 0; d < n; ++d) pads.push_back(p[2 * d + side]);
-    } else {
-      wrong({"has ", p.size(), " sizes of padding"});
-    }
-    for (const int64_t d : pads)
-      if (d < 0 || d > 1 << 20) wrong({"has the impossible padding ", d});
-    a.emplace_back("pads", pads);
-    return false;
-  }
-  bool channels_last() const {
-    const std::string layout = op_->s("data_format", op_->s("data_layout", "NCHW"));
-    return layout == "NHWC" || layout == "NDHWC";
-  }
+void PaddleImporter::give(const std::string& value, const std::string& parameter, size_t k) {
+  values_[out(parameter, k)] = value;
+}
 
-  void convolution() {
-    const bool transposed = op_->type.ends_with("_transpose");
-    const Ints& w = dims(one("Filter"));
-    if (channels_last()) return unsupported("channels last");
-    if (w.size() < 3 || w.size() > 5) wrong({"has a filter of ", w.size(), " sizes"});
-    const size_t n = w.size() - 2;
-    const auto sizes = [&](const std::string& name) {
-      Ints v = op_->is(name);
-      if (v.empty()) v.assign(n, 1);
-      if (v.size() != n) wrong({"has ", v.size(), " ", name});
-      for (const int64_t d : v)
-        if (d < 1 || d > 1 << 20) wrong({"has the impossible ", name, " ", d});
-      return v;
-    };
-    Attributes a{{"kernel_shape", Ints(w.begin() + 2, w.end())},
-                 {"strides", sizes("strides")},
-                 {"dilations", sizes("dilations")},
-                 {"group", std::max<int64_t>(1, op_->i("groups", 1))}};
-    window(a, n);
-    if (transposed) {
-      if (!op_->is("output_size").empty()) return unsupported("a given size of the output");
-      if (!op_->is("output_padding").empty())
-        a.emplace_back("output_padding", op_->is("output_padding"));
-    }
-    std::vector<std::string> inputs{in("Input"), in("Filter")};
-    if (has("Bias")) inputs.push_back(in("Bias"));
-    result(transposed ? "ConvTranspose" : "Conv", inputs, a, "Output");
-  }
+void PaddleImporter::result(std::string_view op, const std::vector<std::string>& inputs,
+                            const Attributes& attributes, const std::string& parameter) {
+  const std::string name = net_.fresh(out(parameter));
+  net_.node(op, inputs, {name}, attributes, out(parameter));
+  give(name, parameter);
+}
 
-  /// The first dimensions as rows, times a matrix.
-  void mul() {
-    const bool fc = op_->type == "fc";
-    const int64_t rows = op_->i(fc ? "in_num_col_dims" : "x_num_col_dims", 1);
-    const std::string a = fc ? "Input" : "X", b = fc ? "W" : "Y";
-    if (rank_in(b) != 2 || op_->i("y_num_col_dims", 1) != 1)
-      return unsupported("a right side that is no matrix");
-    std::string y = in(a);
-    if (rows != rank_in(a) - 1) {
-      if (rows != 1) return unsupported("these rows");
-      y = net_.make("Flatten", {y}, {{"axis", int64_t{1}}});
-    }
-    y = net_.make("MatMul", {y, in(b)});
-    if (fc && has("Bias")) y = net_.make("Add", {y, in("Bias")});
-    const std::string activation = op_->s("activation_type");
-    if (!activation.empty() && activation != "relu") return unsupported("an activation");
-    result(activation.empty() ? "Identity" : "Relu", {y});
-  }
+void PaddleImporter::feed() {
+  const std::string& v = out();
+  const auto at = program_.variables.find(v);
+  if (at == program_.variables.end()) wrong({"feeds an unknown variable"});
+  if (values_.contains(v)) wrong({"feeds a variable twice"});
+  Ints shape = at->second.dims;
+  for (int64_t& d : shape)
+    if (d <= 0) d = -1;
+  net_.input(v, shape, onnx_number(at->second.type));
+  values_[v] = v;
+}
 
-  void matmul() {
-    const bool old = op_->type == "matmul";
-    std::vector<std::string> sides{in("X"), in("Y")};
-    const int ranks[] = {rank_in("X"), rank_in("Y")};
-    const char* turned[] = {old ? "transpose_X" : "trans_x", old ? "transpose_Y" : "trans_y"};
-    for (const size_t k : {0, 1}) {
-      if (!op_->b(turned[k]) || ranks[k] < 2) continue;
-      Ints perm;
-      for (int d = 0; d < ranks[k]; ++d) perm.push_back(d);
-      std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
-      sides[k] = net_.make("Transpose", {sides[k]}, {{"perm", perm}});
-    }
-    if (old && op_->f("alpha", 1) != 1)
-      result("Mul", {net_.make("MatMul", sides), net_.scalar(op_->f("alpha", 1))});
-    else
-      result("MatMul", sides);
-  }
-
-  void batch_norm() {
-    if (channels_last()) return unsupported("channels last");
-    result("BatchNormalization", {in("X"), in("Scale"), in("Bias"), in("Mean"), in("Variance")},
-           {{"epsilon", op_->f("epsilon", 1e-5)}}, "Y");
-  }
-
-  void instance_norm() {
-    if (!has("Scale") || !has("Bias")) return unsupported("no scale");
-    result("InstanceNormalization", {in("X"), in("Scale"), in("Bias")},
-           {{"epsilon", op_->f("epsilon", 1e-5)}}, "Y");
-  }
-
-  void layer_norm() {
-    const int r = rank_in();
-    const int64_t from = op_->i("begin_norm_axis", 1);
-    if (from < 1 || from >= r) wrong({"normalises from dimension ", from, " of ", r});
-    Ints axes, shape;
-    for (int64_t d = from; d < r; ++d) {
-      axes.push_back(d);
-      shape.push_back(dims(one("X"))[static_cast<size_t>(d)]);
-    }
-    if (axes.size() > 1 && std::any_of(shape.begin(), shape.end(), [](int64_t d) { return d < 1; }))
-      return unsupported("sizes that are not known");
-    const auto weight = [&](const std::string& parameter) {
-      return axes.size() == 1 ? in(parameter)
-                              : net_.make("Reshape", {in(parameter), net_.ints(shape)});
-    };
-    const Attributes over{{"axes", axes}, {"keepdims", int64_t{1}}};
-    const std::string centred = net_.make("Sub", {in(), net_.make("ReduceMean", {in()}, over)});
-    const std::string variance =
-        net_.make("ReduceMean", {net_.make("Mul", {centred, centred})}, over);
-    std::string y = net_.make(
-        "Div",
-        {centred,
-         net_.make("Sqrt", {net_.make("Add", {variance, net_.scalar(op_->f("epsilon", 1e-5))})})});
-    if (has("Scale")) y = net_.make("Mul", {y, weight("Scale")});
-    if (has("Bias")) y = net_.make("Add", {y, weight("Bias")});
-    result("Identity", {y}, {}, "Y");
-  }
-
-  void pool() {
-    const bool max = op_->type != "pool2d" || op_->s("pooling_type") == "max";
-    const Ints& k = op_->is("ksize");
-    if (channels_last()) return unsupported("channels last");
-    const bool adaptive = op_->b("adaptive");
-    if (op_->b("global_pooling") || (adaptive && k == Ints{1, 1}))
-      return result(max ? "GlobalMaxPool" : "GlobalAveragePool", {in()});
-    if (k.size() != 2) wrong({"has a window of ", k.size(), " sizes"});
-    for (const int64_t d : k)
-      if (d < 1 || d > 1 << 20) wrong({"has the impossible window ", d});
-    if (adaptive) {
-      const Ints& x = dims(one("X"));
-      if (x.size() != 4 || x[2] < 1 || x[3] < 1 || x[2] % k[0] || x[3] % k[1])
-        return unsupported("adaptive sizes that do not divide");
-      const Ints part{x[2] / k[0], x[3] / k[1]};
-      return result(max ? "MaxPool" : "AveragePool", {in()},
-                    {{"kernel_shape", part}, {"strides", part}});
-    }
-    Attributes a{{"kernel_shape", k}, {"strides", op_->is("strides")}};
-    if (!window(a, 2)) a.emplace_back("ceil_mode", int64_t{op_->b("ceil_mode")});
-    if (!max) a.emplace_back("count_include_pad", int64_t{!op_->b("exclusive", true)});
-    result(max ? "MaxPool" : "AveragePool", {in()}, a);
-  }
-
-  /// A list of one-element tensors, or a tensor, as sizes of i64.
-  std::string sizes(const std::string& list, const std::string& tensor) {
-    if (!has(list)) return net_.make("Cast", {in(tensor)}, {{"to", int64_t{7}}});
-    std::vector<std::string> parts;
-    for (const std::string& v : op_->in(list))
-      parts.push_back(net_.make(
-          "Reshape", {net_.make("Cast", {name_of(v)}, {{"to", int64_t{7}}}), net_.ints({1})}));
-    return net_.make("Concat", parts, {{"axis", int64_t{0}}});
-  }
-
-  void reshape() {
-    if (has("ShapeTensor") || has("Shape"))
-      return result("Reshape", {in(), sizes("ShapeTensor", "Shape")});
-    result("Reshape", {in(), net_.ints(op_->is("shape"))});
-  }
-
-  void flatten() {
-    if (op_->type != "flatten_contiguous_range")
-      return result("Flatten", {in()}, {{"axis", op_->i("axis", 1)}});
-    const int r = rank_in();
-    int64_t from = op_->i("start_axis", 1), to = op_->i("stop_axis", -1);
-    from += from < 0 ? r : 0;
-    to += to < 0 ? r : 0;
-    if (from < 0 || to < from || to >= r) wrong({"joins dimensions ", from, " to ", to, " of ", r});
-    // What lies before is copied by its place; what lies behind by its size.
-    Ints shape(static_cast<size_t>(from), 0);
-    if (to == r - 1) {
-      shape.push_back(-1);
-      return result("Reshape", {in(), net_.ints(shape)});
-    }
-    const std::string all = net_.make("Shape", {in()});
-    const std::string behind =
-        net_.make("Slice", {all, net_.ints({to + 1}), net_.ints({INT64_MAX}), net_.ints({0})});
-    shape.push_back(-1);
-    result("Reshape",
-           {in(), net_.make("Concat", {net_.ints(shape), behind}, {{"axis", int64_t{0}}})});
-  }
-
-  void concat() {
-    if (has("AxisTensor")) return unsupported("an axis that is computed");
-    const bool stack = op_->type == "stack";
-    const int64_t axis = op_->i("axis", 0);
-    std::vector<std::string> parts;
-    for (const std::string& v : op_->in("X"))
-      parts.push_back(stack ? net_.make("Unsqueeze", {name_of(v), net_.ints({axis})}) : name_of(v));
-    if (parts.empty()) wrong({"joins nothing"});
-    result("Concat", parts, {{"axis", axis}}, stack ? "Y" : "Out");
-  }
-
-  void split() {
-    const auto& outs = op_->out("Out");
-    const Ints& sections = op_->is("sections");
-    if (has("AxisTensor") || has("SectionsTensorList") || outs.empty())
-      return unsupported("sizes that are computed");
-    std::vector<std::string> names, inputs{in()};
-    for (const std::string& v : outs) names.push_back(net_.fresh(v));
-    if (!sections.empty() && std::find(sections.begin(), sections.end(), -1) == sections.end())
-      inputs.push_back(net_.ints(sections));
-    else if (!sections.empty())
-      return unsupported("sizes that are not known");
-    net_.node("Split", inputs, names, {{"axis", op_->i("axis", 0)}}, outs[0]);
-    for (size_t k = 0; k < outs.size(); ++k) give(names[k], "Out", k);
-  }
-
-  void slice() {
-    const std::string x = in("Input");
-    for (const char* computed :
-         {"StartsTensor", "EndsTensor", "StridesTensor", "StridesTensorList"})
-      if (has(computed)) return unsupported("places that are computed");
-    std::vector<std::string> inputs{x};
-    const Ints axes = op_->is("axes");
-    const auto places = [&](const std::string& numbers, const std::string& computed) {
-      if (has(computed)) return sizes(computed, "");
-      if (op_->is(numbers).size() != axes.size())
-        wrong({"has ", op_->is(numbers).size(), " ", numbers, " for ", axes.size(), " dimensions"});
-      return net_.ints(op_->is(numbers));
-    };
-    inputs.push_back(places("starts", "StartsTensorList"));
-    inputs.push_back(places("ends", "EndsTensorList"));
-    inputs.push_back(net_.ints(axes));
-    if (op_->type == "strided_slice") inputs.push_back(net_.ints(op_->is("strides")));
-    const Ints gone = op_->is("decrease_axis");
-    if (gone.empty()) return result("Slice", inputs);
-    result("Squeeze", {net_.make("Slice", inputs), net_.ints(gone)});
-  }
-
-  void scale() {
-    if (has("ScaleTensor")) return unsupported("a factor that is computed");
-    const std::string by = net_.scalar(op_->f("scale", 1)), plus = net_.scalar(op_->f("bias", 0));
-    const auto at = program_.variables.find(one("X"));
-    std::string x = in();
-    const int64_t type = at == program_.variables.end() ? 1 : onnx_number(at->second.type);
-    if (type != 1) x = net_.make("Cast", {x}, {{"to", int64_t{1}}});
-    const std::string y = op_->b("bias_after_scale", true)
-                              ? net_.make("Add", {net_.make("Mul", {x, by}), plus})
-                              : net_.make("Mul", {net_.make("Add", {x, plus}), by});
-    if (type != 1) return result("Cast", {y}, {{"to", type}});
-    result("Identity", {y});
-  }
-
-  void dropout() {
-    if (op_->s("dropout_implementation", "downgrade_in_infer") == "upscale_in_train")
-      return result("Identity", {in()});
-    result("Mul", {in(), net_.scalar(1 - op_->f("dropout_prob", 0.5))});
-  }
-
-  void arg_max() {
-    std::string x = in();
-    if (op_->b("flatten")) x = net_.make("Reshape", {x, net_.ints({-1})});
-    const std::string y = net_.make(op_->type == "arg_max" ? "ArgMax" : "ArgMin", {x},
-                                    {{"axis", op_->b("flatten") ? 0 : op_->i("axis", -1)},
-                                     {"keepdims", int64_t{op_->b("keepdims")}}});
-    const auto type = static_cast<PaddleType>(op_->i("dtype", 3));
-    if (type != PaddleType::i32) return result("Identity", {y});
-    result("Cast", {y}, {{"to", int64_t{6}}});
-  }
-
-  void look_up() {
-    if (op_->type == "gather") {
-      if (has("Axis")) return unsupported("an axis that is computed");
-      return result("Gather", {in(), in("Index")}, {{"axis", op_->i("axis", 0)}});
-    }
-    std::string ids = in("Ids");
-    if (op_->type == "lookup_table") ids = net_.make("Squeeze", {ids, net_.ints({-1})});
-    const int64_t padding = op_->i("padding_idx", -1);
-    const std::string rows = net_.make("Gather", {in("W"), ids}, {{"axis", int64_t{0}}});
-    if (padding == -1) return result("Identity", {rows});
-    // The row of padding counts as zero.
-    const std::string none =
-        net_.make("Equal", {net_.make("Cast", {ids}, {{"to", int64_t{7}}}), net_.ints({padding})});
-    const std::string keep = net_.make("Cast", {net_.make("Not", {none})}, {{"to", int64_t{1}}});
-    result("Mul", {rows, net_.make("Unsqueeze", {keep, net_.ints({-1})})});
-  }
-
-  void pad() {
-    const Ints& p = op_->is("paddings");
-    const int r = rank_in();
-    const std::string mode = op_->s("mode", "constant");
-    const double value = op_->f(op_->type == "pad3d" ? "value" : "pad_value", 0);
-    Ints pads(static_cast<size_t>(2 * std::max(r, 1)), 0);
-    const auto set = [&](int dim, int64_t low, int64_t high) {
-      pads[static_cast<size_t>(dim)] = low;
-      pads[static_cast<size_t>(r + dim)] = high;
-    };
-    if (has("Paddings")) return unsupported("sizes that are computed");
-    if (op_->type == "pad" && p.size() == pads.size()) {
-      for (int d = 0; d < r; ++d)
-        set(d, p[static_cast<size_t>(2 * d)], p[static_cast<size_t>(2 * d + 1)]);
-    } else if (op_->type == "pad2d" && r == 4 && p.size() == 4 && !channels_last()) {
-      set(2, p[0], p[1]);
-      set(3, p[2], p[3]);
-    } else if (op_->type == "pad3d" && r == 5 && p.size() == 6 && !channels_last()) {
-      set(4, p[0], p[1]);
-      set(3, p[2], p[3]);
-      set(2, p[4], p[5]);
-    } else {
-      return unsupported("these sizes");
-    }
-    if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "replicate")
-      return unsupported(cat({"the mode ", clip(printable(mode), 40)}));
-    result("Pad", {in(), net_.ints(pads), net_.scalar(value)},
-           {{"mode", mode == "replicate" ? std::string("edge") : mode}});
-  }
-
-  /// Equal numbers of a known shape, or stored ones.
-  void fill() {
-    if (has("ShapeTensor") || has("ShapeTensorList") || has("ValueTensor"))
-      return unsupported("sizes that are computed");
-    const auto type = static_cast<PaddleType>(op_->i("dtype", 5));
-    const Ints& shape = op_->is("shape");
-    int64_t count = 1;
-    for (const int64_t d : shape)
-      if (d < 0 || __builtin_mul_overflow(count, d, &count) || count > 1 << 28)
-        wrong({"has an impossible shape"});
-    const std::string to = net_.fresh(out());
-    if (op_->type == "fill_constant") {
-      const std::string text = op_->s("str_value");
-      const double v = text.empty() ? op_->f("value", 0) : std::strtod(text.c_str(), nullptr);
-      std::string one = net_.scalar(v);
-      if (type != PaddleType::f32) one = net_.make("Cast", {one}, {{"to", onnx_number(type)}});
-      return result("Expand", {one, net_.ints(shape)});
-    }
-    const auto at = op_->attributes.find("fp32_values");
-    std::vector<double> values;
-    if (at != op_->attributes.end()) values = at->second.floats;
-    for (const char* name : {"int32_values", "int64_values", "bool_values", "values"})
-      if (const auto a = op_->attributes.find(name); a != op_->attributes.end())
-        values.insert(values.end(), a->second.ints.begin(), a->second.ints.end());
-    if (std::ssize(values) != count) return unsupported("values of this type");
-    const std::vector<float> v(values.begin(), values.end());
-    result("Cast", {net_.floats(v, shape)}, {{"to", onnx_number(type)}});
-  }
-
-  void prelu() {
-    const std::string mode = op_->s("mode", "all");
-    const int r = rank_in();
-    if (mode == "all")
-      return result("PRelu", {in(), net_.make("Reshape", {in("Alpha"), net_.ints({1})})});
-    if (mode != "channel" || r < 2)
-      return unsupported(cat({"the mode ", clip(printable(mode), 40)}));
-    Ints shape{-1};
-    for (int d = 2; d < r; ++d) shape.push_back(1);
-    result("PRelu", {in(), net_.make("Reshape", {in("Alpha"), net_.ints(shape)})});
-  }
-
-  const PaddleProgram& program_;
-  const Arrays& arrays_;
-  std::string_view what_;
-  OnnxBuilder net_;
-  Problems problems_;
-  std::map<std::string, std::string> values_;  ///< of variables, in the model
-  std::vector<std::string> fetched_;
-  const PaddleOp* op_ = nullptr;
-};
+namespace {
 
 /// A program with a folder of files, one for each variable.
 std::string import_folder(std::string_view bytes, const std::string& folder,
                           std::string_view what) {
   const PaddleProgram program = read_paddle_program(bytes, what);
-  Arrays arrays;
+  PaddleArrays arrays;
   std::vector<std::shared_ptr<const MappedFile>> files;
   for (const auto& [name, v] : program.variables) {
     if (!v.stored) continue;
@@ -782,7 +129,7 @@ std::string import_folder(std::string_view bytes, const std::string& folder,
     std::string_view rest = files.back()->bytes();
     arrays.emplace(name, read_paddle_array(rest, files.back()->path()));
   }
-  return Importer(program, arrays, what).run();
+  return PaddleImporter(program, arrays, what).run();
 }
 
 std::string read_program(const std::string& path, std::string weights, std::string_view ending) {
@@ -807,14 +154,14 @@ std::string import_paddle(std::string_view program, std::string_view params, std
   if (stored.empty()) stored = what;
   return with_name(what, stored, [&] {
     const PaddleProgram read = read_paddle_program(program, what);
-    Arrays arrays;
+    PaddleArrays arrays;
     // One after the other in the order of their names.
     for (const auto& [name, v] : read.variables)
       if (v.stored) arrays.emplace(name, read_paddle_array(params, stored));
     if (!params.empty())
       fail(Error::Kind::data,
            {stored, ": the arrays go on for ", params.size(), " bytes after those of the program"});
-    return Importer(read, arrays, what).run();
+    return PaddleImporter(read, arrays, what).run();
   });
 }
 

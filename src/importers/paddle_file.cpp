@@ -3,13 +3,12 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "formats/wire.h"
 #include "nacre/error.h"
-#include "onnx/wire.h"
 
 namespace nacre {
 namespace {
 
-using onnx::WireReader;
 constexpr size_t kMost = 1'000'000;  // of ops and variables
 
 [[noreturn]] void damaged(std::string_view what, std::string_view why) {

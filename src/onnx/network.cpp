@@ -3,12 +3,12 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "formats/wire.h"
 #include "graph/node.h"
 #include "graph/untraced.h"
 #include "onnx/call.h"
 #include "onnx/check.h"
 #include "onnx/tensor_data.h"
-#include "onnx/wire.h"
 
 namespace nacre::onnx {
 

@@ -1,6 +1,6 @@
 #include "onnx/proto.h"
 
-#include "onnx/wire.h"
+#include "formats/wire.h"
 
 namespace nacre::onnx {
 namespace {

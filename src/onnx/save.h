@@ -7,9 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "formats/wire.h"
 #include "graph/node.h"
 #include "nacre/op.h"
-#include "onnx/wire.h"
 
 namespace nacre::onnx {
 

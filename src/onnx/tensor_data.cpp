@@ -10,8 +10,8 @@
 #include <limits>
 
 #include "base/file.h"
+#include "formats/wire.h"
 #include "nacre/dtype.h"
-#include "onnx/wire.h"
 
 namespace nacre::onnx {
 namespace {

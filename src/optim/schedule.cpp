@@ -59,6 +59,10 @@ class Plateau : public Schedule {
   void restore(const std::vector<double>& m) override {
     if (m.size() != 3)
       fail(Error::Kind::data, {"a plateau schedule stores 3 numbers, got ", m.size()});
+    constexpr double kMost = 1e15;  // epochs
+    if (!(m[0] >= 0 && std::isfinite(m[0])) || !(m[2] >= 0 && m[2] < kMost))
+      fail(Error::Kind::data,
+           {"a plateau schedule stores a rate and a count of epochs, got ", m[0], " and ", m[2]});
     lr_ = m[0];
     best_ = m[1];
     bad_ = static_cast<int64_t>(m[2]);

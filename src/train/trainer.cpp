@@ -712,6 +712,7 @@ void Trainer::load_checkpoint(const std::string& path) {
     history.push_back({l[0].integer(), l[1].integer(), l[2].number(), l[3].number(), l[4].number(),
                        l[5].number(), l[6].number()});
   }
+  if (!memory.empty()) t.schedule->restore(memory);
 
   for (size_t i = 0; i < variables.size(); ++i) Variable(variables[i]).set(model[i]);
   for (size_t i = 0; i < averages.size(); ++i) Variable(averages[i]).set(averaged[i]);
@@ -726,7 +727,6 @@ void Trainer::load_checkpoint(const std::string& path) {
     t.optimizer->state()->add(name, tensor, false);
   t.optimizer->set_steps(optimizer_steps);
   if (t.average) t.average->set_updates(updates);
-  if (!memory.empty()) t.schedule->restore(memory);
   restore_seen_structures(seen);
   t.parts = parts;
   t.best = std::move(best);

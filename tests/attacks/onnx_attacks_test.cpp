@@ -96,15 +96,15 @@ TEST_F(OnnxAttacks, Sizes) {
 
 // Row 6.
 TEST_F(OnnxAttacks, ManyAndDeepThings) {
-  onnx::WireWriter graph, empty_nodes;
+  WireWriter graph, empty_nodes;
   std::string nodes;
   for (int k = 0; k < 1000000; ++k) nodes += std::string("\x0a\x00", 2);
   empty_nodes.bytes(7, nodes);
   refused(empty_nodes.str(), "far more nodes");
 
-  onnx::WireWriter inner = make::graph({}), deep;
+  WireWriter inner = make::graph({}), deep;
   for (int k = 0; k < 10000; ++k) {
-    onnx::WireWriter node, attribute, next;
+    WireWriter node, attribute, next;
     attribute.bytes(1, "g");
     attribute.message(6, inner);
     node.message(5, attribute);
@@ -122,8 +122,7 @@ TEST_F(OnnxAttacks, ManyAndDeepThings) {
   EXPECT_EQ(nacre({"convert", path("m/f.onnx"), path("out.npz")}).code, 0);
 }
 
-make::Parts one_node(const onnx::WireWriter& node,
-                     std::vector<onnx::WireWriter> initializers = {}) {
+make::Parts one_node(const WireWriter& node, std::vector<WireWriter> initializers = {}) {
   return {{node},
           std::move(initializers),
           {make::value("x", {1, 3, 8, 8})},
@@ -131,16 +130,16 @@ make::Parts one_node(const onnx::WireWriter& node,
           {}};
 }
 
-onnx::WireWriter list(const std::string& name, const std::vector<int64_t>& values) {
-  onnx::WireWriter a;
+WireWriter list(const std::string& name, const std::vector<int64_t>& values) {
+  WireWriter a;
   a.bytes(1, name);
   a.integers(8, values);
   a.integer(20, 7);
   return a;
 }
 
-onnx::WireWriter integers(const std::string& name, const std::vector<int64_t>& values) {
-  onnx::WireWriter t;
+WireWriter integers(const std::string& name, const std::vector<int64_t>& values) {
+  WireWriter t;
   t.integers(1, {static_cast<int64_t>(values.size())});
   t.integer(2, 7);
   t.integers(7, values);
@@ -194,7 +193,7 @@ TEST_F(OnnxAttacks, GraphsThatContradictThemselves) {
 TEST_F(OnnxAttacks, GraphsThatBreakOptimisers) {
   using make::attribute;
   using make::node;
-  using Nodes = std::vector<onnx::WireWriter>;
+  using Nodes = std::vector<WireWriter>;
   const std::vector<float> values = [] {
     std::vector<float> v(192);
     for (size_t k = 0; k < v.size(); ++k) v[k] = 0.37f * static_cast<float>(k % 17) - 2.5f;
@@ -203,7 +202,7 @@ TEST_F(OnnxAttacks, GraphsThatBreakOptimisers) {
   save_npy(path("x.npy"), {DType::f32, {1, 3, 8, 8}, values.data(), nullptr});
   const Tensor x = Tensor::from_bytes(values.data(), values.size() * 4, {1, 3, 8, 8}, DType::f32);
   const auto run = [&](const std::string& what, const Nodes& nodes,
-                       const std::vector<onnx::WireWriter>& initializers = {},
+                       const std::vector<WireWriter>& initializers = {},
                        const std::vector<std::string>& outputs = {"y"}) {
     SCOPED_TRACE(what);
     make::Parts p{nodes, initializers, {make::value("x", {1, 3, 8, 8})}, {}, {}};
@@ -298,7 +297,7 @@ TEST_F(OnnxAttacks, AttributesThatIndexMemory) {
   using make::attribute;
   using make::node;
   const auto weight = make::tensor("w", {2, 3, 3, 3}, std::vector<float>(54, 1));
-  const auto conv = [&](std::vector<onnx::WireWriter> attributes) {
+  const auto conv = [&](std::vector<WireWriter> attributes) {
     return one_node(node("Conv", {"x", "w"}, {"y"}, attributes), {weight});
   };
   for (const auto& parts :

@@ -64,7 +64,7 @@ TEST_F(Runner, WhatIsNoUsualPicture) {
   namespace make = onnx::make;
   const auto means = [&](const std::string& name, const std::vector<int64_t>& shape,
                          const std::vector<int64_t>& places) {
-    onnx::WireWriter axes;
+    WireWriter axes;
     axes.bytes(1, "axes");
     axes.integers(8, places);
     axes.integer(20, 7);

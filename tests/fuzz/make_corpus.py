@@ -345,3 +345,30 @@ for name, changes in {
     "bad_depth": {"model": "mlp", "options": "hidden=" + "-".join(["9"] * 500)},
 }.items():
     put("model/" + name, json.dumps({**meta, **changes}))
+
+# ---- what of a training checkpoint is another than that of the run
+for name, changes in {
+    "good": {},
+    "good_later": {"position": {"epoch": 3, "batch": 1, "steps": 12, "optimizer_steps": 6, "seen": ["17", "18446744073709551615"],
+                                "history": [[0, 1, 0.5, "NaN", "NaN", 0.001, 2], [1, 2, 0.4, 0.3, 1, 0.001, 2]]}},
+    "good_rate": {"position": {"schedule": [0.01, "Infinity", 2], "best_loss": 0.25, "parts": 0}},
+    "bad_format": {"metadata": {"format": "nacre-checkpoint-2"}},
+    "bad_no_position": {"metadata": {"position": None}},
+    "bad_position": {"metadata": {"position": "[]"}},
+    "bad_model": {"metadata": {"model": "mlp"}},
+    "bad_fingerprint": {"position": {"fingerprint": "1"}},
+    "bad_negative": {"position": {"epoch": -1}},
+    "bad_huge": {"position": {"steps": 2**62}},
+    "bad_parts": {"position": {"parts": 2}},
+    "bad_values": {"position": {"optimizer_values": 3}},
+    "bad_seen": {"position": {"seen": ["-1"]}},
+    "bad_history": {"position": {"history": [[0, 1]]}},
+    "bad_schedule": {"position": {"schedule": [1]}},
+    "bad_schedule_count": {"position": {"schedule": [0.1, 1, 1e300]}},
+    "bad_schedule_rate": {"position": {"schedule": ["NaN", 1, 0]}},
+    "bad_no_weight": {"tensors": {"model/fc.weight": None}},
+    "bad_stranger": {"tensors": {"optimizer/exp_avg.w": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}}},
+    "bad_text": {"metadata": {"options": 1}},
+    "bad_nothing": None,
+}.items():
+    put("checkpoint/" + name, "" if changes is None else json.dumps(changes, separators=(",", ":")))

@@ -10,6 +10,7 @@
 
 #include "caffe2_fuzz.cpp"
 #include "caffe_fuzz.cpp"
+#include "checkpoint_fuzz.cpp"
 #include "events_fuzz.cpp"
 #include "gguf_fuzz.cpp"
 #include "graph_fuzz.cpp"
@@ -153,11 +154,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Target{"events", fuzz_events, ".tfevents"}, Target{"gzip", fuzz_gzip, ""},
                     Target{"tar", fuzz_tar, ""}, Target{"transform", fuzz_transform, ""},
                     Target{"schema", fuzz_schema, ""}, Target{"graph", fuzz_graph, ""},
-                    Target{"model", fuzz_model, ""}, Target{"torch", fuzz_torch, ".pth"},
-                    Target{"gguf", fuzz_gguf, ".gguf"}, Target{"onnx", fuzz_onnx, ""},
-                    Target{"caffe", fuzz_caffe, ""}, Target{"ncnn", fuzz_ncnn, ""},
-                    Target{"mxnet", fuzz_mxnet, ""}, Target{"serve", fuzz_serve, ""},
-                    Target{"graphdef", fuzz_graphdef, ""}, Target{"tflite", fuzz_tflite, ""},
+                    Target{"model", fuzz_model, ""}, Target{"checkpoint", fuzz_checkpoint, ""},
+                    Target{"torch", fuzz_torch, ".pth"}, Target{"gguf", fuzz_gguf, ".gguf"},
+                    Target{"onnx", fuzz_onnx, ""}, Target{"caffe", fuzz_caffe, ""},
+                    Target{"ncnn", fuzz_ncnn, ""}, Target{"mxnet", fuzz_mxnet, ""},
+                    Target{"serve", fuzz_serve, ""}, Target{"graphdef", fuzz_graphdef, ""},
+                    Target{"tflite", fuzz_tflite, ""},
                     Target{"mxnet_symbol", fuzz_mxnet_symbol, ""},
                     Target{"paddle", fuzz_paddle, ""}, Target{"caffe2", fuzz_caffe2, ""}),
     [](const auto& target) { return target.param.name; });

@@ -6,10 +6,10 @@
 
 #include "base/file.h"
 #include "formats/temp_folder.h"
+#include "formats/wire.h"
 #include "nacre/import.h"
 #include "nacre/onnx.h"
 #include "nacre/weights.h"
-#include "onnx/wire.h"
 #include "tools/shell.h"
 
 namespace nacre {
@@ -154,7 +154,7 @@ TEST(Paddle, FilesThatAreCut) {
 }
 
 std::string field(uint32_t number, const std::string& bytes) {
-  onnx::WireWriter w;
+  WireWriter w;
   w.bytes(number, bytes);
   return w.str();
 }

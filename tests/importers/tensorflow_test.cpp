@@ -138,6 +138,31 @@ TEST(Graphs, SizesAreKnownInATrace) {
   EXPECT_TRUE(allclose(y, copied_tensor(file.tensors[1].second), 1e-5, 1e-6));
 }
 
+TEST(Graphs, ModelsSayTheSizesOfTheirOutputs) {
+  for (const char* name : {"tf_vision", "tf_mlp", "tf_text", "tf_unet", "tf_pictures"}) {
+    const std::string path = kGoldens + name + ".pb", model = import_network(path);
+    const auto net = onnx::parse(model, path);
+    const auto again = onnx::parse(with_output_shapes(model, *net), path);
+    const Weights file = read_weights(kGoldens + name + "_pb.npz");
+    ASSERT_FALSE(again->outputs().empty());
+    for (const onnx::Port& port : again->outputs()) {
+      const auto computed =
+          std::find_if(file.tensors.begin(), file.tensors.end(),
+                       [&](const auto& t) { return t.first == "out:" + port.name; });
+      ASSERT_NE(computed, file.tensors.end()) << port.name;
+      const Shape& shape = computed->second.shape;
+      std::vector<int64_t> want(shape.begin(), shape.end());
+      want[0] = -1;  // the batch
+      EXPECT_TRUE(port.type.has_shape);
+      EXPECT_EQ(port.type.dims, want) << name << " " << port.name;
+      EXPECT_EQ(port.type.elem, onnx::elem_of(computed->second.dtype)) << port.name;
+    }
+  }
+  // How many values are picked out depends on them.
+  const std::string path = kGoldens + "tf_vectors.pb", model = import_network(path);
+  EXPECT_EQ(with_output_shapes(model, *onnx::parse(model, path)), model);
+}
+
 TEST(Graphs, PicturesAreGivenWithChannelsLast) {
   const Predictor p(kGoldens + "tf_vision.pb");
   EXPECT_EQ(p.info().input, (Shape{20, 17, 3}));

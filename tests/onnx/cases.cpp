@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/file.h"
-#include "onnx/wire.h"
+#include "formats/wire.h"
 
 namespace nacre::onnx {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "onnx/wire.h"
+#include "formats/wire.h"
 
 namespace nacre::onnx::make {
 

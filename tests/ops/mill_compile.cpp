@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "compile/pass_stats.h"
 #include "graph/attrs.h"
 #include "graph/node.h"
 #include "nacre/autograd.h"
@@ -58,6 +59,8 @@ void check_compiled(const Subject& subject, Report& report) {
       if (!near.empty()) report.fail({at, " with passes against without, ", k, ": ", near});
     }
   }
+  for (const PassStats& p : pass_stats())
+    if (p.failures) report.fail({"the pass ", p.name, " failed ", p.failures, " times"});
 }
 
 namespace {

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace nacre::onnx {
+namespace nacre {
 
 class WireReader {
  public:
@@ -60,10 +60,12 @@ class WireWriter {
  public:
   void integer(uint32_t field, int64_t v);
   void real(uint32_t field, float v);
+  void real64(uint32_t field, double v);
   void bytes(uint32_t field, std::string_view v);
   void message(uint32_t field, const WireWriter& m) { bytes(field, m.out_); }
   void integers(uint32_t field, const std::vector<int64_t>& v);
   void reals(uint32_t field, const std::vector<float>& v);
+  void reals64(uint32_t field, const std::vector<double>& v);
   const std::string& str() const { return out_; }
 
  private:
@@ -71,4 +73,4 @@ class WireWriter {
   std::string out_;
 };
 
-}  // namespace nacre::onnx
+}  // namespace nacre

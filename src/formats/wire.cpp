@@ -1,10 +1,10 @@
-#include "onnx/wire.h"
+#include "formats/wire.h"
 
 #include <cstring>
 
 #include "nacre/error.h"
 
-namespace nacre::onnx {
+namespace nacre {
 
 void WireReader::broken(const char* why) const {
   fail(Error::Kind::data, {what_, " is cut short or damaged: ", why});
@@ -108,6 +108,11 @@ void WireWriter::real(uint32_t field, float v) {
   out_.append(reinterpret_cast<const char*>(&v), 4);
 }
 
+void WireWriter::real64(uint32_t field, double v) {
+  varint(uint64_t{field} << 3 | 1);
+  out_.append(reinterpret_cast<const char*>(&v), 8);
+}
+
 void WireWriter::bytes(uint32_t field, std::string_view v) {
   varint(uint64_t{field} << 3 | 2);
   varint(v.size());
@@ -124,4 +129,8 @@ void WireWriter::reals(uint32_t field, const std::vector<float>& v) {
   bytes(field, {reinterpret_cast<const char*>(v.data()), v.size() * 4});
 }
 
-}  // namespace nacre::onnx
+void WireWriter::reals64(uint32_t field, const std::vector<double>& v) {
+  bytes(field, {reinterpret_cast<const char*>(v.data()), v.size() * 8});
+}
+
+}  // namespace nacre
