@@ -15,6 +15,7 @@ file(GLOB reader_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/base/*.cpp
 list(APPEND reader_sources ${PROJECT_SOURCE_DIR}/apps/serve/protocol.cpp
      ${PROJECT_SOURCE_DIR}/apps/serve/number_lists.cpp)
 list(REMOVE_ITEM reader_sources ${PROJECT_SOURCE_DIR}/src/formats/tensor.cpp
+     ${PROJECT_SOURCE_DIR}/src/importers/output_shapes.cpp
      ${PROJECT_SOURCE_DIR}/src/data/outliers.cpp)  # these compute
 add_library(nacre_readers STATIC EXCLUDE_FROM_ALL ${reader_sources})
 target_include_directories(nacre_readers PUBLIC include src apps tests)

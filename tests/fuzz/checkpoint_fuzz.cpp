@@ -63,11 +63,11 @@ struct TinyRun {
 
 nacre::Json replaced(nacre::Json j, const nacre::Json& input, std::string_view part) {
   if (const nacre::Json* changes = input.find(part))
-    for (const auto& [name, value] : changes->fields()) {
-      if (!value.is_null())
-        j[name] = value;
+    for (const auto& change : changes->fields()) {
+      if (!change.second.is_null())
+        j[change.first] = change.second;
       else
-        std::erase_if(j.fields(), [&](const auto& field) { return field.first == name; });
+        std::erase_if(j.fields(), [&](const auto& field) { return field.first == change.first; });
     }
   return j;
 }

@@ -149,7 +149,8 @@ Values run_plain(const Recurrent& r, const Ints& order, F f) {
   for (int64_t d = 0; d < r.directions; ++d) {
     for (const size_t input : {size_t{1}, size_t{2}})
       weights.push_back(reordered(select(r.c[input], 0, d), order, r.hidden));
-    const auto [bx, bh] = r.bias(d);
+    const auto bias = r.bias(d);
+    const Tensor &bx = bias.first, &bh = bias.second;
     for (const Tensor& b : {bx, bh})
       if (b.defined()) weights.push_back(reordered(b, order, r.hidden));
   }
@@ -172,7 +173,8 @@ Values rnn_steps(Call& c) {
           return rnn(x, w, o, c.optional(5), lengths);
         });
   return r.run(1, [&](const Tensor& xw, const Tensors& h, int64_t d) {
-    const auto [bx, bh] = r.bias(d);
+    const auto bias = r.bias(d);
+    const Tensor &bx = bias.first, &bh = bias.second;
     const Tensor z = plus(plus(xw + matmul(h[0], r.weight(2, d)), bx), bh);
     return Tensors{r.f[static_cast<size_t>(d)](r.clipped(z))};
   });
@@ -187,7 +189,8 @@ Values gru_steps(Call& c) {
                          const Tensor& lengths) { return gru(x, w, o, c.optional(5), lengths); });
   return r.run(1, [&](const Tensor& xw, const Tensors& state, int64_t d) {
     const Tensor& h = state[0];
-    const auto [bx, bh] = r.bias(d);
+    const auto bias = r.bias(d);
+    const Tensor &bx = bias.first, &bh = bias.second;
     const Tensor w = r.weight(2, d), in = plus(xw, bx);
     const auto &f = r.f[static_cast<size_t>(2 * d)], &g = r.f[static_cast<size_t>(2 * d + 1)];
     const auto part = [&](const Tensor& t, int64_t k) {
@@ -214,7 +217,8 @@ Values lstm_steps(Call& c) {
         });
   return r.run(2, [&](const Tensor& xw, const Tensors& state, int64_t d) {
     const Tensor &h = state[0], &cell = state[1];
-    const auto [bx, bh] = r.bias(d);
+    const auto bias = r.bias(d);
+    const Tensor &bx = bias.first, &bh = bias.second;
     const Tensor all = plus(plus(xw + matmul(h, r.weight(2, d)), bx), bh);
     const Tensor peep = c.has(7) ? select(c[7], 0, d) : Tensor();
     const auto peeping = [&](const Tensor& z, int64_t k, const Tensor& at) {
