@@ -41,7 +41,7 @@ const Function kFunctions[] = {
     {Ew::cos_, "cos", std::cos, 1.5},
     {Ew::tan_, "tan", std::tan, 0.51},
     {Ew::cbrt_, "cbrt", std::cbrt, 0.51},
-    {Ew::erfc_, "erfc", std::erfc, 0.51},
+    {Ew::erfc_, "erfc", std::erfc, 5.5},
     {Ew::lgamma_, "lgamma", std::lgamma, 0.51},
 };
 

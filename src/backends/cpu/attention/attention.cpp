@@ -178,7 +178,7 @@ class Attention final : public Kernel {
 template <class T>
 class AttentionGrad final : public Kernel {
  public:
-  explicit AttentionGrad(const Problem& p) : p_(p) {
+  AttentionGrad(const Problem& p, const std::array<int64_t, 4>& dy) : p_(p), dy_(dy) {
     units_ = p.batch * p.heads;
     pieces_ = std::clamp<int64_t>(units_, 1, num_threads());
   }
@@ -203,13 +203,15 @@ class AttentionGrad final : public Kernel {
 
   void head(const void* const* in, void* const* out, char* scratch, int64_t unit) const {
     const int64_t b = unit / p_.heads, h = unit % p_.heads, d = p_.width, e = p_.value_width;
+    const auto strided = [&](int i, const std::array<int64_t, 4>& s) {
+      return static_cast<const T*>(in[i]) + b * s[0] + h * s[1];
+    };
     const auto input = [&](int i, int64_t size) {
       return static_cast<const T*>(in[i]) + unit * size;
     };
     const auto output = [&](int i, int64_t size) { return static_cast<T*>(out[i]) + unit * size; };
-    const T *q = input(0, p_.queries * d), *k = input(1, p_.keys * d), *v = input(2, p_.keys * e),
-            *y = input(3, p_.queries * e), *lse = input(4, p_.queries),
-            *dy = input(5, p_.queries * e);
+    const T *q = strided(0, p_.q), *k = strided(1, p_.k), *v = strided(2, p_.v),
+            *y = input(3, p_.queries * e), *lse = input(4, p_.queries), *dy = strided(5, dy_);
     T *dq = output(0, p_.queries * d), *dk = output(1, p_.keys * d), *dv = output(2, p_.keys * e);
     const void* mask = p_.mask_type ? in[6] : nullptr;
     T* scaled = reinterpret_cast<T*>(scratch);
@@ -222,12 +224,15 @@ class AttentionGrad final : public Kernel {
     std::fill_n(dv, p_.keys * e, T(0));
     for (int64_t i0 = 0; i0 < p_.queries; i0 += kQueries) {
       const int64_t rows = std::min(kQueries, p_.queries - i0);
-      loops.affine(q + i0 * d, T(0), scale, T(0), scaled, rows * d);
+      const T* dy0 = dy + i0 * dy_[2];
+      for (int64_t i = 0; i < rows; ++i)
+        loops.affine(q + (i0 + i) * p_.q[2], T(0), scale, T(0), scaled + i * d, d);
       const int64_t end = p_.visible(i0 + rows);
       for (int64_t j0 = 0; j0 < end; j0 += kKeys) {
         const int64_t n = std::min(kKeys, end - j0);
-        gemm<T>(false, true, rows, n, d, scaled, d, k + j0 * d, d, 0, weights, kKeys);
-        gemm<T>(false, true, rows, n, e, dy + i0 * e, e, v + j0 * e, e, 0, ds, kKeys);
+        const T *k0 = k + j0 * p_.k[2], *v0 = v + j0 * p_.v[2];
+        gemm<T>(false, true, rows, n, d, scaled, d, k0, p_.k[2], 0, weights, kKeys);
+        gemm<T>(false, true, rows, n, e, dy0, dy_[2], v0, p_.v[2], 0, ds, kKeys);
         for (int64_t i = 0; i < rows; ++i) {
           T *w = weights + i * kKeys, *g = ds + i * kKeys;
           const int64_t at = i0 + i;
@@ -238,18 +243,19 @@ class AttentionGrad final : public Kernel {
           }
           p_.restrict_row(w, mask, b, h, at, j0, n);
           loops.exp_sum(w, lse[at], w, n);
-          const T c = static_cast<T>(loops.dot(dy + at * e, y + at * e, e));
+          const T c = static_cast<T>(loops.dot(dy0 + i * dy_[2], y + at * e, e));
           loops.softmax_grad(w, g, c, g, n);
         }
-        gemm<T>(true, false, n, e, rows, weights, kKeys, dy + i0 * e, e, 1, dv + j0 * e, e);
+        gemm<T>(true, false, n, e, rows, weights, kKeys, dy0, dy_[2], 1, dv + j0 * e, e);
         gemm<T>(true, false, n, d, rows, ds, kKeys, scaled, d, 1, dk + j0 * d, d);
-        gemm<T>(false, false, rows, d, n, ds, kKeys, k + j0 * d, d, 1, dq + i0 * d, d);
+        gemm<T>(false, false, rows, d, n, ds, kKeys, k0, p_.k[2], 1, dq + i0 * d, d);
       }
     }
     loops.affine(dq, T(0), scale, T(0), dq, p_.queries * d);
   }
 
   Problem p_;
+  std::array<int64_t, 4> dy_;
   int64_t units_, pieces_;
 };
 
@@ -277,11 +283,15 @@ std::unique_ptr<Kernel> make_attention_grad(Operands in, Operands out, bool caus
     return in_f32(in, out,
                   [&](Operands i, Operands o) { return make_attention_grad(i, o, causal, scale); });
   for (size_t i = 0; i < 6; ++i)
-    if (in[i].dtype != t || !in[i].contiguous()) return nullptr;
+    if (in[i].dtype != t) return nullptr;
   const auto p = Problem::of(in, in.size() == 7, causal, scale);
-  if (!p) return nullptr;
+  if (!p || !in[3].contiguous() || !in[4].contiguous()) return nullptr;
+  auto dy = strides_in(in[5], {p->batch, p->heads, p->queries, p->value_width});
+  if (p->value_width > 1 && dy[3] != 1) return nullptr;
+  if (p->queries > 1 && dy[2] < p->value_width) return nullptr;
+  dy[2] = std::max(dy[2], p->value_width);
   return for_float(t, [&](auto zero) -> std::unique_ptr<Kernel> {
-    return std::make_unique<AttentionGrad<decltype(zero)>>(*p);
+    return std::make_unique<AttentionGrad<decltype(zero)>>(*p, dy);
   });
 }
 

@@ -15,7 +15,8 @@ namespace nacre::cpu {
 /// and v is dense. The log-sum-exp may be left out.
 std::unique_ptr<Kernel> make_attention(Operands in, Operands out, bool causal, double scale);
 
-/// (q, k, v, out, log-sum-exp, dout [, mask]) -> (dq, dk, dv), all of the first six contiguous.
+/// (q, k, v, out, log-sum-exp, dout [, mask]) -> (dq, dk, dv). Strides as above, dout as q; out and
+/// log-sum-exp are contiguous.
 std::unique_ptr<Kernel> make_attention_grad(Operands in, Operands out, bool causal, double scale);
 
 }  // namespace nacre::cpu

@@ -123,9 +123,7 @@ void FloatLoop32(Ew op, const float* a, const float* b, float* out, int64_t coun
     case Ew::erf_:
       return Map(a, out, n, [](auto d, auto x) HWY_ATTR { return Erf(d, x); });
     case Ew::erfc_:
-      return Map(a, out, n, [](auto d, auto x) HWY_ATTR {
-        return ViaDouble(d, x, [](auto dd, auto v) HWY_ATTR { return Erfc(dd, v); });
-      });
+      return Map(a, out, n, [](auto d, auto x) HWY_ATTR { return Erfc(d, x); });
     case Ew::pow_:
       return Map(a, b, out, n, [](auto d, auto x, auto y) HWY_ATTR { return Pow(d, x, y); });
     default:
