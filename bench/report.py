@@ -3,8 +3,12 @@
 import math
 import statistics
 
-BEGIN = "<!-- bench/compare: begin -->"
-END = "<!-- bench/compare: end -->"
+DIRECT = "nacre f32"  # with direct convolutions, what other precisions are compared with
+
+
+def markers(precision):
+    name = "bench/compare" + (f" {precision}" if precision != "f32" else "")
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
 
 def median(row, who, field):
@@ -22,7 +26,8 @@ def peers_of(row):
     """Others that were measured, the fastest first."""
     if not row["runs"].get("nacre"):
         return []
-    found = {p: ratio(row, p) for p in row["runs"] if p != "nacre" and row["runs"][p]}
+    found = {p: ratio(row, p) for p in row["runs"]
+             if not p.startswith("nacre") and row["runs"][p]}
     return sorted((p for p in found if found[p] > 0), key=found.get)
 
 
@@ -61,7 +66,8 @@ def peer_name(who):
     return who.replace("_", " ")
 
 
-def main_table(rows, peak):
+def main_table(rows, peak, precision):
+    """Of other precisions than f32, with how many times longer nacre's f32 takes."""
     lines = []
     for row in rows:
         others = peers_of(row)
@@ -81,14 +87,18 @@ def main_table(rows, peak):
         error = tiny(errors.get("nacre"))
         if best and errors:
             error += " / " + tiny(errors.get(best))
+        plain = []
+        if precision != "f32":
+            plain = [f"{ratio(row, DIRECT):.2f}" if row["runs"].get(DIRECT) else "–"]
         lines.append([
-            row["title"], mode_of(row), number(ms),
+            row["title"], mode_of(row), number(ms), *plain,
             f"{number(median(row, best, 'ms'))} ({peer_name(best)})" if best else "–",
             f"{ratio(row, best):.2f}" if best else "–",
             f"{share:.0f} %" if share and share >= 0.5 else "–",
             both("peak_mib", lambda v: f"{v:.0f}"), both("first_ms", lambda v: f"{v:.0f}"),
             error, str(len(row["runs"]["nacre"]))])
-    return table(["workload", "mode", "nacre ms", "best other ms", "ratio", "of peak",
+    plain = ["times f32"] if precision != "f32" else []
+    return table(["workload", "mode", "nacre ms", *plain, "best other ms", "ratio", "of peak",
                   "MiB", "first result ms", "error", "rounds"], lines)
 
 
@@ -146,21 +156,24 @@ def without_result(results):
     return lines
 
 
-def page(results):
+def page(results, precision):
     """The text between the markers."""
+    part = "##" if precision == "f32" else "###"
     rows = results["rows"]
     machine = results.get("machine", {})
     peaks = [run["peak_gflops"] for row in rows for run in row["runs"].get("nacre", [])]
     peak = max(peaks, default=0)
     versions = ", ".join(f"{k} {v}" for k, v in machine.get("versions", {}).items())
     dates = sorted({row["date"] for row in rows})
-    lines = [f"{machine.get('cpu', 'a machine')}, {machine.get('threads', '?')} threads, f32; "
-             f"measured peak {peak:.0f} GFLOP/s; {versions or 'no other framework'}; "
+    of = "" if precision == "f32" else "of f32 "
+    lines = [f"{machine.get('cpu', 'a machine')}, {machine.get('threads', '?')} threads, "
+             f"{precision}; measured peak {of}{peak:.0f} GFLOP/s; "
+             f"{versions or 'no other framework'}; "
              f"{' to '.join(dict.fromkeys([*dates[:1], *dates[-1:]]))}.", ""]
-    lines += main_table(rows, peak)
+    lines += main_table(rows, peak, precision)
     lines += ["", "Geometric means of the ratios:", "", *means(rows)]
-    lines += ["", "## Where nacre is not ahead", "", *behind(rows)]
-    lines += ["", "## Each framework", "", "How many times longer than nacre each takes; those far "
+    lines += ["", f"{part} Where nacre is not ahead", "", *behind(rows)]
+    lines += ["", f"{part} Each framework", "", "How many times longer than nacre each takes; those far "
               "behind in the first round have one round only.", "", *peer_table(rows)]
     failed = without_result(results)
     if failed:
@@ -168,13 +181,14 @@ def page(results):
     return "\n".join(lines)
 
 
-def write(results, path):
+def write(results, path, precision="f32"):
     """Replaces what stands between the markers of a page."""
+    start, stop = markers(precision)
     with open(path, encoding="utf-8") as f:
         text = f.read()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(start)
+    _, end, after = rest.partition(stop)
     if not begin or not end:
-        raise SystemExit(f"bench/compare: '{path}' lacks the lines {BEGIN} and {END}")
+        raise SystemExit(f"bench/compare: '{path}' lacks the lines {start} and {stop}")
     with open(path, "w", encoding="utf-8") as f:
-        f.write(f"{before}{BEGIN}\n{page(results)}\n{END}{after}")
+        f.write(f"{before}{start}\n{page(results, precision)}\n{stop}{after}")

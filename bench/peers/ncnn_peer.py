@@ -1,4 +1,4 @@
-"""Inference of model.ncnn.param by ncnn, in f32. It takes one sample at a time."""
+"""Inference of model.ncnn.param by ncnn. It takes one sample at a time."""
 
 import os
 
@@ -16,7 +16,7 @@ def main():
     net.opt.use_vulkan_compute = False
     for name in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage", "bf16_packed"):
         if hasattr(net.opt, "use_" + name):
-            setattr(net.opt, "use_" + name, False)
+            setattr(net.opt, "use_" + name, name.startswith(options.precision))
     base = os.path.join(options.values, "model.ncnn")
     if net.load_param(base + ".param") or net.load_model(base + ".bin"):
         raise SystemExit("ncnn does not load " + base)

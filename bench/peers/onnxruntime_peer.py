@@ -1,4 +1,4 @@
-"""Inference of model.onnx by ONNX Runtime."""
+"""Inference of model.onnx by ONNX Runtime, which has f32 only."""
 
 import os
 

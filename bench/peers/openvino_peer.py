@@ -1,4 +1,4 @@
-"""Inference of model.onnx by OpenVINO, in f32."""
+"""Inference of model.onnx by OpenVINO."""
 
 import os
 
@@ -15,7 +15,7 @@ def main():
     model = core.read_model(os.path.join(options.values, "model.onnx"))
     model.reshape(list(x.shape))
     request = core.compile_model(model, "CPU", {
-        "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": options.precision, "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": options.threads, "NUM_STREAMS": 1}).create_infer_request()
     common.measure(lambda: request.infer([x], share_inputs=True)[0], options)
 

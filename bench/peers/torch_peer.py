@@ -1,6 +1,7 @@
 """A workload in PyTorch: bench/workloads/<name>.py holds its arithmetic.
 
-Variants: eager, channels_last, compile, compile_channels_last, and f64 for the reference."""
+Variants: eager, channels_last, compile, compile_channels_last, and f64 for the reference. In bf16
+inference has the whole model in that type, training is by autocast."""
 
 import importlib.util
 import json
@@ -23,6 +24,7 @@ class Peer:
         self.training = options.mode == "train"
         self.reference = options.variant == "f64"
         self.dtype = torch.float64 if self.reference else torch.float32
+        self.bf16 = options.precision == "bf16" and not self.reference
         self.channels_last = "channels_last" in options.variant
         self.compiles = "compile" in options.variant
 
@@ -62,6 +64,8 @@ class Peer:
 
     def training_step(self, net, loss):
         optimizer = self.optimizer(torch.optim.SGD, net.parameters(), lr=1e-3, momentum=0.9)
+        if self.bf16:
+            loss = torch.autocast("cpu", torch.bfloat16)(loss)
         loss = self.compiled(loss)
 
         def run():
@@ -74,6 +78,8 @@ class Peer:
         return run
 
     def inference(self, net, x):
+        if self.bf16:
+            net, x = net.bfloat16(), x.bfloat16()
         net = self.compiled(net.eval())
 
         def run():

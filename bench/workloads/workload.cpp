@@ -6,6 +6,7 @@
 
 #include "nacre/formats.h"
 #include "nacre/onnx.h"
+#include "nacre/precision.h"
 #include "nacre/program.h"
 
 namespace workload {
@@ -26,7 +27,7 @@ void write_given(const std::string& folder, const Workload& w, bool training) {
 int run(int argc, char** argv, const std::function<Workload(const Arguments&)>& make) {
   Arguments a;
   BenchOptions options;
-  std::string values;
+  std::string values, precision = "f32";
   bool kernels = false;
   int place = 0;
   for (int i = 1; i < argc; ++i) {
@@ -35,6 +36,8 @@ int run(int argc, char** argv, const std::function<Workload(const Arguments&)>& 
       options.seconds = std::atof(argv[++i]);
     } else if (word == "--kernels") {
       kernels = true;
+    } else if (word == "--precision" && i + 1 < argc) {
+      precision = argv[++i];
     } else if (word == "--values" && i + 1 < argc) {
       values = argv[++i];
     } else if (word[0] != '-' && place < 2) {
@@ -44,13 +47,15 @@ int run(int argc, char** argv, const std::function<Workload(const Arguments&)>& 
         a.batch = std::max<int64_t>(1, std::atoll(word.c_str()));
     } else {
       std::fprintf(stderr,
-                   "usage: %s [infer|train [BATCH]] [--seconds S] [--values FOLDER] [--kernels]\n",
+                   "usage: %s [infer|train [BATCH]] [--seconds S] [--precision f32|bf16] "
+                   "[--values FOLDER] [--kernels]\n",
                    argv[0]);
       return 2;
     }
   }
   options.train = a.training();
   if (options.seconds == 0) options.least_runs = 1;  // only the values count
+  const Precision now(precision);
   const Workload w = make(a);
   Tensors given;
   for (const auto& [name, value] : w.given) given.push_back(value);

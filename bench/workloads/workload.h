@@ -1,7 +1,7 @@
 // What the programs of this folder share: reading the command, measuring, writing what other
 // frameworks need to do the same work.
 //
-//   PROGRAM [MODE [BATCH]] [--seconds S] [--values FOLDER] [--kernels]
+//   PROGRAM [MODE [BATCH]] [--seconds S] [--precision f32|bf16] [--values FOLDER] [--kernels]
 //
 // prints one line of JSON, with --kernels also where the time of a run goes. With --values FOLDER
 // it writes there, before anything runs, the parameters (model.safetensors), what the work is given

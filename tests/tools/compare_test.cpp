@@ -39,8 +39,8 @@ struct Compare : testing::Test {
       GTEST_SKIP() << "there is no Python";
     folder.write("results.json", kResults);
   }
-  CommandResult table() {
-    return run_command("python3 -B " + kCompare + " --table --out " +
+  CommandResult table(const std::string& precision = "f32") {
+    return run_command("python3 -B " + kCompare + " --table --precision " + precision + " --out " +
                        (folder / "results.json").string() + " --doc " +
                        (folder / "page.md").string());
   }
@@ -73,6 +73,25 @@ TEST_F(Compare, MakesTheTableOfRecordedResults) {
   holds("| Net A, infer b1 | 4.00 | – | 2.00 |");
   holds("- Net A, infer b1: ncnn: no such layer\n- Net C, train b8: nacre: it fell\n");
   holds("- not measured for lack of time: vgg16-infer-1\n");
+}
+
+TEST_F(Compare, PutsOtherPrecisionsElsewhereWithTheTimesOfF32) {
+  std::string results = kResults;
+  results.replace(results.find("\"openvino\": ["), 0, "\"nacre f32\": [" + run(0, 5) + "], ");
+  folder.write("results.json", results);
+  const std::string f32 = "<!-- bench/compare: begin -->\nkept\n<!-- bench/compare: end -->\n";
+  folder.write("page.md", f32 +
+                              "<!-- bench/compare bf16: begin -->\n"
+                              "<!-- bench/compare bf16: end -->\n");
+  const CommandResult made = table("bf16");
+  ASSERT_EQ(made.code, 0) << made.output;
+  const std::string page = folder.read("page.md");
+  EXPECT_EQ(page.rfind(f32, 0), 0u) << page;
+  for (const char* line :
+       {"2 threads, bf16; measured peak of f32 100 GFLOP/s;",
+        "| Net A | infer b1 | 1.00 | 5.00 | 3.00 (openvino) | 2.00 | 2 % |",
+        "| Net B | train b8 | 2.00 | – | 1.00 (torch compile) |", "\n### Each framework\n"})
+    EXPECT_NE(page.find(line), std::string::npos) << line << "\n\nis not in\n\n" << page;
 }
 
 TEST_F(Compare, SaysWhatAPageLacks) {
