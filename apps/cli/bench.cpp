@@ -5,12 +5,14 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "nacre/bench.h"
 #include "nacre/onnx.h"
 #include "nacre/precision.h"
 #include "nacre/predict.h"
+#include "nacre/tuning.h"
 #include "nacre/zoo.h"
 #include "train/terminal.h"
 
@@ -148,6 +150,7 @@ int run_bench(const BenchArgs& a) {
   }
   if (!a.values.empty() && names.size() != 1)
     fail(Error::Kind::usage, {"--values is for one model, not for ", names.size()});
+  set_tuning(a.tune);
   BenchOptions options;
   options.train = a.train;
   options.seconds = a.seconds;
@@ -175,6 +178,8 @@ int run_bench(const BenchArgs& a) {
                format_number(100 * r.share_of_peak(), 3) + " %"});
     results.emplace_back(name, std::move(r));
   }
+  if (a.tune)
+    log_info({kernel_choices().size(), " choices of kernels are kept in ", save_kernel_choices()});
   if (a.json) {
     std::printf("%s\n", print_json(list, 2).c_str());
   } else {

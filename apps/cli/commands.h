@@ -111,6 +111,7 @@ struct BenchArgs {
   bool train = false;
   std::string precision = "f32";
   double seconds = 2;
+  bool tune = false;
   std::string save, html;  ///< files to write
   std::string values;      ///< folder for weights, input and results
   std::string against;     ///< results of an earlier run

@@ -17,14 +17,6 @@
 namespace nacre::cli {
 namespace {
 
-std::string cpu_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.rfind("model name", 0) == 0 && line.find(": ") != std::string::npos)
-      return line.substr(line.find(": ") + 2);
-  return "unknown";
-}
-
 double memory_gib() {
   std::ifstream info("/proc/meminfo");
   std::string name;
@@ -65,7 +57,7 @@ int run_doctor(bool json) {
   const std::vector<std::pair<std::string, std::string>> facts = {
       {"version", NACRE_VERSION},
       {"system", cat({system.sysname, " ", system.release, ", ", system.machine})},
-      {"processor", cpu_name()},
+      {"processor", cpu::processor()},
       {"vector units", cpu::vector_units()},
       {"bf16", bf16.empty() ? "no units: --precision bf16 computes in f32"
                             : "--precision bf16 multiplies on " + bf16},

@@ -538,6 +538,8 @@ int run(int argc, char** argv) {
   takes_precision(b, bench.precision);
   b->add_option("--seconds", bench.seconds, "to measure each model for")
       ->check(CLI::Range(0.0, 86400.0));
+  b->add_flag("--tune", bench.tune,
+              "measure kernels against each other first, and keep what was found for later runs");
   b->add_option("--save", bench.save, "write the results, for --against");
   b->add_option("--against", bench.against, "exit with 1 if a model is slower than in this file");
   b->add_option("--bound", bench.bound, "per cent by which a model may be slower")

@@ -19,6 +19,7 @@
 #include "nacre/plan.h"
 #include "nacre/precision.h"
 #include "nacre/tabular.h"
+#include "nacre/tuning.h"
 #include "train/loss.h"
 #include "train/run_folder.h"
 #include "train/setup.h"
@@ -575,6 +576,9 @@ Json Trainer::Impl::position() const {
         Json::array({i.epoch, i.step, i.train_loss, i.val_loss, i.val_score, i.lr, i.seconds}));
   j["schedule"] = memory;
   j["seen"] = seen;
+  Json kernels = Json::object();
+  for (const auto& [work, way] : kernel_choices()) kernels.fields().emplace_back(work, way);
+  if (kernels.size() > 0) j["kernels"] = kernels;
   j["history"] = epochs;
   return j;
 }
@@ -703,6 +707,9 @@ void Trainer::load_checkpoint(const std::string& path) {
       fail(Error::Kind::data, {path, ": '", text, "' is no hash of a structure"});
     seen.push_back(h);
   }
+  KernelChoices kernels;
+  if (const Json* list = j.find("kernels"))
+    for (const auto& [work, way] : list->fields()) kernels[work] = way.text();
   std::vector<EpochInfo> history;
   for (const Json& e : j.at("history").list()) {
     const auto& l = e.list();
@@ -728,6 +735,7 @@ void Trainer::load_checkpoint(const std::string& path) {
   t.optimizer->set_steps(optimizer_steps);
   if (t.average) t.average->set_updates(updates);
   restore_seen_structures(seen);
+  set_kernel_choices(std::move(kernels));
   t.parts = parts;
   t.best = std::move(best);
   t.epoch = epoch;

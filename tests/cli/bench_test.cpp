@@ -91,5 +91,31 @@ TEST(CommandModels, SaysWhereWeightsBelong) {
   EXPECT_NE(other.code, 0) << other.output;
 }
 
+TEST(CommandBench, TunesForLaterRuns) {
+  const TempFolder folder;
+  const std::string file = folder / "kernels.json", with = "NACRE_KERNELS=" + file;
+  const auto bench = [&](const std::string& more) {
+    return run_command(with + " " + kProgram + " bench lenet5 --seconds 0 --train" + more);
+  };
+  const CommandResult tuned = bench(" --tune");
+  EXPECT_EQ(tuned.code, 0) << tuned.output;
+  EXPECT_TRUE(holds(tuned.output, "choices of kernels are kept in " + file)) << tuned.output;
+  Json j = parse_json(read_file(file, 1 << 20), file);
+  // Two convolutions forward, two gradients of weights, one of an input.
+  ASSERT_EQ(j.at("choices").size(), 5u) << print_json(j, 2);
+
+  for (auto& [work, way] : j["choices"].fields()) way = "im2col";
+  write_file_atomic(file, print_json(j));
+  const auto im2col = [&] { return holds(bench("").output, "im2col"); };
+  EXPECT_TRUE(im2col());
+  j["machine"] = "another";
+  write_file_atomic(file, print_json(j));
+  EXPECT_FALSE(im2col());
+  write_file_atomic(file, "{\"machine\": 1");
+  const CommandResult damaged = bench("");
+  EXPECT_EQ(damaged.code, 0) << damaged.output;
+  EXPECT_TRUE(holds(damaged.output, "kernels are chosen by the cost model")) << damaged.output;
+}
+
 }  // namespace
 }  // namespace nacre::test

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "nacre/formats.h"
+#include "nacre/tuning.h"
 #include "tools/shell.h"
 #include "train/digits.h"
 
@@ -156,6 +157,22 @@ TEST(Checkpoint, BringsBackTheOptimiserOfATrainerThatWentOn) {
   trainer.load_checkpoint(fresh);
   EXPECT_EQ(trainer.optimizer().state()->variables().size(), 0u);
   EXPECT_EQ(steps(), first);
+}
+
+TEST(Checkpoint, BringsBackTheChoicesOfKernels) {
+  TempFolder folder;
+  Trainer trainer(config(), overfitting());
+  const std::string none = folder / "none.safetensors", some = folder / "some.safetensors";
+  const KernelChoices choices = {{"conv of a kind", "winograd"}, {"conv \"2\"", "direct"}};
+  set_kernel_choices({});
+  trainer.save_checkpoint(none);
+  set_kernel_choices(choices);
+  trainer.save_checkpoint(some);
+  trainer.load_checkpoint(none);
+  EXPECT_EQ(kernel_choices(), KernelChoices());
+  trainer.load_checkpoint(some);
+  EXPECT_EQ(kernel_choices(), choices);
+  set_kernel_choices({});
 }
 
 TEST(Checkpoint, WithAWrongPositionIsRefused) {

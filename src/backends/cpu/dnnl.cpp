@@ -348,22 +348,24 @@ bool winograd_allowed() {
   return allowed;
 }
 
-/// Shapes of which Winograd's form (Lavin and Gray 2015) is the faster one: transforms of few tiles
-/// or channels cost more than they save (measured: 7x7 of one picture), and of weights that change,
-/// as much as many tiles do (512 channels of 8 pictures of 7x7 also want 126 MB of scratch). Small
-/// planes are so little work that they keep the smaller rounding error.
-bool suits_winograd(const Shape& weight, const Shape& output, const Ints& stride,
-                    const Ints& dilation, int64_t groups, bool constant_weight) {
+/// Whether the library is asked for Winograd's form of a BlockedConvolution or Convolution. Where
+/// it is to be the faster one: transforms of few tiles or channels cost more than they save
+/// (measured: 7x7 of one picture), and of weights that change, as much as many tiles do (512
+/// channels of 8 pictures of 7x7 also want 126 MB of scratch). Small planes are so little work that
+/// they keep the smaller rounding error.
+template <class C>
+bool takes_winograd(const C& c, bool constant_weight) {
   const auto all = [](const Ints& list, int64_t value) {
     return std::all_of(list.begin(), list.end(), [&](int64_t v) { return v == value; });
   };
-  if (!winograd_allowed() || groups != 1 || weight.rank() != 4 || !all(weight.slice(2, 4), 3) ||
-      !all(stride, 1) || !all(dilation, 1))
+  if (c.form == Form::direct || !winograd_allowed() || c.groups != 1 || c.weight.rank() != 4 ||
+      !all(c.weight.slice(2, 4), 3) || !all(c.stride, 1) || !all(c.dilation, 1))
     return false;
-  const int64_t plane = output[2] * output[3], results = output[0] * plane;
-  if (std::min(weight[0], weight[1]) < 32) return false;
+  if (c.form == Form::winograd) return true;
+  const int64_t plane = c.output[2] * c.output[3], results = c.output[0] * plane;
+  if (std::min(c.weight[0], c.weight[1]) < 32) return false;
   return constant_weight ? results >= 128
-                         : plane >= 128 && results >= 2 * std::max(weight[0], weight[1]);
+                         : plane >= 128 && results >= 2 * std::max(c.weight[0], c.weight[1]);
 }
 
 Convolution lift(Convolution c) {
@@ -416,9 +418,9 @@ std::unique_ptr<Program> convolution(const Convolution& original) {
                                   &op, form, &xa, &wa, nullptr, &ya, stride, dilation, low, high);
     return status == dnnl_success && backward.create(&op, forward.pd);
   };
-  const bool winograd = c.dtype == DType::f32 &&
-                        suits_winograd(c.weight, c.output, c.stride, c.dilation, c.groups, false);
-  if (!(winograd && create(dnnl_convolution_winograd)) && !create(dnnl_convolution_direct))
+  const bool winograd = c.dtype == DType::f32 && takes_winograd(c, false);
+  if (!(winograd && create(dnnl_convolution_winograd)) &&
+      (c.form == Form::winograd || !create(dnnl_convolution_direct)))
     return nullptr;
   const Descriptor& d = c.pass == Pass::forward ? forward : backward;
   if (d.name().starts_with("ref")) return nullptr;
@@ -494,9 +496,9 @@ std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c) {
                                                       dilation, low, high) == dnnl_success &&
            d.create(&op, nullptr, after.list) && !d.name().starts_with("ref");
   };
-  const bool winograd =
-      !c.plain_input && suits_winograd(c.weight, c.output, c.stride, c.dilation, c.groups, true);
-  if (!(winograd && create(dnnl_convolution_winograd)) && !create(dnnl_convolution_direct))
+  const bool winograd = !c.plain_input && takes_winograd(c, true);
+  if (!(winograd && create(dnnl_convolution_winograd)) &&
+      (c.form == Form::winograd || !create(dnnl_convolution_direct)))
     return nullptr;
   auto impl = std::make_unique<Program::Impl>();
   impl->set_side(0, DNNL_ARG_SRC, x, x, true);

@@ -55,6 +55,10 @@ std::unique_ptr<Program> matmul(const Tensor& a, const Tensor& b, const Tensor& 
 
 enum class Pass { forward, input_grad, weight_grad };
 
+/// How a convolution is computed: directly, or by Winograd's form (Lavin and Gray 2015; f32, 3x3,
+/// stride 1, never if NACRE_WINOGRAD=0); or in whichever is expected to be faster.
+enum class Form { expected, direct, winograd };
+
 /// A convolution of rank 1, 2 or 3 over contiguous [N, C, *S] with weights [O, C/groups, *K].
 struct Convolution {
   Pass pass = Pass::forward;
@@ -62,6 +66,7 @@ struct Convolution {
   Shape input, weight, output;
   Ints stride, dilation, pad_low;
   int64_t groups = 1;
+  Form form = Form::expected;
 };
 
 /// forward: (x, w) -> y; input_grad: (dy, w) -> dx; weight_grad: (x, dy) -> dw. Null if the library
@@ -82,9 +87,9 @@ struct BlockedConvolution {
   bool accumulate = false;  ///< y holds what is added
   bool swish = false;
   float low = 0, high = 0;
+  Form form = Form::expected;
 };
-/// (x, w) -> y for inference, f32; weights are plain and are given as b. Takes Winograd's form
-/// (Lavin and Gray 2015) where that is faster, unless NACRE_WINOGRAD=0. Null if the library has no
+/// (x, w) -> y for inference, f32; weights are plain and are given as b. Null if the library has no
 /// fast implementation.
 std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c);
 

@@ -1,6 +1,7 @@
 #include "backends/cpu/info.h"
 
 #include <cstdlib>
+#include <fstream>
 
 #include "backends/cpu/blas.h"
 #include "backends/cpu/dnnl.h"
@@ -15,6 +16,14 @@ std::vector<std::pair<const char*, std::string>> better_environment() {
       !core.empty() && !std::getenv("OPENBLAS_CORETYPE"))
     list.emplace_back("OPENBLAS_CORETYPE", core);
   return list;
+}
+
+std::string processor() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.rfind("model name", 0) == 0 && line.find(": ") != std::string::npos)
+      return line.substr(line.find(": ") + 2);
+  return "unknown";
 }
 
 std::string libraries() { return dnnl::version() + ", " + blas::version(); }

@@ -7,6 +7,8 @@
 
 namespace nacre::cpu {
 
+/// The processor's name, "unknown" where the system has none.
+std::string processor();
 /// "AVX2, AVX-512, AVX512_BF16, VNNI".
 std::string vector_units();
 /// "oneDNN 2.6.3, OpenBLAS 0.3.21".

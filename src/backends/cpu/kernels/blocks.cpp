@@ -7,7 +7,9 @@
 #include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/library_pool.h"
 #include "backends/cpu/simd/interleave.h"
+#include "backends/cpu/tuning.h"
 #include "base/parallel.h"
+#include "nacre/error.h"
 
 namespace nacre::cpu {
 namespace {
@@ -84,10 +86,24 @@ KERNEL(conv_blocks) {
   c.swish = q.flag("swish");
   c.low = static_cast<float>(q.number("low"));
   c.high = static_cast<float>(q.number("high"));
-  auto program = dnnl::blocked_convolution(c);
-  if (!program) return nullptr;
-  return std::make_unique<FusedConv>(std::move(program), c.bias, c.accumulate ? 2 + c.bias : 0,
-                                     q.out[0].bytes());
+  const auto make = [&](dnnl::Form form) -> std::unique_ptr<Kernel> {
+    c.form = form;
+    auto program = dnnl::blocked_convolution(c);
+    if (!program) return nullptr;
+    return std::make_unique<FusedConv>(std::move(program), c.bias, c.accumulate ? 2 + c.bias : 0,
+                                       q.out[0].bytes());
+  };
+  const Way ways[] = {{"cost model", [&] { return make(dnnl::Form::expected); }},
+                      {"library", [&] { return make(dnnl::Form::direct); }},
+                      {"winograd", [&] { return make(dnnl::Form::winograd); }}};
+  const auto work = [&] {
+    return cat({"conv_blocks ", q.in[0].shape, " with ", c.weight, " to ", q.out[0].shape,
+                ", stride ", c.stride, ", dilation ", c.dilation, ", pad ", c.pad_low, ", groups ",
+                c.groups, c.bias ? ", bias" : "", c.accumulate ? ", residual" : "",
+                c.swish ? ", swish" : ""});
+  };
+  if (auto kernel = fastest(work, q.in, q.out, ways, 1)) return kernel;
+  return make(dnnl::Form::expected);
 }
 
 KERNEL(pool_blocks) {

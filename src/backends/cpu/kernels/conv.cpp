@@ -1,5 +1,5 @@
 // conv, conv_input_grad, conv_weight_grad: the library's kernel with reorders around it, our direct
-// kernel or a product over columns, whichever a cost model expects to be fastest.
+// kernel or a product over columns, whichever was measured or a cost model expects to be fastest.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -10,7 +10,9 @@
 #include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
 #include "backends/cpu/simd/shift_conv.h"
+#include "backends/cpu/tuning.h"
 #include "backends/cpu/types.h"
+#include "nacre/error.h"
 
 namespace nacre::cpu {
 namespace {
@@ -93,7 +95,7 @@ Costs costs(ConvPass pass, const ConvGeometry& g) {
 }
 
 std::unique_ptr<Kernel> library(ConvPass pass, const Operand& x, const Operand& w, const Operand& y,
-                                const ConvAttrs& a) {
+                                const ConvAttrs& a, dnnl::Form form = dnnl::Form::expected) {
   dnnl::Convolution c;
   c.pass = pass == ConvPass::forward      ? dnnl::Pass::forward
            : pass == ConvPass::input_grad ? dnnl::Pass::input_grad
@@ -106,6 +108,7 @@ std::unique_ptr<Kernel> library(ConvPass pass, const Operand& x, const Operand& 
   c.dilation = a.dilation;
   c.pad_low = a.pad_low;
   c.groups = a.groups;
+  c.form = form;
   auto program = dnnl::convolution(c);
   return program ? std::make_unique<LibraryConv>(std::move(program)) : nullptr;
 }
@@ -122,15 +125,32 @@ std::unique_ptr<Kernel> prepare(ConvPass pass, const Operand& x, const Operand& 
   if (t == DType::bf16 && dnnl::native(t)) return library(pass, x, w, y, a);
   if (t != DType::f32) return make_im2col(t, pass, g);
 
-  const Costs cost = costs(pass, g);
-  std::unique_ptr<Kernel> kernel;
-  if (cost.library <= std::min(cost.direct, cost.im2col)) {
-    kernel = library(pass, x, w, y, a);
-    // The library's own products over columns are slower than ours.
-    if (kernel && kernel->description().find("gemm") == std::string::npos) return kernel;
-  }
-  if (cost.direct <= cost.im2col && (kernel = make_direct_conv(pass, g))) return kernel;
-  return make_im2col(t, pass, g);
+  const auto expected = [&]() -> std::unique_ptr<Kernel> {
+    const Costs cost = costs(pass, g);
+    std::unique_ptr<Kernel> kernel;
+    if (cost.library <= std::min(cost.direct, cost.im2col)) {
+      kernel = library(pass, x, w, y, a);
+      // The library's own products over columns are slower than ours.
+      if (kernel && kernel->description().find("gemm") == std::string::npos) return kernel;
+    }
+    if (cost.direct <= cost.im2col && (kernel = make_direct_conv(pass, g))) return kernel;
+    return make_im2col(t, pass, g);
+  };
+  const Way ways[] = {{"cost model", expected},
+                      {"library", [&] { return library(pass, x, w, y, a, dnnl::Form::direct); }},
+                      {"winograd", [&] { return library(pass, x, w, y, a, dnnl::Form::winograd); }},
+                      {"direct", [&] { return make_direct_conv(pass, g); }},
+                      {"im2col", [&] { return make_im2col(t, pass, g); }}};
+  const auto work = [&] {
+    constexpr const char* kNames[] = {"conv", "conv_input_grad", "conv_weight_grad"};
+    return cat({kNames[static_cast<size_t>(pass)], " ", x.shape, " with ", w.shape, " to ", y.shape,
+                ", stride ", a.stride, ", dilation ", a.dilation, ", pad ", a.pad_low, ", groups ",
+                a.groups});
+  };
+  const Operand operands[] = {pass == ConvPass::input_grad ? y : x,
+                              pass == ConvPass::weight_grad ? y : w};
+  if (auto kernel = fastest(work, operands, Operands(&result, 1), ways)) return kernel;
+  return expected();
 }
 
 template <typename F>
