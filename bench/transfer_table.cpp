@@ -14,49 +14,17 @@
 #include <string>
 #include <vector>
 
+#include "few_pictures.h"
 #include "nacre/train.h"
 
 using namespace nacre;
 
 namespace {
 
-/// The samples of some classes, at most `per_class` of each, in an order of chance; labels count
-/// from 0.
-DatasetPtr classes_of(const Dataset& all, int64_t low, int64_t high, int64_t per_class,
-                      uint64_t seed) {
-  std::vector<int64_t> count(static_cast<size_t>(high - low));
-  std::vector<Sample> samples;
-  for (int64_t i : shuffled(all.size())->order(Key(seed), 0)) {
-    const int64_t c = all.label(i) - low;
-    if (c < 0 || c >= high - low || count[static_cast<size_t>(c)]++ >= per_class) continue;
-    samples.push_back(all.get(i));
-    samples.back().label = c;
-  }
-  return from_samples(std::move(samples),
-                      {all.classes().begin() + low, all.classes().begin() + high});
-}
-
 struct Way {
   const char* name;
   bool from;
   std::map<std::string, std::string> settings;
-};
-
-/// Classes [low, high) of a data set.
-struct Task {
-  DataSplits whole;
-  int64_t low, high;
-
-  /// Data without a test part: what the seed leaves of the training part is tested.
-  DataSplits parts(int64_t per_class, uint64_t seed) const {
-    const auto lists = split_stratified(labels_of(*whole.train), {0.5, 0.5}, Key(seed));
-    const DatasetPtr train = whole.test ? whole.train : subset(whole.train, lists[0]);
-    const DatasetPtr test = whole.test ? whole.test : subset(whole.train, lists[1]);
-    DataSplits d;
-    d.train = classes_of(*train, low, high, per_class, seed);
-    d.test = classes_of(*test, low, high, INT64_MAX, 0);
-    return d;
-  }
 };
 
 int run(const std::string& path, int64_t shots, int64_t seeds, const std::string& only) {
@@ -67,7 +35,7 @@ int run(const std::string& path, int64_t shots, int64_t seeds, const std::string
   const int64_t half = comma == path.npos ? classes / 2 : 0;
   const int64_t known_classes =
       half > 0 ? half : static_cast<int64_t>(first.train->classes().size());
-  const Task source{first, 0, known_classes}, target{second, half, classes};
+  const FewPictures source{first, 0, known_classes}, target{second, half, classes};
   const std::string folder =
       (std::filesystem::temp_directory_path() / ("transfer_table_" + std::to_string(getpid())))
           .string();

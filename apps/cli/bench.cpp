@@ -15,6 +15,7 @@
 #include "nacre/tuning.h"
 #include "nacre/zoo.h"
 #include "train/terminal.h"
+#include "zoo/options.h"
 
 namespace nacre::cli {
 namespace {
@@ -42,7 +43,8 @@ Subject open(const std::string& name, const std::string& options) {
     return {std::move(m.info), std::move(m.net), sample, input};
   }
   const ModelEntry& entry = find_model(name);
-  Subject s{{}, make_model(name, options, Scope::init(Key(0))), entry.input, DType::f32};
+  Subject s{
+      {}, make_model(name, options, Scope::init(Key(0))), model_input(name, options), DType::f32};
   if (s.sample.empty()) s.sample = entry.tiny_input;
   s.info.model = name;
   s.info.options = model_options(name, options);

@@ -16,6 +16,7 @@
 #include "nacre/weights.h"
 #include "nacre/zoo.h"
 #include "predict/network.h"
+#include "zoo/options.h"
 
 namespace nacre::cli {
 namespace {
@@ -182,7 +183,7 @@ int to_model(const ConvertArgs& a, const Weights& weights) {
   info.options = model_options(a.model, a.options);
   info.classes = class_names(a, entry, info.options);
   info.transform = a.transform.empty() ? "" : Transform::parse(a.transform).str();
-  info.input = entry.input;
+  info.input = model_input(a.model, a.options);
   const auto net = make_model(a.model, a.options, Scope::init(Key(0)));
   StateReport report;
   try {

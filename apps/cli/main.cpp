@@ -389,7 +389,11 @@ int run(int argc, char** argv) {
   auto* z = app.add_subcommand("zoo", "The models that come with nacre");
   z->require_subcommand(1);
   z->footer("Example:\n  nacre zoo list\n  nacre zoo show lenet5");
-  auto* zl = z->add_subcommand("list", "Names, sizes, papers");
+  auto* zl = z->add_subcommand("list", "Names, sizes, papers; or the model files in a folder");
+  zl->footer("Example:\n  nacre zoo list\n  nacre zoo list runs");
+  zl->add_option("folder", zoo.name,
+                 "list the model files below it: what they were trained on, how well they do, and "
+                 "whether they are whole");
   zl->add_flag("--json", zoo.json, "as JSON");
   takes_plugins(zl);
   zl->callback([&] {

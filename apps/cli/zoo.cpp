@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <unordered_set>
 
+#include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/costs.h"
@@ -158,7 +160,68 @@ std::vector<Recipe> recipes_of(const std::string& model) {
 
 }  // namespace
 
+namespace {
+
+/// What a model file says of its training, and what it is held to by its checksums; false if it is
+/// no model file of nacre's.
+bool read_card(const std::string& path, Json& card) {
+  card["file"] = path;
+  try {
+    const SafeTensors file = SafeTensors::open(path);
+    const auto format = file.metadata().find("format");
+    if (format == file.metadata().end() || !format->second.starts_with("nacre-model")) return false;
+    const Model m = load_model(path);
+    card["model"] = m.info.model;
+    card["options"] = m.info.options;
+    card["parameters"] = m.net->parameter_count();
+    for (const char* field : {"data", "seed", "part", "score"})
+      if (const auto at = m.info.extra.find(field); at != m.info.extra.end())
+        card[field] = at->second;
+    char checksum[9];
+    std::snprintf(checksum, sizeof(checksum), "%08x", crc32c(MappedFile::open(path)->bytes()));
+    card["crc32c"] = checksum;
+  } catch (const Error& e) {
+    card["error"] = e.what();
+  }
+  return true;
+}
+
+/// The model files below a folder, each read whole.
+int list_folder(const ZooArgs& a) {
+  std::vector<std::string> paths;
+  for (const auto& f : std::filesystem::recursive_directory_iterator(
+           a.name, std::filesystem::directory_options::skip_permission_denied))
+    if (f.is_regular_file() && f.path().extension() == ".safetensors") paths.push_back(f.path());
+  std::sort(paths.begin(), paths.end());
+  Json list = Json::array();
+  int damaged = 0;
+  TextTable table({"file", "model", "parameters", "data", "seed", "part", "score", "CRC-32C"});
+  for (const std::string& path : paths) {
+    Json card = Json::object();
+    if (!read_card(path, card)) continue;
+    const std::string error = card.text_or("error", "");
+    damaged += !error.empty();
+    std::vector<std::string> row = {path, error.empty() ? card.at("model").text() : "damaged",
+                                    error.empty() ? count(card.at("parameters").integer()) : ""};
+    for (const char* field : {"data", "seed", "part", "score", "crc32c"})
+      row.push_back(card.text_or(field, ""));
+    table.add(row);
+    if (!error.empty()) std::fprintf(stderr, "nacre: %s\n", error.c_str());
+    list.push_back(std::move(card));
+  }
+  std::printf("%s", a.json ? (print_json(list, 2) + "\n").c_str() : table.str(70).c_str());
+  return damaged ? 1 : 0;
+}
+
+}  // namespace
+
 int run_zoo_list(const ZooArgs& a) {
+  if (!a.name.empty()) {
+    if (!std::filesystem::is_directory(a.name))
+      fail(Error::Kind::usage,
+           {"'", a.name, "' is no folder; nacre zoo show FILE is for one model"});
+    return list_folder(a);
+  }
   Json list = Json::array();
   TextTable table({"model", "parameters", "MACs", "input", "what it is"});
   for (const ModelEntry* m : all_models()) {
@@ -221,6 +284,9 @@ int run_zoo_show(const ZooArgs& a) {
       j["transform"] = held.info.transform;
       j["classes"] = Json::array();
       for (const std::string& c : held.info.classes) j["classes"].push_back(c);
+      for (const char* field : {"data", "seed", "part", "score"})
+        if (const auto at = held.info.extra.find(field); at != held.info.extra.end())
+          j[field] = at->second;
     } else {
       j["settings"] = m.settings;
     }
@@ -242,6 +308,10 @@ int run_zoo_show(const ZooArgs& a) {
       classes += (i ? ", " : "") + held.info.classes[i];
     if (held.info.classes.size() > 10) classes += cat({", ... (", held.info.classes.size(), ")"});
     std::printf("transform   %s\nclasses     %s\n", held.info.transform.c_str(), classes.c_str());
+    auto& card = held.info.extra;
+    if (card.contains("score"))
+      std::printf("trained     on %s with seed %s; %s on the part '%s'\n", card["data"].c_str(),
+                  card["seed"].c_str(), card["score"].c_str(), card["part"].c_str());
   } else if (*m.settings) {
     std::printf("settings    %s\n", m.settings);
   }

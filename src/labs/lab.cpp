@@ -215,6 +215,7 @@ LabCurve train_in_lab(const std::string& name, Module& net, const LabData& data,
                     {.batch = t.batch, .workers = 0, .seed = t.seed});
   SGD optimizer(net.trainable(),
                 {.lr = t.lr, .momentum = t.momentum, .weight_decay = t.weight_decay});
+  if (!t.lr_scales.empty()) optimizer.set_lr_scales(t.lr_scales);
   const auto rate =
       schedule::parse(t.schedule, t.lr, (data.train->size() + t.batch - 1) / t.batch, t.epochs);
   const auto seconds = [] {

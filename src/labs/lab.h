@@ -72,6 +72,7 @@ struct LabTraining {
   double lr = 0.1, momentum = 0.9, weight_decay = 1e-4, clip_norm = 0;
   std::string schedule = "cosine";
   uint64_t seed = 0;
+  std::vector<double> lr_scales{};  ///< factors on lr of net.trainable(); empty: 1
 };
 /// By epoch. Errors are shares of mistakes, in evaluation mode; of the training part, too.
 struct LabCurve {

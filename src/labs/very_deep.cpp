@@ -218,10 +218,15 @@ LabResult run(const std::string& path, const void* config) {
       }
       chart.series.push_back(std::move(series));
       // Where the signal keeps its length, a step of all layers changes the output the more, the
-      // more layers there are.
-      const double lr = form == "tanh" || form == "plain"
-                            ? 3 * c.lr / std::sqrt(static_cast<double>(depth))
-                            : c.lr;
+      // more layers there are. The first and the last layer learn as those of a shallow network.
+      const bool adds_up = form == "tanh" || form == "plain";
+      const double lr = adds_up ? 3 * c.lr / std::sqrt(static_cast<double>(depth)) : c.lr;
+      std::vector<double> lr_scales;
+      for (const Variable& v : net.trainable())
+        lr_scales.push_back(adds_up &&
+                                    (v.name().starts_with("stem") || v.name().starts_with("head"))
+                                ? static_cast<double>(depth)
+                                : 1);
       const LabCurve curve = train_in_lab(name, net, data,
                                           {.epochs = c.epochs,
                                            .batch = c.batch,
@@ -229,7 +234,8 @@ LabResult run(const std::string& path, const void* config) {
                                            .weight_decay = 0,
                                            .clip_norm = 1,
                                            .schedule = "cosine",
-                                           .seed = static_cast<uint64_t>(c.seed)});
+                                           .seed = static_cast<uint64_t>(c.seed),
+                                           .lr_scales = lr_scales});
       loss.series.push_back({name, counted(curve.loss), curve.loss});
       table.rows.push_back({name, std::to_string(net.parameter_count()),
                             least > 0 ? format_number(ratio, 2) : "some are 0",

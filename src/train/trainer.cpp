@@ -520,8 +520,10 @@ Evaluation Trainer::run() {
   }
   if (run && (!t.data.val || !file_exists(run->model_path()))) t.write_model(*run, "");
   // The best by validation is the result.
+  ModelInfo card = t.info;
   if (run && file_exists(run->model_path())) {
     const Model best = load_model(run->model_path());
+    card = best.info;
     t.best.clear();
     for (const Variable& v : t.net->variables())
       t.best.push_back(best.net->state()->find(v.name()).value());
@@ -545,12 +547,18 @@ Evaluation Trainer::run() {
     return {};
   }
   if (const std::string warning = test.warning(); !warning.empty()) log_warning({warning});
-  if (run)
+  if (run) {
+    card.extra["data"] = std::filesystem::path(t.config.data + "/").parent_path().filename();
+    card.extra["seed"] = std::to_string(t.config.seed);
+    card.extra["part"] = t.data.test ? "test" : t.data.val ? "val" : "train";
+    card.extra["score"] = Piece(test.score()).text();
+    save_model(run->model_path(), *t.net, card);
     run->finish(test,
                 t.data.test  ? "Test"
                 : t.data.val ? "Validation"
                              : "Training",
                 *t.net, t.info, t.shown(), t.transform, t.history);
+  }
   return test;
 }
 

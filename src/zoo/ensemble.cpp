@@ -152,6 +152,8 @@ Model make_ensemble(std::vector<Model> members, const std::vector<double>& weigh
   all.info.classes = first.classes;
   all.info.input = first.input;
   all.info.extra = first.extra;
+  for (const char* of_one : {"val_score", "data", "seed", "part", "score"})
+    all.info.extra.erase(of_one);
   // Steps that all rows share stay in the transform; else each member does its own.
   const bool shared = !rows || std::all_of(members.begin(), members.end(), [&](const Model& m) {
     return m.info.transform == first.transform;

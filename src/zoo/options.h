@@ -11,6 +11,7 @@
 
 #include "graph/attrs.h"
 #include "nacre/op.h"
+#include "nacre/shape.h"
 
 namespace nacre {
 
@@ -115,6 +116,10 @@ class Options : public FieldVisitor {
   std::vector<bool> used_;
   std::string text_;
 };
+
+/// Shape of one input of a model of the zoo with these options, without the batch: the entry's, but
+/// for what the options channels, side and in say of it. Empty where the entry has none.
+Shape model_input(std::string_view name, std::string_view options = {});
 
 /// A struct of options with its defaults.
 struct OptionValues {

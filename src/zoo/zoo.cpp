@@ -217,6 +217,23 @@ std::string model_options(std::string_view name, std::string_view options) {
   return visitor.text();
 }
 
+Shape model_input(std::string_view name, std::string_view options) {
+  Shape input = find_model(name).input;
+  std::stringstream all(model_options(name, options));
+  for (std::string item; all >> item;) {
+    const auto value = [&](const char* option, int64_t& size) {
+      const std::string_view text = item, start = option;
+      if (text.starts_with(start))
+        std::from_chars(item.data() + start.size(), item.data() + item.size(), size);
+    };
+    if (input.rank() == 1) value("in=", input[0]);
+    if (input.rank() != 3) continue;
+    value("channels=", input[0]);
+    for (const int64_t d : {1, 2}) value("side=", input[d]);
+  }
+  return input;
+}
+
 int64_t count_macs(Module& net, const Shape& input) {
   int64_t macs = 0;
   const Tensor y = probe(net, input, nullptr);

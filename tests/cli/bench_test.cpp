@@ -43,6 +43,15 @@ TEST(CommandBench, SavesResultsAndComplainsOfSlowerOnes) {
   expect_one_line(nacre(same), 2, "was measured in bf16, this would be in f32");
 }
 
+TEST(CommandBench, OptionsOfTheInputChangeWhatIsGiven) {
+  const TempFolder folder;
+  const CommandResult r =
+      nacre("bench resnet20 --options 'channels=1 blocks=1 width=4' --seconds 0 --json --values " +
+            folder.str());
+  EXPECT_EQ(r.code, 0) << r.output;
+  EXPECT_EQ(load_npy(folder / "input.npy").shape, (Shape{1, 1, 32, 32}));
+}
+
 TEST(CommandBench, WritesWhatOthersNeedForTheSameWork) {
   const TempFolder folder;
   const CommandResult r =

@@ -128,11 +128,16 @@ TEST(Labs, CompareLightNetworks) {
 
 TEST(Labs, NetworksOfTheDegradationHaveThePublishedParameters) {
   const auto count = [](const char* name) {
-    return make_model(name, "projection=true", Scope::init(Key(0)))->parameter_count();
+    return make_model(name, "projection=true",
+                      Scope::load([](const std::string&, const Shape& shape, DType dtype) {
+                        return zeros(shape, dtype);
+                      }))
+        ->parameter_count();
   };
   EXPECT_EQ(count("resnet20"), 272474);
   EXPECT_EQ(count("resnet56"), 855770);
   EXPECT_EQ(count("resnet110"), 1730714);
+  EXPECT_EQ(count("resnet1202"), 19424026);
 }
 
 }  // namespace

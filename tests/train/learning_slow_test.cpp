@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 #include "train/digits.h"
 
@@ -78,6 +79,40 @@ TEST(Dropout, NarrowsTheGapOfAnOverWideNet) {
   // picture, or the reverse.
   EXPECT_LT(with.accuracy, without.accuracy);
   EXPECT_LT(with.loss, without.loss);
+}
+
+/// Momentum with a rate that grows with the batch, after a warm-up; mean of 3 seeds.
+double accuracy_with_batch(int64_t batch) {
+  double mean = 0;
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    const test::Digits d = test::digits(1100, seed);
+    Indices first(1024);
+    std::iota(first.begin(), first.end(), 0);
+    TrainConfig c;
+    c.model = "cnn";
+    c.options = "widths=8-16 dropout=0";
+    c.transform = "to_channels(1)|normalize(mean=0.3,std=0.35)";
+    c.optimizer = "momentum";
+    c.weight_decay = 1e-4;
+    c.lr = 0.01 * static_cast<double>(batch) / 32;
+    c.schedule = "warmup:10+cosine";
+    c.epochs = 100;
+    c.batch = batch;
+    c.val_share = 0;
+    c.workers = 0;
+    c.seed = static_cast<int64_t>(seed);
+    DataSplits parts;
+    parts.train = subset(d.train, first);
+    parts.test = d.test;
+    mean += Trainer(c, parts).run().report.accuracy / 3;
+  }
+  std::printf("batch %ld: %.4f\n", static_cast<long>(batch), mean);
+  return mean;
+}
+
+TEST(LargeBatch, LinearScalingWithWarmUpKeepsTheAccuracy) {
+  const double small = accuracy_with_batch(32);
+  EXPECT_GE(accuracy_with_batch(1024), small - 0.005);
 }
 
 /// Histograms of oriented gradients (Dalal and Triggs 2005) of an 8x8 picture: 3x3 overlapping
