@@ -17,7 +17,7 @@ target_include_directories(
   nacre_test_build INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
 target_compile_definitions(nacre_test_build INTERFACE NACRE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                                       NACRE_BUILD_DIR="${PROJECT_BINARY_DIR}")
-target_compile_options(nacre_test_build INTERFACE $<$<CONFIG:Release>:-O1> ${NACRE_FEWER_CHECKS})
+target_compile_options(nacre_test_build INTERFACE $<$<CONFIG:Release>:-Og> ${NACRE_FEWER_CHECKS})
 target_link_libraries(nacre_test_build INTERFACE nacre_lib nacre_build GTest::gtest)
 if(NACRE_PCH)
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
