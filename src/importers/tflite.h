@@ -45,6 +45,18 @@ struct LiteModel {
 /// The first subgraph. Throws Error(data).
 LiteModel read_tflite(std::string_view bytes, std::string_view what);
 
+/// A factor as TFLite multiplies by it: part * 2^shift, with 31 bits.
+struct FixedPoint {
+  double part = 0;
+  int shift = 0;
+  FixedPoint(double factor);
+  /// The factor of a mean over so many.
+  FixedPoint over(int64_t count) const;
+};
+
+/// Rounded to integers, halves away from zero.
+NhwcValue halves_away(NhwcBuilder& net, const NhwcValue& x);
+
 /// One operator while it is translated. Tensors of integers that stand for numbers are given as
 /// those numbers, and results are rounded back.
 class LiteCall {
@@ -76,6 +88,22 @@ class LiteCall {
   int64_t integer(size_t i, std::string_view what);
   /// Whether what only moves values may move the integers: all have the same scale.
   bool moves_integers(size_t input) const;
+
+  // What TFLite computes in integers of 8 bits, to the last bit (tflite_rounding.cpp).
+
+  /// Whether it does so with these inputs, as far as they are there.
+  bool in_bytes(std::initializer_list<size_t> inputs) const;
+  /// Input i as integers from its zero point on, in f32.
+  NhwcValue units(size_t i);
+  /// What the product of units of inputs a and b is in steps of the result, for each scale of b.
+  std::vector<double> factors(size_t a, size_t b) const;
+  /// Units times a factor, or one for each channel.
+  NhwcValue rounded(const NhwcValue& units, const std::vector<FixedPoint>& factors);
+  NhwcValue rounded(const NhwcValue& units, const std::vector<double>& factors) {
+    return rounded(units, std::vector<FixedPoint>(factors.begin(), factors.end()));
+  }
+  /// The result in steps of its scale, from its zero point on.
+  void set_rounded(const NhwcValue& steps, int64_t activation = 0);
 
   /// A result, which is numbers, or the file's integers.
   void set(NhwcValue v, size_t output = 0);

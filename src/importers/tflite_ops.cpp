@@ -23,10 +23,26 @@ NhwcWindow window(const LiteCall& c) {
 
 NhwcValue optional(LiteCall& c, size_t i) { return c.has(i) ? c[i] : nullptr; }
 
+/// Calls f(x, weights, bias) with inputs x, w and b, as TFLite computes: on integers, or numbers.
+template <typename F>
+void product(LiteCall& c, size_t x, size_t w, size_t b, int64_t activation, F f) {
+  const bool bytes = c.in_bytes({x, w, b});
+  const NhwcValue from = bytes ? c.units(x) : c[x], weights = bytes ? c.units(w) : c[w];
+  const NhwcValue bias = !c.has(b) ? nullptr : bytes ? c.units(b) : c[b];
+  const NhwcValue y = f(from, weights, bias);
+  if (bytes)
+    c.set_rounded(c.rounded(y, c.factors(x, w)), activation);
+  else
+    c.set(c.activated(y, activation));
+}
+
 void conv(LiteCall& c) {
   NhwcWindow w = window(c);
   w.dilations = {c.options.i32(5, 1), c.options.i32(4, 1)};
-  c.set(c.activated(c.net.conv(c[0], c[1], {0, 3, 1, 2}, optional(c, 2), w, 0), c.options.i8(3)));
+  product(c, 0, 1, 2, c.options.i8(3),
+          [&](const NhwcValue& x, const NhwcValue& k, const NhwcValue& b) {
+            return c.net.conv(x, k, {0, 3, 1, 2}, b, w, 0);
+          });
 }
 
 void depthwise(LiteCall& c) {
@@ -37,14 +53,17 @@ void depthwise(LiteCall& c) {
   if (kernel.size() != 4 || times < 1 || kernel[3] < 1 || kernel[3] % times)
     fail(Error::Kind::data,
          {"makes ", times, " outputs of each channel with a kernel of rank ", kernel.size()});
-  c.set(c.activated(c.net.conv(c[0], c[1], {3, 0, 1, 2}, optional(c, 2), w, kernel[3] / times),
-                    c.options.i8(4)));
+  product(c, 0, 1, 2, c.options.i8(4),
+          [&](const NhwcValue& x, const NhwcValue& k, const NhwcValue& b) {
+            return c.net.conv(x, k, {3, 0, 1, 2}, b, w, kernel[3] / times);
+          });
 }
 
 void conv_transpose(LiteCall& c) {
-  c.set(c.activated(
-      c.net.conv_transpose(c[2], c[1], {3, 0, 1, 2}, optional(c, 3), c.raw(0), window(c)),
-      c.options.i8(3)));
+  product(c, 2, 1, 3, c.options.i8(3),
+          [&](const NhwcValue& x, const NhwcValue& k, const NhwcValue& b) {
+            return c.net.conv_transpose(x, k, {3, 0, 1, 2}, b, c.raw(0), window(c));
+          });
 }
 
 /// Averages of integers, which TFLite rounds as integers: halves away from zero. Averages of pixels
@@ -55,9 +74,7 @@ void averaged(LiteCall& c, int64_t activation, F f) {
   if (!from.quantised() || !c.moves_integers(0) || activation != 0)
     return c.set(c.activated(f(c[0]), activation));
   const NhwcValue y = f(c.net.cast(c.raw(0), Elem::f32));
-  const NhwcValue size = c.net.binary("Add", c.net.unary("Abs", y), c.net.number(0.5, Elem::f32));
-  const NhwcValue away = c.net.binary("Mul", c.net.unary("Sign", y), c.net.unary("Floor", size));
-  c.set_raw(c.net.cast(away, from.elem()));
+  c.set_raw(c.net.cast(halves_away(c.net, y), from.elem()));
 }
 
 void max_pool(LiteCall& c) {
@@ -73,17 +90,21 @@ void average_pool(LiteCall& c) {
 
 void fully_connected(LiteCall& c) {
   if (c.options.i8(1)) throw NoTranslation{"shuffled weights"};
-  NhwcValue x = c[0];
-  const NhwcValue w = c[1];
   const Ints& shape = c.tensor(1).shape;
   if (shape.size() != 2) throw NoTranslation{"weights that are no matrix"};
-  if (!c.options.flag(2) && x->rank != 2) x = c.net.reshape(x, c.net.integers({-1, shape[1]}));
-  NhwcValue y = c.net.matmul(x, w, false, true);
-  if (c.has(2)) y = c.net.binary("Add", y, c[2]);
-  c.set(c.activated(y, c.options.i8(0)));
+  product(c, 0, 1, 2, c.options.i8(0), [&](NhwcValue x, const NhwcValue& w, const NhwcValue& b) {
+    if (!c.options.flag(2) && x->rank != 2) x = c.net.reshape(x, c.net.integers({-1, shape[1]}));
+    const NhwcValue y = c.net.matmul(x, w, false, true);
+    return b ? c.net.binary("Add", y, b) : y;
+  });
 }
 
-void matmul(LiteCall& c) { c.set(c.net.matmul(c[0], c[1], c.options.flag(0), c.options.flag(1))); }
+void matmul(LiteCall& c) {
+  constexpr size_t kNone = 2;  // there is no bias
+  product(c, 0, 1, kNone, 0, [&](const NhwcValue& a, const NhwcValue& b, const NhwcValue&) {
+    return c.net.matmul(a, b, c.options.flag(0), c.options.flag(1));
+  });
+}
 
 // ---- element by element
 
@@ -123,12 +144,35 @@ void hard_swish(LiteCall& c) {
   c.set(c.net.binary("Div", c.net.binary("Mul", x, gate), six));
 }
 
+/// Integers above zero by one factor, those below by another.
+void set_bent(LiteCall& c, const NhwcValue& x, const NhwcValue& below, double factor) {
+  const double above = c.factors(0, 0)[0] / static_cast<double>(c.tensor(0).scales[0]);
+  const NhwcValue right = c.rounded(c.net.unary("Relu", x), std::vector{above});
+  c.set_rounded(c.net.binary("Add", right, c.rounded(below, std::vector{factor})));
+}
+
+void multiply(LiteCall& c) {
+  if (!c.in_bytes({0, 1})) return arithmetic<kMul>(c);
+  const NhwcValue a = c.units(0), b = c.units(1);
+  c.set_rounded(c.rounded(c.net.binary("Mul", a, b), c.factors(0, 1)), c.options.i8(0));
+}
+
 void leaky_relu(LiteCall& c) {
-  c.set(c.net.unary("LeakyRelu", c[0], {{"alpha", static_cast<double>(c.options.f32(0))}}));
+  const double alpha = static_cast<double>(c.options.f32(0));
+  if (!c.in_bytes({0}) || alpha <= 0)
+    return c.set(c.net.unary("LeakyRelu", c[0], {{"alpha", alpha}}));
+  const NhwcValue x = c.units(0), below = c.net.binary("Min", x, c.net.number(0, Elem::f32));
+  set_bent(c, x, below, alpha * c.factors(0, 0)[0] / static_cast<double>(c.tensor(0).scales[0]));
 }
 
 void prelu(LiteCall& c) {
-  const NhwcValue zero = c.net.number(0, Elem::f32), x = c[0];
+  const NhwcValue zero = c.net.number(0, Elem::f32);
+  if (c.in_bytes({0, 1})) {
+    const NhwcValue x = c.units(0);
+    const NhwcValue below = c.net.binary("Mul", c.net.binary("Min", x, zero), c.units(1));
+    return set_bent(c, x, below, c.factors(0, 1)[0]);
+  }
+  const NhwcValue x = c[0];
   const NhwcValue below = c.net.binary("Mul", c.net.binary("Min", x, zero), c[1]);
   c.set(c.net.binary("Add", c.net.unary("Relu", x), below));
 }
@@ -203,6 +247,21 @@ void cast(LiteCall& c) { c.set_raw(c.net.cast(c.raw(0), c.result().elem())); }
 template <char const* op>
 void reduce(LiteCall& c) {
   c.set(c.net.reduce(op, c[0], c.raw(1), c.options.flag(0)));
+}
+void mean(LiteCall& c) {
+  const Ints& shape = c.tensor(0).shape;
+  const auto rank = std::ssize(shape);
+  int64_t count = 1;
+  for (int64_t axis : c.integers(1, "axes")) {
+    axis += axis < 0 ? rank : 0;
+    const int64_t size = axis >= 0 && axis < rank ? shape[static_cast<size_t>(axis)] : -1;
+    count = size > 0 && size < 1 << 15 && count > 0 && count < 1 << 15 ? count * size : -1;
+  }
+  if (!c.in_bytes({0}) || count <= 0) return reduce<kReduceMean>(c);
+  const double factor =
+      static_cast<double>(c.tensor(0).scales[0]) / static_cast<double>(c.result().scales[0]);
+  const NhwcValue sum = c.net.reduce("ReduceSum", c.units(0), c.raw(1), c.options.flag(0));
+  c.set_rounded(c.rounded(sum, std::vector{FixedPoint(factor).over(count)}));
 }
 template <char const* op>
 void logic(LiteCall& c) {
@@ -406,7 +465,7 @@ constexpr Entry kEntries[] = {
     {14, "LOGISTIC", unary<kSigmoid>},
     {16, "LSTM", nullptr},
     {17, "MAX_POOL_2D", max_pool},
-    {18, "MUL", arithmetic<kMul>},
+    {18, "MUL", multiply},
     {19, "RELU", unary<kRelu>},
     {20, "RELU_N1_TO_1", clip<-1, 1>},
     {21, "RELU6", clip<0, 6>},
@@ -425,7 +484,7 @@ constexpr Entry kEntries[] = {
     {37, "BATCH_TO_SPACE_ND", batch_to_space},
     {38, "SPACE_TO_BATCH_ND", space_to_batch},
     {39, "TRANSPOSE", transpose},
-    {40, "MEAN", reduce<kReduceMean>},
+    {40, "MEAN", mean},
     {41, "SUB", arithmetic<kSub>},
     {42, "DIV", arithmetic<kDiv>},
     {43, "SQUEEZE", squeeze},

@@ -74,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(Networks, Graph,
 
 struct LiteCase {
   const char* name;
-  double steps = 0;  ///< of 8 bits; 0: numbers
+  double steps = 0;  ///< of 8 bits, of one number in a thousand; 0: numbers
   double relative = 1e-5;
 };
 class Lite : public testing::TestWithParam<LiteCase> {};
@@ -94,22 +94,22 @@ TEST_P(Lite, ComputesWhatTfliteDoes) {
       ASSERT_NEAR(a[i], b[i], bar) << run.names[k] << " " << i;
       total += std::abs(a[i] - b[i]);
     }
-    if (GetParam().steps > 0) {  // measured: 0 to 0.8 steps on average, of 5 to 1767 numbers
-      EXPECT_LT(total, 0.9 * static_cast<double>(a.size()));
+    if (GetParam().steps > 0) {
+      EXPECT_LE(total, static_cast<double>(a.size() / 1000));
     }
   }
 }
 
-// TFLite rounds within some operators too (means, and fixed-point factors of products), so one of
-// them is off by a step here and there; what follows may make two of it. With weights of 8 bits
-// alone TFLite rounds the inputs of layers to 8 bits as well, which nacre does not.
+// Of 8 bits all numbers are TFLite's, measured; f32 holds what it computes in integers but for rare
+// last bits. With weights of 8 bits alone TFLite rounds the inputs of layers to 8 bits as well,
+// which nacre does not.
 INSTANTIATE_TEST_SUITE_P(Networks, Lite,
                          testing::Values(LiteCase{"tf_vision_float"}, LiteCase{"tf_vision_int8", 1},
                                          LiteCase{"tf_mlp_float"},
                                          LiteCase{"tf_mlp_weights", 0, 0.02},
-                                         LiteCase{"tf_mlp_int8", 2}, LiteCase{"tf_text_float"},
+                                         LiteCase{"tf_mlp_int8", 1}, LiteCase{"tf_text_float"},
                                          LiteCase{"tf_text_int8", 1}, LiteCase{"tf_unet_float"},
-                                         LiteCase{"tf_unet_int8", 2}, LiteCase{"tf_pictures_float"},
+                                         LiteCase{"tf_unet_int8", 1}, LiteCase{"tf_pictures_float"},
                                          LiteCase{"tf_vectors_float"}),
                          [](const auto& c) { return std::string(c.param.name).substr(3); });
 

@@ -25,10 +25,25 @@ def nacre_output(program, model, folder):
     return np.load(folder + "/output.npy")
 
 
-def check(program, name, opset, folder):
+def calmed(program, name, folder):
+    """A model file whose normalisations are a tenth: values double in each of a hundred blocks otherwise."""
+    weights, model = folder + "/w.npz", folder + "/m.safetensors"
+    subprocess.run([program, "-q", "convert", folder + "/m.onnx", weights], check=True, capture_output=True)
+    arrays = dict(np.load(weights))
+    for key, value in arrays.items():
+        if value.ndim == 1 and key.endswith("weight"):
+            arrays[key] = value / 10
+    np.savez(weights, **arrays)
+    subprocess.run([program, "-q", "convert", weights, model, "--model", name, "--partial"], check=True,
+                   capture_output=True)  # the file also has constants, which are no weights
+    return model
+
+
+def check(program, name, opset, folder, model=None):
     """The largest difference, or the sentence with which nacre refuses to export."""
+    model = model or name
     path = folder + "/m.onnx"
-    command = [program, "-q", "convert", name, path] + (["--opset", str(opset)] if opset else [])
+    command = [program, "-q", "convert", model, path] + (["--opset", str(opset)] if opset else [])
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         return done.stderr.strip()
@@ -45,10 +60,14 @@ def check(program, name, opset, folder):
         x = np.random.default_rng(0).standard_normal([n] + shape).astype(np.float32)
         np.save(folder + "/x.npy", x)
         want = session.run(None, {"input": x})[0]
-        for model in (name, path):
-            got = nacre_output(program, model, folder)
-            assert got.shape == want.shape and np.isfinite(want).all()
-            worst = max(worst, np.abs(got - want).max() / np.abs(want).max())
+        if not np.isfinite(want).all():
+            assert model == name, "values overflow"
+            return check(program, name, opset, folder, calmed(program, name, folder))
+        for source in (model, path):
+            got = nacre_output(program, source, folder)
+            assert got.shape == want.shape
+            if (got != want).any():
+                worst = max(worst, np.abs(got - want).max() / np.abs(want).max())
     return worst
 
 
