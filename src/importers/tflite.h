@@ -49,13 +49,13 @@ LiteModel read_tflite(std::string_view bytes, std::string_view what);
 struct FixedPoint {
   double part = 0;
   int shift = 0;
-  FixedPoint(double factor);
+  explicit FixedPoint(double factor);
   /// The factor of a mean over so many.
   FixedPoint over(int64_t count) const;
 };
 
-/// Rounded to integers, halves away from zero.
-NhwcValue halves_away(NhwcBuilder& net, const NhwcValue& x);
+enum class Halves { away, up };  ///< from zero, to the larger number
+NhwcValue round_to_integers(NhwcBuilder& net, const NhwcValue& x, Halves halves);
 
 /// One operator while it is translated. Tensors of integers that stand for numbers are given as
 /// those numbers, and results are rounded back.
@@ -96,12 +96,10 @@ class LiteCall {
   /// Input i as integers from its zero point on, in f32.
   NhwcValue units(size_t i);
   /// What the product of units of inputs a and b is in steps of the result, for each scale of b.
-  std::vector<double> factors(size_t a, size_t b) const;
-  /// Units times a factor, or one for each channel.
-  NhwcValue rounded(const NhwcValue& units, const std::vector<FixedPoint>& factors);
-  NhwcValue rounded(const NhwcValue& units, const std::vector<double>& factors) {
-    return rounded(units, std::vector<FixedPoint>(factors.begin(), factors.end()));
-  }
+  std::vector<FixedPoint> factors(size_t a, size_t b) const;
+  /// Units times a factor, or one for each channel; `halves` are those of the second rounding.
+  NhwcValue rounded(const NhwcValue& units, const std::vector<FixedPoint>& factors,
+                    Halves halves = Halves::away);
   /// The result in steps of its scale, from its zero point on.
   void set_rounded(const NhwcValue& steps, int64_t activation = 0);
 

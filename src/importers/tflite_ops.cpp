@@ -25,13 +25,13 @@ NhwcValue optional(LiteCall& c, size_t i) { return c.has(i) ? c[i] : nullptr; }
 
 /// Calls f(x, weights, bias) with inputs x, w and b, as TFLite computes: on integers, or numbers.
 template <typename F>
-void product(LiteCall& c, size_t x, size_t w, size_t b, int64_t activation, F f) {
+void product(LiteCall& c, size_t x, size_t w, size_t b, int64_t activation, Halves halves, F f) {
   const bool bytes = c.in_bytes({x, w, b});
   const NhwcValue from = bytes ? c.units(x) : c[x], weights = bytes ? c.units(w) : c[w];
   const NhwcValue bias = !c.has(b) ? nullptr : bytes ? c.units(b) : c[b];
   const NhwcValue y = f(from, weights, bias);
-  if (bytes)
-    c.set_rounded(c.rounded(y, c.factors(x, w)), activation);
+  if (bytes)  // a sum of integers, but for what fast kernels lose
+    c.set_rounded(c.rounded(c.net.unary("Round", y), c.factors(x, w), halves), activation);
   else
     c.set(c.activated(y, activation));
 }
@@ -39,7 +39,7 @@ void product(LiteCall& c, size_t x, size_t w, size_t b, int64_t activation, F f)
 void conv(LiteCall& c) {
   NhwcWindow w = window(c);
   w.dilations = {c.options.i32(5, 1), c.options.i32(4, 1)};
-  product(c, 0, 1, 2, c.options.i8(3),
+  product(c, 0, 1, 2, c.options.i8(3), Halves::up,
           [&](const NhwcValue& x, const NhwcValue& k, const NhwcValue& b) {
             return c.net.conv(x, k, {0, 3, 1, 2}, b, w, 0);
           });
@@ -53,14 +53,14 @@ void depthwise(LiteCall& c) {
   if (kernel.size() != 4 || times < 1 || kernel[3] < 1 || kernel[3] % times)
     fail(Error::Kind::data,
          {"makes ", times, " outputs of each channel with a kernel of rank ", kernel.size()});
-  product(c, 0, 1, 2, c.options.i8(4),
+  product(c, 0, 1, 2, c.options.i8(4), Halves::up,
           [&](const NhwcValue& x, const NhwcValue& k, const NhwcValue& b) {
             return c.net.conv(x, k, {3, 0, 1, 2}, b, w, kernel[3] / times);
           });
 }
 
 void conv_transpose(LiteCall& c) {
-  product(c, 2, 1, 3, c.options.i8(3),
+  product(c, 2, 1, 3, c.options.i8(3), Halves::away,
           [&](const NhwcValue& x, const NhwcValue& k, const NhwcValue& b) {
             return c.net.conv_transpose(x, k, {3, 0, 1, 2}, b, c.raw(0), window(c));
           });
@@ -74,7 +74,7 @@ void averaged(LiteCall& c, int64_t activation, F f) {
   if (!from.quantised() || !c.moves_integers(0) || activation != 0)
     return c.set(c.activated(f(c[0]), activation));
   const NhwcValue y = f(c.net.cast(c.raw(0), Elem::f32));
-  c.set_raw(c.net.cast(halves_away(c.net, y), from.elem()));
+  c.set_raw(c.net.cast(round_to_integers(c.net, y, Halves::away), from.elem()));
 }
 
 void max_pool(LiteCall& c) {
@@ -92,18 +92,21 @@ void fully_connected(LiteCall& c) {
   if (c.options.i8(1)) throw NoTranslation{"shuffled weights"};
   const Ints& shape = c.tensor(1).shape;
   if (shape.size() != 2) throw NoTranslation{"weights that are no matrix"};
-  product(c, 0, 1, 2, c.options.i8(0), [&](NhwcValue x, const NhwcValue& w, const NhwcValue& b) {
-    if (!c.options.flag(2) && x->rank != 2) x = c.net.reshape(x, c.net.integers({-1, shape[1]}));
-    const NhwcValue y = c.net.matmul(x, w, false, true);
-    return b ? c.net.binary("Add", y, b) : y;
-  });
+  product(c, 0, 1, 2, c.options.i8(0), Halves::up,
+          [&](NhwcValue x, const NhwcValue& w, const NhwcValue& b) {
+            if (!c.options.flag(2) && x->rank != 2)
+              x = c.net.reshape(x, c.net.integers({-1, shape[1]}));
+            const NhwcValue y = c.net.matmul(x, w, false, true);
+            return b ? c.net.binary("Add", y, b) : y;
+          });
 }
 
 void matmul(LiteCall& c) {
   constexpr size_t kNone = 2;  // there is no bias
-  product(c, 0, 1, kNone, 0, [&](const NhwcValue& a, const NhwcValue& b, const NhwcValue&) {
-    return c.net.matmul(a, b, c.options.flag(0), c.options.flag(1));
-  });
+  product(c, 0, 1, kNone, 0, Halves::away,
+          [&](const NhwcValue& a, const NhwcValue& b, const NhwcValue&) {
+            return c.net.matmul(a, b, c.options.flag(0), c.options.flag(1));
+          });
 }
 
 // ---- element by element
@@ -144,11 +147,15 @@ void hard_swish(LiteCall& c) {
   c.set(c.net.binary("Div", c.net.binary("Mul", x, gate), six));
 }
 
+/// What input i is in steps of the result.
+double ratio(const LiteCall& c, size_t i) {
+  return static_cast<double>(c.tensor(i).scales[0]) / static_cast<double>(c.result().scales[0]);
+}
+
 /// Integers above zero by one factor, those below by another.
-void set_bent(LiteCall& c, const NhwcValue& x, const NhwcValue& below, double factor) {
-  const double above = c.factors(0, 0)[0] / static_cast<double>(c.tensor(0).scales[0]);
-  const NhwcValue right = c.rounded(c.net.unary("Relu", x), std::vector{above});
-  c.set_rounded(c.net.binary("Add", right, c.rounded(below, std::vector{factor})));
+void set_bent(LiteCall& c, const NhwcValue& x, const NhwcValue& below, const FixedPoint& factor) {
+  const NhwcValue above = c.rounded(c.net.unary("Relu", x), {FixedPoint(ratio(c, 0))});
+  c.set_rounded(c.net.binary("Add", above, c.rounded(below, {factor})));
 }
 
 void multiply(LiteCall& c) {
@@ -162,7 +169,7 @@ void leaky_relu(LiteCall& c) {
   if (!c.in_bytes({0}) || alpha <= 0)
     return c.set(c.net.unary("LeakyRelu", c[0], {{"alpha", alpha}}));
   const NhwcValue x = c.units(0), below = c.net.binary("Min", x, c.net.number(0, Elem::f32));
-  set_bent(c, x, below, alpha * c.factors(0, 0)[0] / static_cast<double>(c.tensor(0).scales[0]));
+  set_bent(c, x, below, FixedPoint(alpha * ratio(c, 0)));
 }
 
 void prelu(LiteCall& c) {
@@ -248,20 +255,30 @@ template <char const* op>
 void reduce(LiteCall& c) {
   c.set(c.net.reduce(op, c[0], c.raw(1), c.options.flag(0)));
 }
+/// TFLite has two ways: a quick one for the mean of a picture, which leaves the zero point in.
 void mean(LiteCall& c) {
   const Ints& shape = c.tensor(0).shape;
   const auto rank = std::ssize(shape);
   int64_t count = 1;
-  for (int64_t axis : c.integers(1, "axes")) {
+  Ints axes = c.integers(1, "axes");
+  for (int64_t& axis : axes) {
     axis += axis < 0 ? rank : 0;
     const int64_t size = axis >= 0 && axis < rank ? shape[static_cast<size_t>(axis)] : -1;
     count = size > 0 && size < 1 << 15 && count > 0 && count < 1 << 15 ? count * size : -1;
   }
+  const bool keep = c.options.flag(0);
   if (!c.in_bytes({0}) || count <= 0) return reduce<kReduceMean>(c);
-  const double factor =
-      static_cast<double>(c.tensor(0).scales[0]) / static_cast<double>(c.result().scales[0]);
-  const NhwcValue sum = c.net.reduce("ReduceSum", c.units(0), c.raw(1), c.options.flag(0));
-  c.set_rounded(c.rounded(sum, std::vector{FixedPoint(factor).over(count)}));
+  std::sort(axes.begin(), axes.end());
+  if (keep && rank == 4 && axes == Ints{1, 2}) {
+    const NhwcValue sum =
+        c.net.reduce("ReduceSum", c.net.cast(c.raw(0), Elem::f32), c.raw(1), keep);
+    const NhwcValue steps =
+        c.rounded(sum, {FixedPoint(ratio(c, 0) / static_cast<double>(count))}, Halves::up);
+    const double zero = std::round(static_cast<double>(c.tensor(0).zeros[0]) * ratio(c, 0));
+    return c.set_rounded(c.net.binary("Sub", steps, c.net.number(zero, steps->type)));
+  }
+  const NhwcValue sum = c.net.reduce("ReduceSum", c.units(0), c.raw(1), keep);
+  c.set_rounded(c.rounded(sum, {FixedPoint(ratio(c, 0)).over(count)}));
 }
 template <char const* op>
 void logic(LiteCall& c) {

@@ -1,6 +1,7 @@
 // How TFLite rounds what it computes in integers of 8 bits: a sum or product times a factor of 31
 // bits and a power of two, with a rounding after each of the two (Jacob et al. 2018,
-// arXiv:1712.05877, section 2.2).
+// arXiv:1712.05877, section 2.2). What goes through its library of matrix products (convolutions,
+// products) rounds halves up the second time, everything else away from zero.
 #include <algorithm>
 #include <cmath>
 
@@ -13,10 +14,10 @@ namespace {
 bool is_byte(Elem e) { return e == Elem::i8 || e == Elem::u8; }
 
 NhwcValue numbers(NhwcBuilder& net, const std::vector<double>& values) {
-  if (values.size() == 1) return net.number(values[0], Elem::f32);
-  const std::vector<float> v(values.begin(), values.end());
-  auto bytes = std::make_shared<std::string>(reinterpret_cast<const char*>(v.data()), 4 * v.size());
-  return net.constant("", {*bytes, {std::ssize(v)}, Elem::f32, bytes, {}, {}, 0});
+  if (values.size() == 1) return net.number(values[0], Elem::f64);
+  auto bytes = std::make_shared<std::string>(reinterpret_cast<const char*>(values.data()),
+                                             8 * values.size());
+  return net.constant("", {*bytes, {std::ssize(values)}, Elem::f64, bytes, {}, {}, 0});
 }
 
 }  // namespace
@@ -34,9 +35,11 @@ FixedPoint FixedPoint::over(int64_t count) const {
   return f;
 }
 
-NhwcValue halves_away(NhwcBuilder& net, const NhwcValue& x) {
-  const NhwcValue size = net.binary("Add", net.unary("Abs", x), net.number(0.5, Elem::f32));
-  return net.binary("Mul", net.unary("Sign", x), net.unary("Floor", size));
+NhwcValue round_to_integers(NhwcBuilder& net, const NhwcValue& x, Halves halves) {
+  const NhwcValue half = net.number(0.5, x->type);
+  if (halves == Halves::up) return net.unary("Floor", net.binary("Add", x, half));
+  const NhwcValue size = net.unary("Floor", net.binary("Add", net.unary("Abs", x), half));
+  return net.binary("Mul", net.unary("Sign", x), size);
 }
 
 bool LiteCall::in_bytes(std::initializer_list<size_t> inputs) const {
@@ -61,23 +64,24 @@ NhwcValue LiteCall::units(size_t i) {
   return net.constant(t.name, std::move(c));
 }
 
-std::vector<double> LiteCall::factors(size_t a, size_t b) const {
-  std::vector<double> f;
+std::vector<FixedPoint> LiteCall::factors(size_t a, size_t b) const {
+  std::vector<FixedPoint> f;
   for (const float scale : tensor(b).scales)
-    f.push_back(static_cast<double>(tensor(a).scales[0]) * static_cast<double>(scale) /
-                static_cast<double>(result().scales[0]));
+    f.emplace_back(static_cast<double>(tensor(a).scales[0]) * static_cast<double>(scale) /
+                   static_cast<double>(result().scales[0]));
   return f;
 }
 
-NhwcValue LiteCall::rounded(const NhwcValue& units, const std::vector<FixedPoint>& factors) {
+NhwcValue LiteCall::rounded(const NhwcValue& units, const std::vector<FixedPoint>& factors,
+                            Halves halves) {
   std::vector<double> first, second;
   for (const FixedPoint& f : factors) {
     first.push_back(std::ldexp(f.part, std::max(f.shift, 0)));
     second.push_back(std::ldexp(1, std::min(f.shift, 0)));
   }
-  const NhwcValue y = net.binary("Mul", units, numbers(net, first));
-  const NhwcValue whole = net.unary("Floor", net.binary("Add", y, net.number(0.5, Elem::f32)));
-  return halves_away(net, net.binary("Mul", whole, numbers(net, second)));
+  const NhwcValue y = net.binary("Mul", net.cast(units, Elem::f64), numbers(net, first));
+  const NhwcValue whole = round_to_integers(net, y, Halves::up);
+  return round_to_integers(net, net.binary("Mul", whole, numbers(net, second)), halves);
 }
 
 void LiteCall::set_rounded(const NhwcValue& steps, int64_t activation) {
@@ -92,7 +96,7 @@ void LiteCall::set_rounded(const NhwcValue& steps, int64_t activation) {
   if (activation == 2) high = std::min(high, at(1));
   if (activation == 3) high = std::min(high, at(6));
   if (activation > 3) throw NoTranslation{cat({"activation ", activation})};
-  const NhwcValue y = net.binary("Add", steps, net.number(zero, Elem::f32));
+  const NhwcValue y = net.binary("Add", steps, net.number(zero, steps->type));
   set_raw(net.cast(net.clip(y, low, high), t.elem()));
 }
 

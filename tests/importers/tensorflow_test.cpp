@@ -100,9 +100,8 @@ TEST_P(Lite, ComputesWhatTfliteDoes) {
   }
 }
 
-// Of 8 bits all numbers are TFLite's, measured; f32 holds what it computes in integers but for rare
-// last bits. With weights of 8 bits alone TFLite rounds the inputs of layers to 8 bits as well,
-// which nacre does not.
+// Of 8 bits all numbers are TFLite's. With weights of 8 bits alone TFLite rounds the inputs of
+// layers to 8 bits as well, which nacre does not.
 INSTANTIATE_TEST_SUITE_P(Networks, Lite,
                          testing::Values(LiteCase{"tf_vision_float"}, LiteCase{"tf_vision_int8", 1},
                                          LiteCase{"tf_mlp_float"},
