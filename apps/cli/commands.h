@@ -67,7 +67,7 @@ struct RunArgs {
 int run_run(const RunArgs& a);
 
 struct ZooArgs {
-  std::string name, options;
+  std::string name, options, limits;
   bool json = false;
 };
 int run_zoo_list(const ZooArgs& a);

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "base/yaml.h"
 #include "nacre/bench.h"
 
 namespace nacre::cli {
@@ -104,6 +105,25 @@ std::string Costs::text() const {
               measured ? "by the processor's counter"
                        : "estimated: 4.6 pJ a MAC, 160 pJ a byte of traffic (Horowitz 2014)",
               "\n"});
+}
+
+void check_limits(const std::string& file, const std::string& model, const Json& numbers) {
+  const Json limits = read_yaml_file(file);
+  std::string above, known;
+  int count = 0;
+  for (const auto& [name, value] : numbers.fields()) known += (known.empty() ? "" : ", ") + name;
+  for (const auto& [name, most] : limits.fields()) {
+    const Json* value = numbers.find(name);
+    if (!value)
+      fail(Error::Kind::usage, {file, " limits '", clip(printable(name), 60),
+                                "'; what is known of ", model, " is ", known});
+    if (value->number() <= most.number()) continue;
+    above +=
+        cat({count++ ? ", " : "", name, " ", value->number(), " (at most ", most.number(), ")"});
+  }
+  if (count)
+    fail(Error::Kind::data, {model, " is above ", count, count == 1 ? " limit of " : " limits of ",
+                             file, ": ", above});
 }
 
 }  // namespace nacre::cli

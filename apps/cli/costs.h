@@ -35,6 +35,10 @@ struct Costs {
 /// Computing's energy problem, ISSCC 2014. Bytes that lie in a cache take less.
 inline constexpr double kJoulesPerMac = 4.6e-12, kJoulesPerByte = 160e-12;
 
+/// Holds a model's numbers against a YAML file of names and most values ("macs: 1e9"). Throws
+/// Error(data) with all that are above, Error(usage) for a name that `numbers` does not have.
+void check_limits(const std::string& file, const std::string& model, const Json& numbers);
+
 /// Runs for about half a second.
 Costs measure_costs(const std::function<Tensors()>& run, int64_t macs);
 

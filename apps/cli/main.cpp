@@ -403,6 +403,10 @@ int run(int argc, char** argv) {
   auto* zs = z->add_subcommand("show", "One model: options, layers, parameters, arithmetic");
   zs->add_option("name", zoo.name, "model, or the file of one")->required();
   zs->add_option("--options", zoo.options, "\"classes=100\"");
+  zs->add_option(
+      "--limits", zoo.limits,
+      "YAML file of the most that a file may have, \"milliseconds: 5\"; names as in --json; "
+      "exit code 1 if it has more");
   zs->add_flag("--json", zoo.json, "as JSON");
   takes_plugins(zs);
   zs->callback([&] {

@@ -34,6 +34,19 @@ int64_t new_macs(const Tensor& y, std::unordered_set<const Node*>& seen) {
   return macs;
 }
 
+/// The exit code: what --limits says of a file must hold.
+int within(const ZooArgs& a, int64_t parameters, int64_t macs, const Costs& costs) {
+  if (a.limits.empty()) return 0;
+  Json numbers = Json::object();
+  numbers["bytes"] = std::filesystem::file_size(a.name);
+  numbers["parameters"] = parameters;
+  numbers["macs"] = macs;
+  costs.add(numbers);
+  std::erase_if(numbers.fields(), [](const auto& f) { return f.first == "joules_measured"; });
+  check_limits(a.limits, a.name, numbers);
+  return 0;
+}
+
 /// Layers of an ONNX model, for an input of the sizes that the file states (1 where it leaves them
 /// open).
 int show_onnx(const ZooArgs& a) {
@@ -103,12 +116,13 @@ int show_onnx(const ZooArgs& a) {
     Json j = Json::object();
     j["name"] = a.name;
     j["opset"] = net->opset();
+    j["bytes"] = std::filesystem::file_size(a.name);
     j["parameters"] = net->parameter_count();
     j["macs"] = macs;
     costs.add(j);
     j["layers"] = layers;
     std::printf("%s\n", print_json(j, 2).c_str());
-    return 0;
+    return within(a, net->parameter_count(), macs, costs);
   }
   std::printf("%s\nONNX, opset %ld%s%s\n\n", a.name.c_str(), static_cast<long>(net->opset()),
               net->producer().empty() ? "" : ", written by ", net->producer().c_str());
@@ -123,7 +137,7 @@ int show_onnx(const ZooArgs& a) {
     table.add({r.layer, r.op, r.output, count(r.parameters), count(r.macs), costs.traffic(r.path),
                costs.milliseconds(r.path)});
   std::printf("%s", table.str().c_str());
-  return 0;
+  return within(a, net->parameter_count(), macs, costs);
 }
 
 /// Of a model file, for one sample.
@@ -265,6 +279,8 @@ int run_zoo_show(const ZooArgs& a) {
   const bool file = std::filesystem::is_regular_file(a.name);
   if (file && !a.options.empty())
     fail(Error::Kind::usage, {"--options are for models of the zoo; '", a.name, "' is a file"});
+  if (!file && !a.limits.empty())
+    fail(Error::Kind::usage, {"--limits is for the file of a model; '", a.name, "' is none"});
   Model held;
   if (file) held = load_model(a.name);
   const ModelEntry& m = find_model(file ? held.info.model : a.name);
@@ -281,6 +297,7 @@ int run_zoo_show(const ZooArgs& a) {
     j["paper"] = m.paper;
     j["options"] = options;
     if (file) {
+      j["bytes"] = std::filesystem::file_size(a.name);
       j["transform"] = held.info.transform;
       j["classes"] = Json::array();
       for (const std::string& c : held.info.classes) j["classes"].push_back(c);
@@ -292,11 +309,15 @@ int run_zoo_show(const ZooArgs& a) {
     }
     j["parameters"] = net->parameter_count();
     if (usual) j["macs"] = macs;
-    if (usual && file) costs_of(*net, input, macs).add(j);
+    Costs costs;
+    if (usual && file) {
+      costs = costs_of(*net, input, macs);
+      costs.add(j);
+    }
     j["recipes"] = Json::array();
     for (const Recipe& r : recipes_of(m.name)) j["recipes"].push_back(recipe_json(r));
     std::printf("%s\n", print_json(j).c_str());
-    return 0;
+    return within(a, net->parameter_count(), macs, costs);
   }
   std::printf(
       "%s\n%s\n%s\n\noptions     %s\nparameters  %ld%s\n", m.name, m.summary, m.paper,
@@ -333,7 +354,7 @@ int run_zoo_show(const ZooArgs& a) {
       table.add({l.path, l.output.str(), count(l.parameters), costs.traffic(l.path),
                  costs.milliseconds(l.path)});
     std::printf("%s", table.str().c_str());
-    return 0;
+    return within(a, net->parameter_count(), macs, costs);
   }
   std::printf("\n");
   TextTable table({"layer", "output", "parameters"});

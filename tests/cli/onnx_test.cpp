@@ -74,6 +74,23 @@ TEST_F(OnnxCli, ShowListsLayers) {
   EXPECT_TRUE(holds(nacre("zoo show " + model).output, "float ?x3"));
 }
 
+TEST_F(OnnxCli, LimitsFailABuild) {
+  const std::string model = write("m.onnx", make::linear());
+  const auto show = [&](const std::string& limits) {
+    std::ofstream(path("limits.yaml")) << limits;
+    return nacre("zoo show " + model + " --limits " + path("limits.yaml"));
+  };
+  const auto good = show("parameters: 8\nmacs: 6\nmilliseconds: 1e6\njoules: 1\n");
+  EXPECT_EQ(good.code, 0) << good.output;
+  const auto above = show("parameters: 7\nmacs: 6\nbytes: 10\n");
+  EXPECT_EQ(above.code, 1);
+  EXPECT_TRUE(holds(above.output, "m.onnx is above 2 limits of")) << above.output;
+  EXPECT_TRUE(holds(above.output, "parameters 8 (at most 7), bytes ")) << above.output;
+  const auto unknown = show("weight: 7\n");
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_TRUE(holds(unknown.output, "limits 'weight'; what is known of")) << unknown.output;
+}
+
 TEST_F(OnnxCli, ConvertTakesTheWeightsOut) {
   const std::string model = write("m.onnx", make::linear());
   const auto r = nacre("convert " + model + " " + path("m.safetensors"));

@@ -25,24 +25,33 @@ def nacre_output(program, model, folder):
     return np.load(folder + "/output.npy")
 
 
-def calmed(program, name, folder):
-    """A model file whose normalisations are a tenth: values double in each of a hundred blocks otherwise."""
-    weights, model = folder + "/w.npz", folder + "/m.safetensors"
-    subprocess.run([program, "-q", "convert", folder + "/m.onnx", weights], check=True, capture_output=True)
-    arrays = dict(np.load(weights))
+def filled(program, name, folder, factor):
+    """A model file with random weights of sizes that keep values near 1, those of normalisations times the factor."""
+    whole, weights, model = folder + "/m.onnx", folder + "/w.npz", folder + "/m.safetensors"
+    if subprocess.run([program, "-q", "convert", name, whole], capture_output=True).returncode:
+        return name  # whose sentence is told below
+    subprocess.run([program, "-q", "convert", whole, weights], check=True, capture_output=True)
+    rng, arrays = np.random.default_rng(1), dict(np.load(weights))
     for key, value in arrays.items():
-        if value.ndim == 1 and key.endswith("weight"):
-            arrays[key] = value / 10
+        if "." not in key or value.dtype != np.float32:
+            continue  # what a fitted model holds, or a constant
+        u = rng.random(value.shape, dtype=np.float32)
+        if value.ndim > 1:
+            arrays[key] = (2 * u - 1) * (2 / np.sqrt(value.size / value.shape[0])).astype(np.float32)
+        elif key.endswith("running_var"):
+            arrays[key] = u + 0.5
+        elif key.endswith("weight"):
+            arrays[key] = (u + 0.5) * np.float32(factor)
+        else:
+            arrays[key] = 0.2 * u - 0.1
     np.savez(weights, **arrays)
-    subprocess.run([program, "-q", "convert", weights, model, "--model", name, "--partial"], check=True,
-                   capture_output=True)  # the file also has constants, which are no weights
-    return model
+    done = subprocess.run([program, "-q", "convert", weights, model, "--model", name, "--partial"], capture_output=True)
+    return name if done.returncode else model  # partial: the file also has constants, which are no weights
 
 
-def check(program, name, opset, folder, model=None):
+def check(program, name, opset, folder, factor=1):
     """The largest difference, or the sentence with which nacre refuses to export."""
-    model = model or name
-    path = folder + "/m.onnx"
+    path, model = folder + "/m.onnx", filled(program, name, folder, factor)
     command = [program, "-q", "convert", model, path] + (["--opset", str(opset)] if opset else [])
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -60,9 +69,11 @@ def check(program, name, opset, folder, model=None):
         x = np.random.default_rng(0).standard_normal([n] + shape).astype(np.float32)
         np.save(folder + "/x.npy", x)
         want = session.run(None, {"input": x})[0]
-        if not np.isfinite(want).all():
-            assert model == name, "values overflow"
-            return check(program, name, opset, folder, calmed(program, name, folder))
+        if not np.abs(want).max() < 1e6:  # hundreds of blocks, each of which doubles what it is given
+            assert factor == 1, "values overflow"
+            return check(program, name, opset, folder, 0.1)
+        if n > 1 and np.ptp(want, 0).max() < 1e-3 * np.abs(want).max():
+            print(name, "gives the same for all inputs", flush=True)  # so it says little
         for source in (model, path):
             got = nacre_output(program, source, folder)
             assert got.shape == want.shape
