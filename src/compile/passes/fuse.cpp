@@ -7,8 +7,15 @@
 // A unit is a group of nodes that will run as one. Each elementwise node starts as a unit of its
 // own and is merged with the units of its inputs, unless something outside lies between them (then
 // the merged unit would need its own result).
+//
+// What only other units read of a unit is not stored but computed again in each of them, where that
+// costs less than writing and reading it: the sigmoid that SiLU and its gradient share, for one.
 #include <algorithm>
 #include <cstring>
+#include <functional>
+#include <limits>
+#include <set>
+#include <unordered_set>
 
 #include "compile/plan.h"
 #include "compile/rewrite.h"
@@ -18,6 +25,22 @@ namespace nacre {
 namespace {
 
 constexpr size_t kLargestGroup = 64;
+constexpr double kCyclesPerByte = 0.3;  // of reading or writing memory
+constexpr int64_t kInCaches = 1 << 15;  // values of so many entries cost less
+
+/// Cycles an entry takes; infinite for what is not to be computed twice.
+double cost(const Node& n) {
+  const auto one_of = [&](std::initializer_list<const char*> names) {
+    return std::any_of(names.begin(), names.end(), [&](const char* x) { return is_op(&n, x); });
+  };
+  if (one_of({"add", "sub", "mul", "neg", "abs", "square", "relu", "maximum", "minimum", "where",
+              "cast", "sign", "eq", "ne", "lt", "le", "gt", "ge"}))
+    return 0.25;
+  if (one_of({"div", "sqrt", "reciprocal"})) return 1;
+  if (one_of({"exp", "sigmoid", "tanh"})) return 2;
+  if (one_of({"erf", "erfc"})) return 3;
+  return std::numeric_limits<double>::infinity();
+}
 
 struct Unit {
   std::vector<size_t> nodes;
@@ -43,6 +66,8 @@ class Fuser {
           merge(unit_of_[i], unit_of_[p]);
       }
     }
+    find_readers();
+    for (size_t u = 0; u < units_.size(); ++u) compute_again(u);
     return rebuild();
   }
 
@@ -115,13 +140,103 @@ class Fuser {
     units_[b].nodes.clear();
   }
 
+  void find_readers() {
+    readers_.resize(nodes_.size());
+    reads_.resize(units_.size());
+    stays_.resize(nodes_.size(), 0);
+    again_.resize(nodes_.size(), 0);
+    for (const Tensor& t : graph_.outputs()) stays_[number_.at(t.node())] = 1;
+    for (size_t i = 0; i < nodes_.size(); ++i)
+      for (const Tensor& t : nodes_[i]->inputs) {
+        const size_t p = number_.at(t.node());
+        if (unit_of_[p] == unit_of_[i]) continue;
+        add_reader(p, unit_of_[i]);
+        if (!fusable(nodes_[i]) || !same_shape(p, i)) stays_[p] = 1;
+      }
+  }
+
+  void add_reader(size_t node, size_t unit) {
+    readers_[node].insert(unit);
+    reads_[unit].insert(node);
+  }
+
+  bool same_shape(size_t a, size_t b) const {
+    return nodes_[a]->outputs[0].shape == nodes_[b]->outputs[0].shape;
+  }
+
+  double bytes(size_t node) const {
+    return static_cast<double>(size_of(nodes_[node]->outputs[0].dtype));  // of an entry
+  }
+
+  /// Whether a value lies in memory for others than its own unit.
+  bool stored(size_t node) const {
+    return stays_[node] || (!readers_[node].empty() && !again_[node]);
+  }
+
+  /// Of a unit, what its stored results need. `gone`: results that are not to be stored.
+  std::unordered_set<size_t> live(const Unit& unit, const std::set<size_t>& gone) const {
+    std::unordered_set<size_t> list;
+    for (size_t k = unit.nodes.size(); k-- > 0;) {
+      const size_t i = unit.nodes[k];
+      if (!(stored(i) && !gone.count(i)) && !list.count(i)) continue;
+      list.insert(i);
+      for (const Tensor& t : nodes_[i]->inputs)
+        if (const size_t p = number_.at(t.node()); unit_of_[p] == unit_of_[i]) list.insert(p);
+    }
+    return list;
+  }
+
+  /// Marks the results of a unit that only units of the same shape read, if those had better
+  /// compute them from what they read besides, or from few other values.
+  void compute_again(size_t unit) {
+    const Unit& a = units_[unit];
+    std::set<size_t> gone, more;  // results not stored, values read instead
+    std::set<size_t> readers;
+    for (size_t i : a.nodes) {
+      if (!fusable(nodes_[i]) || nodes_[i]->outputs[0].shape.numel() < kInCaches) return;
+      if (stays_[i] || readers_[i].empty()) continue;
+      gone.insert(i);
+      readers.insert(readers_[i].begin(), readers_[i].end());
+    }
+    if (gone.empty()) return;
+    const auto kept = live(a, gone);
+    double saved = 0, cycles = 0, held = 0;
+    for (size_t i : gone) saved += bytes(i), held += bytes(i);
+    std::vector<std::pair<size_t, size_t>> further;  // values and who would read them too
+    for (size_t b : readers) {
+      std::set<size_t> repeated, leaves;
+      std::vector<size_t> stack;
+      for (size_t i : reads_[b])
+        if (gone.count(i)) stack.push_back(i), saved += bytes(i);
+      while (!stack.empty()) {
+        const size_t i = stack.back();
+        stack.pop_back();
+        if (!repeated.insert(i).second) continue;
+        if (unit_of_[i] != unit || kept.count(i)) cycles += cost(*nodes_[i]);
+        for (const Tensor& t : nodes_[i]->inputs) {
+          const size_t p = number_.at(t.node());
+          if (!gone.count(p) && reads_[b].count(p)) continue;
+          if (unit_of_[p] == unit || !stored(p))
+            stack.push_back(p);
+          else if (same_shape(p, i))
+            leaves.insert(p);
+        }
+      }
+      if (units_[b].nodes.size() + repeated.size() > kLargestGroup) return;
+      for (size_t p : leaves) {
+        saved -= bytes(p);
+        more.insert(p);
+        further.emplace_back(p, b);
+      }
+    }
+    for (size_t p : more) held -= bytes(p);
+    if (held < 0 || cycles >= kCyclesPerByte * saved) return;
+    for (size_t i : gone) again_[i] = 1;
+    for (const auto& [node, reader] : further) add_reader(node, reader);
+  }
+
   Graph rebuild() {
     Tracing guard;
-    std::vector<char> needed(nodes_.size(), 0);
-    for (size_t i = 0; i < nodes_.size(); ++i)
-      for (const Tensor& t : nodes_[i]->inputs)
-        if (const size_t p = number_.at(t.node()); unit_of_[p] != unit_of_[i]) needed[p] = 1;
-    for (const Tensor& t : graph_.outputs()) needed[number_.at(t.node())] = 1;
 
     std::unordered_map<const Node*, Tensors> made;
     const auto mapped = [&](const Tensor& t) {
@@ -149,8 +264,10 @@ class Fuser {
         }
         state[u] = 2;
         stack.pop_back();
-        if (units_[u].nodes.size() > 1)
-          emit_group(units_[u], needed, mapped, made);
+        const auto& reads = reads_[u];
+        if (units_[u].nodes.size() > 1 ||
+            std::any_of(reads.begin(), reads.end(), [&](size_t i) { return again_[i]; }))
+          emit_group(units_[u], mapped, made);
         else
           emit_single(nodes_[units_[u].nodes[0]], mapped, made);
       }
@@ -171,12 +288,21 @@ class Fuser {
   }
 
   template <typename Map>
-  void emit_group(const Unit& unit, const std::vector<char>& needed, const Map& mapped,
+  void emit_group(const Unit& unit, const Map& mapped,
                   std::unordered_map<const Node*, Tensors>& made) {
-    Tensors inputs, placeholders, outputs, in;
+    Tensors inputs, placeholders, outputs;
     std::unordered_map<const Node*, Tensor> body;
-    const auto inner = [&](const Tensor& t) {
+    const size_t own = unit_of_[unit.nodes[0]];
+    std::function<Tensor(const Tensor&)> inner;
+    const auto copied = [&](const Node* n) {
+      Tensors in;
+      for (const Tensor& t : n->inputs) in.push_back(inner(t));
+      return body.emplace(n, Tensor(clone(*n, in), 0)).first->second;
+    };
+    inner = [&](const Tensor& t) {
       if (const auto at = body.find(t.node()); at != body.end()) return at->second;
+      const size_t i = number_.at(t.node());
+      if (unit_of_[i] == own || !stored(i)) return copied(t.node());
       const Tensor outer = mapped(t);
       for (size_t k = 0; k < inputs.size(); ++k)
         if (same(inputs[k], outer)) return placeholders[k];
@@ -186,16 +312,16 @@ class Fuser {
       return placeholders.back();
     };
     std::vector<const Node*> results;
+    const auto kept = live(unit, {});
     for (size_t i : unit.nodes) {
-      Node* n = nodes_[i];
-      in.clear();
-      for (const Tensor& t : n->inputs) in.push_back(inner(t));
-      body.emplace(n, Tensor(clone(*n, in), 0));
-      if (needed[i]) {
-        results.push_back(n);
-        outputs.push_back(body.at(n));
+      if (!kept.count(i)) continue;
+      const Tensor value = inner(Tensor(nodes_[i], 0));
+      if (stored(i)) {
+        results.push_back(nodes_[i]);
+        outputs.push_back(value);
       }
     }
+    if (outputs.empty()) return;
     static const OpDef* fused = find_op("fused");
     const Attrs attrs =
         attrs_from_fields(*fused, {{"body", std::make_shared<const Graph>(placeholders, outputs)}});
@@ -211,6 +337,10 @@ class Fuser {
   std::vector<Unit> units_;
   std::vector<uint64_t> seen_;
   uint64_t stamp_ = 0;
+  // Of nodes: the other units that read it; whether something must find it in memory; whether its
+  // readers compute it again. Of units: what they read of others.
+  std::vector<std::set<size_t>> readers_, reads_;
+  std::vector<char> stays_, again_;
 };
 
 Graph run(const Graph& graph, const CompileOptions&) { return Fuser(graph).run(); }
