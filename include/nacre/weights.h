@@ -58,6 +58,11 @@ Weights parse_gguf(std::string_view bytes, std::shared_ptr<const void> owner,
 Weights parse_mxnet(std::string_view bytes, std::shared_ptr<const void> owner,
                     std::string_view what);
 
+/// Arrays of PyTorch's checkpoints that no model needs: the counts beside running statistics
+/// ("num_batches_tracked") and the table that follows from Swin's windows
+/// ("relative_position_index").
+bool is_idle_array(std::string_view name);
+
 /// Writes a file of the kind that `format` says ("safetensors", "npz", "npy"), or its ending. With
 /// npy `path` is a folder, which gets a file for each array. For NumPy, which has no bf16, that
 /// becomes f32. Throws Error(usage) for other kinds, and for names that cannot be those of files.

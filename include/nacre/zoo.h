@@ -126,7 +126,7 @@ struct StateReport {
 };
 
 /// Gives the variables of a model the values of the arrays with their names, converted to their
-/// types. "num_batches_tracked", which PyTorch counts beside running statistics, is passed over.
+/// types. What is_idle_array() names is passed over.
 /// strict: if anything does not fit, throws Error(data) with report.text() and changes nothing.
 StateReport load_state(Module& net, std::span<const NamedTensor> tensors, bool strict = true);
 

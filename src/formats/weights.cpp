@@ -114,4 +114,8 @@ void write_weights(const std::string& path, std::span<const NamedTensor> tensors
   for (const auto& [name, array] : arrays) save_npy(path + "/" + name + ".npy", array);
 }
 
+bool is_idle_array(std::string_view name) {
+  return name.ends_with("num_batches_tracked") || name.ends_with("relative_position_index");
+}
+
 }  // namespace nacre

@@ -42,7 +42,7 @@ std::string Start::text() const {
     if (!shaped.count(name)) rest.push_back(name);
   const std::set<std::string> used(asked.begin(), asked.end());
   for (const std::string& name : names)
-    if (!used.count(name) && !name.ends_with("num_batches_tracked")) left.push_back(name);
+    if (!used.count(name) && !is_idle_array(name)) left.push_back(name);
   std::string begins = some(wrong_shape);
   if (!rest.empty()) begins += (begins.empty() ? "" : ", ") + some(rest);
   if (!begins.empty()) text += "; fresh: " + begins;

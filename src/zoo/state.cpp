@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "nacre/error.h"
+#include "nacre/weights.h"
 #include "nacre/zoo.h"
 
 namespace nacre {
@@ -18,9 +19,6 @@ void add_names(std::string& text, std::string_view kind, const std::vector<std::
     text += (i ? ", " : "") + clip(printable(names[i]), 160);
   if (names.size() > kShown) text += ", ...";
 }
-
-/// A counter that PyTorch keeps for momenta of cumulative averages.
-bool is_counter(std::string_view name) { return name.ends_with("num_batches_tracked"); }
 
 }  // namespace
 
@@ -52,7 +50,7 @@ StateReport load_state(Module& net, std::span<const NamedTensor> tensors, bool s
     }
   }
   for (const auto& [name, array] : tensors)
-    if (!known.contains(name) && !is_counter(name)) report.unexpected.push_back(name);
+    if (!known.contains(name) && !is_idle_array(name)) report.unexpected.push_back(name);
   if (strict && !report.fits())
     fail(Error::Kind::data, {"the weights do not fit the model: ", report.text()});
   for (auto& [variable, array] : fitting) {
