@@ -1,7 +1,9 @@
 #include "nacre/image.h"
 
+#include <array>
 #include <cstring>
 #include <limits>
+#include <ranges>
 
 #include "base/file.h"
 #include "data/decode.h"
@@ -32,8 +34,20 @@ void Source::check_bytes(uint64_t needed, uint64_t left) const {
 }
 
 Image from_u8(int width, int height, int channels, std::span<const uint8_t> values) {
-  Image image(width, height, channels);
-  for (size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = values[i] / 255.0f;
+  static const auto shares = [] {
+    std::array<float, 256> list{};
+    for (size_t i = 0; i < list.size(); ++i) list[i] = static_cast<float>(i) / 255.0f;
+    return list;
+  }();
+  Image image;
+  image.width = width;
+  image.height = height;
+  image.channels = channels;
+  // Written once: no zeros first.
+  const auto floats = values.first(static_cast<size_t>(width) * static_cast<size_t>(height) *
+                                   static_cast<size_t>(channels)) |
+                      std::views::transform([](uint8_t v) -> const float& { return shares[v]; });
+  image.pixels.assign(floats.begin(), floats.end());
   return image;
 }
 

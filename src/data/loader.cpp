@@ -21,8 +21,12 @@ void append(const Sample& s, std::vector<float>& x) {
   const Image& image = s.image;
   if (!image.empty()) {
     const auto channels = static_cast<size_t>(image.channels);
-    for (size_t c = 0; c < channels; ++c)
-      for (size_t i = c; i < image.pixels.size(); i += channels) x.push_back(image.pixels[i]);
+    const size_t at = x.size(), plane = image.pixels.size() / channels;
+    x.resize(at + image.pixels.size());
+    for (size_t c = 0; c < channels; ++c) {
+      float* q = x.data() + at + c * plane;
+      for (size_t i = 0; i < plane; ++i) q[i] = image.pixels[i * channels + c];
+    }
   }
   x.insert(x.end(), s.features.begin(), s.features.end());
 }

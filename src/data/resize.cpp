@@ -65,18 +65,28 @@ Taps make_taps(int in, int out, Resample method, bool antialias) {
   return taps;
 }
 
-Image resize_rows(const Image& image, int width, const Taps& taps) {
-  Image out(width, image.height, image.channels);
-  const int channels = image.channels;
-  for (int y = 0; y < image.height; ++y)
-    for (int x = 0; x < width; ++x) {
+/// `fixed`: the number of channels if the compiler is to know it (sums then stay in registers), or
+/// 0.
+template <int fixed>
+void sum_rows(const Image& image, const Taps& taps, Image& out) {
+  const int channels = fixed > 0 ? fixed : image.channels;
+  for (int y = 0; y < out.height; ++y)
+    for (int x = 0; x < out.width; ++x) {
       const auto i = static_cast<size_t>(x);
       const float* w = taps.weight.data() + i * taps.stride;
       const float* p = image.pixels.data() + image.offset(taps.first[i], y);
-      float* q = out.pixels.data() + out.offset(x, y);
+      float* __restrict q = out.pixels.data() + out.offset(x, y);
       for (int j = 0; j < taps.count[i]; ++j)
         for (int c = 0; c < channels; ++c) q[c] += w[j] * *p++;
     }
+}
+
+Image resize_rows(const Image& image, int width, const Taps& taps) {
+  Image out(width, image.height, image.channels);
+  const auto sum = image.channels == 3   ? sum_rows<3>
+                   : image.channels == 1 ? sum_rows<1>
+                                         : sum_rows<0>;
+  sum(image, taps, out);
   return out;
 }
 
@@ -112,20 +122,22 @@ Image resize(const Image& image, int width, int height, Resample method, bool an
   if (width < 1 || height < 1 || image.empty())
     fail(Error::Kind::shape, {"[resize] cannot turn ", image.width, "x", image.height,
                               " pixels into ", width, "x", height});
-  Image out = image;
+  Image out;
+  const auto now = [&]() -> const Image& { return out.empty() ? image : out; };
   const auto rows = [&] {
-    if (width != out.width)
-      out = resize_rows(out, width, make_taps(out.width, width, method, antialias));
+    if (width != now().width)
+      out = resize_rows(now(), width, make_taps(now().width, width, method, antialias));
   };
   const auto columns = [&] {
-    if (height != out.height)
-      out = resize_columns(out, height, make_taps(out.height, height, method, antialias));
+    if (height != now().height)
+      out = resize_columns(now(), height, make_taps(now().height, height, method, antialias));
   };
   // The axis whose result is smaller goes first.
   const bool rows_first = int64_t{width} * image.height <= int64_t{image.width} * height;
   if (rows_first) rows();
   columns();
   if (!rows_first) rows();
+  if (out.empty()) out = image;
   if (method == Resample::bicubic)
     for (float& p : out.pixels) p = std::clamp(p, 0.0f, 1.0f);
   return out;
