@@ -203,9 +203,13 @@ bool read_card(const std::string& path, Json& card) {
 /// The model files below a folder, each read whole.
 int list_folder(const ZooArgs& a) {
   std::vector<std::string> paths;
-  for (const auto& f : std::filesystem::recursive_directory_iterator(
-           a.name, std::filesystem::directory_options::skip_permission_denied))
-    if (f.is_regular_file() && f.path().extension() == ".safetensors") paths.push_back(f.path());
+  std::error_code error;
+  std::filesystem::recursive_directory_iterator f(
+      a.name, std::filesystem::directory_options::skip_permission_denied, error);
+  for (std::error_code odd; !error && f != end(f); f.increment(error))  // odd: a link to itself
+    if (f->is_regular_file(odd) && f->path().extension() == ".safetensors")
+      paths.push_back(f->path());
+  if (error) fail(Error::Kind::io, {"cannot read the folder '", a.name, "': ", error.message()});
   std::sort(paths.begin(), paths.end());
   Json list = Json::array();
   int damaged = 0;
@@ -213,14 +217,14 @@ int list_folder(const ZooArgs& a) {
   for (const std::string& path : paths) {
     Json card = Json::object();
     if (!read_card(path, card)) continue;
-    const std::string error = card.text_or("error", "");
-    damaged += !error.empty();
-    std::vector<std::string> row = {path, error.empty() ? card.at("model").text() : "damaged",
-                                    error.empty() ? count(card.at("parameters").integer()) : ""};
+    const std::string wrong = card.text_or("error", "");
+    damaged += !wrong.empty();
+    std::vector<std::string> row = {path, wrong.empty() ? card.at("model").text() : "damaged",
+                                    wrong.empty() ? count(card.at("parameters").integer()) : ""};
     for (const char* field : {"data", "seed", "part", "score", "crc32c"})
       row.push_back(card.text_or(field, ""));
     table.add(row);
-    if (!error.empty()) std::fprintf(stderr, "nacre: %s\n", error.c_str());
+    if (!wrong.empty()) std::fprintf(stderr, "nacre: %s\n", wrong.c_str());
     list.push_back(std::move(card));
   }
   std::printf("%s", a.json ? (print_json(list, 2) + "\n").c_str() : table.str(70).c_str());

@@ -21,6 +21,7 @@ TEST(ZooList, OfAFolderHasTheCardOfEachModel) {
   };
   train(" --epochs 2 --seed 3 --out " + a);
   train(" --epochs 1 --val-share 0 --from " + a + "/model.safetensors --out " + b);
+  std::filesystem::create_symlink("loop", folder / "loop");
   const CommandResult listed = nacre("zoo list --json " + folder.str());
   EXPECT_EQ(listed.code, 0) << listed.output;
   const Json list = parse_json(listed.output, "list");
