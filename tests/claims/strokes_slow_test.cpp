@@ -24,7 +24,7 @@ struct Drawing {
 };
 
 std::vector<Drawing> drawings() {
-  std::ifstream file(std::string(NACRE_SOURCE_DIR) + "/tests/zoo/strokes.txt");
+  std::ifstream file(std::string(NACRE_SOURCE_DIR) + "/tests/claims/strokes.txt");
   std::vector<Drawing> list;
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with('#')) continue;
