@@ -6,6 +6,10 @@
 #include <utility>
 #include <vector>
 
+namespace nacre {
+struct Model;
+}
+
 namespace nacre::cli {
 
 struct TrainArgs {
@@ -101,6 +105,8 @@ struct ConvertArgs {
   double tolerance = 1e-5;
 };
 int run_convert(const ConvertArgs& a);
+/// The model of the zoo that `from` names, with `options` and fresh parameters.
+Model fresh_model(const ConvertArgs& a);
 /// To a file for the runtime, or an executable.
 int convert_to_program(const ConvertArgs& a);
 

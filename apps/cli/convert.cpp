@@ -92,11 +92,8 @@ Source open_source(const ConvertArgs& a) {
                               " has its weights inside"});
   if (is_onnx(a.from)) {
     s.network = load_network(a.from);
-  } else if (file_exists(a.from)) {
-    s.model = load_model(a.from);
   } else {
-    s.model.net = make_model(a.from, "", Scope::init(Key(0)));
-    s.model.info.input = find_model(a.from).input;
+    s.model = file_exists(a.from) ? load_model(a.from) : fresh_model(a);
   }
   if (!s.network && s.model.info.input.empty())
     fail(Error::Kind::usage, {a.from, " does not say what shape its input has"});
@@ -217,21 +214,36 @@ int to_network(const ConvertArgs& a, std::string_view format) {
   return a.check ? check_outputs(a, source) : 0;
 }
 
+void refuse_idle_options(const ConvertArgs& a) {
+  if (!a.options.empty() && a.model.empty() && file_exists(a.from))
+    fail(Error::Kind::usage,
+         {"--options make a model of the zoo; ", a.from, " is a file and has its own"});
+  for (const auto& [given, name] : {std::pair{!a.classes.empty(), "--classes"},
+                                    {!a.transform.empty(), "--transform"},
+                                    {a.partial, "--partial"}})
+    if (given && a.model.empty())
+      fail(Error::Kind::usage, {name, " goes with --model, which is not given"});
+}
+
 }  // namespace
+
+Model fresh_model(const ConvertArgs& a) {
+  Model m;
+  m.info.model = find_model(a.from).name;
+  m.info.options = model_options(a.from, a.options);
+  m.info.input = model_input(a.from, a.options);
+  m.net = make_model(a.from, a.options, Scope::init(Key(0)));
+  return m;
+}
 
 int run_convert(const ConvertArgs& a) {
   refuse_same_file(a.from, a.to);
+  refuse_idle_options(a);
   if (a.format == "program" || a.format == "exe") return convert_to_program(a);
   if (!a.runner.empty()) fail(Error::Kind::usage, {"--runner goes with --to exe"});
   for (const auto& [format, ending] : {std::pair{"onnx", ".onnx"}, {"ncnn", ".param"}})
     if (a.format == format || (a.format.empty() && a.to.ends_with(ending)))
       return to_network(a, format);
-  for (const auto& [given, name] : {std::pair{!a.options.empty(), "--options"},
-                                    {!a.classes.empty(), "--classes"},
-                                    {!a.transform.empty(), "--transform"},
-                                    {a.partial, "--partial"}})
-    if (given && a.model.empty())
-      fail(Error::Kind::usage, {name, " goes with --model, which is not given"});
   if (!a.weights.empty() && !is_network_file(a.from))
     fail(Error::Kind::usage, {"--weights goes with a network of another framework"});
   const Weights weights =

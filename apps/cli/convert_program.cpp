@@ -16,15 +16,6 @@
 namespace nacre::cli {
 namespace {
 
-Predictor open_source(const std::string& from) {
-  if (file_exists(from)) return Predictor(from);
-  Model m;
-  m.net = make_model(from, "", Scope::init(Key(0)));
-  m.info.model = from;
-  m.info.input = find_model(from).input;
-  return Predictor(std::move(m), from);
-}
-
 std::string read_runner(const std::string& given) {
   std::string path = given;
   if (path.empty()) {
@@ -92,7 +83,8 @@ NetworkFunction function_of(const Runtime& net) {
 int convert_to_program(const ConvertArgs& a) {
   if (!a.model.empty())
     fail(Error::Kind::usage, {"--model writes a model file of nacre's; convert that then"});
-  const Predictor model = open_source(a.from);
+  const Predictor model =
+      file_exists(a.from) ? Predictor(a.from) : Predictor(fresh_model(a), a.from);
   const auto program = std::make_shared<const std::string>(export_program(model));
   const Runtime net(*program, program, a.to);  // what is written can be read
   if (a.format == "exe") {
@@ -112,7 +104,7 @@ int convert_to_program(const ConvertArgs& a) {
     write_file_atomic(a.to, *program);
     std::printf("%s: program, %zu steps, %zu bytes\n", a.to.c_str(), net.steps(), program->size());
   }
-  if (const TableSchema* table = model.schema()) {
+  if (const TableSchema* table = model.schema(); table && model.info().input.rank() == 1) {
     std::string names;
     for (const std::string& name : table->feature_names())
       names += (names.empty() ? "" : ", ") + name;

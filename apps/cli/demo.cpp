@@ -12,7 +12,7 @@ namespace nacre::cli {
 int run_demo(const DemoArgs& a) {
   TrainConfig c;
   c.model = "lenet5";
-  c.data = a.data;
+  c.data = digits_at(a.data);
   c.out = a.out.empty() ? free_folder("runs/digits") : a.out;
   c.epochs = a.epochs;
   c.lr = 3e-3;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "base/log.h"
@@ -83,12 +84,17 @@ int eval_on(const EvalArgs& a) {
   if (const std::string warning = e.warning(); !warning.empty()) log_warning({warning});
   std::vector<Sparsity> sparsity;
   if (a.sparsity) sparsity = sparsity_of(*m.net, chosen, Transform::parse(m.info.transform));
+  const int code = std::isfinite(e.loss) ? 0 : 1;
+  if (code != 0)
+    log_error(
+        {"the model gives no numbers for some samples: they, or its weights, are not finite "
+         "or far too large"});
   if (a.json) {
     Json j = evaluation_json(e, a.top_k);
     j["part"] = part;
     for (const Sparsity& s : sparsity) j["sparsity"][s.path] = s.zeros;
     std::printf("%s\n", print_json(j).c_str());
-    return 0;
+    return code;
   }
   std::printf("%s\n", headline(e, part).c_str());
   if (part == "all" && others)
@@ -102,7 +108,7 @@ int eval_on(const EvalArgs& a) {
   } else if (a.sparsity) {
     std::printf("the model has no ReLU\n");
   }
-  if (e.regression) return 0;
+  if (e.regression) return code;
   if (a.top_k < static_cast<int64_t>(e.classes.size()))
     std::printf("top-%ld accuracy %.2f %%\n", static_cast<long>(a.top_k), 100 * e.top_k(a.top_k));
   TextTable table({"class", "precision", "recall", "F1", "samples"});
@@ -128,7 +134,7 @@ int eval_on(const EvalArgs& a) {
     }
     std::printf("\n%s", matrix.str().c_str());
   }
-  return 0;
+  return code;
 }
 
 }  // namespace

@@ -25,8 +25,9 @@ int run_lab(const LabArgs& a) {
   const std::string out = a.out.empty() ? free_folder("labs/" + a.name) : a.out;
   if (file_exists(out + "/config.yaml"))
     fail(Error::Kind::usage, {out, " holds a training run; choose another --out"});
-  const LabResult result = nacre::run_lab(lab, a.data, options);
-  write_lab(out, lab, a.data, options, result);
+  const std::string data = digits_at(a.data);
+  const LabResult result = nacre::run_lab(lab, data, options);
+  write_lab(out, lab, data, options, result);
   if (a.json) {
     Json j = Json::object();
     for (const auto& [name, value] : result.numbers) j[name] = value;

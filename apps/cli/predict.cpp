@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
@@ -21,8 +22,17 @@ constexpr uint64_t kStdinCap = uint64_t{256} << 20;
 
 constexpr int64_t kRowsAtOnce = 64;
 
+/// The first class has the largest probability, unless there is none.
+void check_scores(const std::string& name, const Prediction& p) {
+  if (!p.classes.empty() && !std::isfinite(p.classes[0].probability))
+    fail(Error::Kind::data, {name,
+                             ": the model gives no numbers for this sample: it, or a weight, "
+                             "is not finite or far too large"});
+}
+
 void show(const PredictArgs& a, const std::string& name, const Image& picture,
           const Prediction& p) {
+  check_scores(name, p);
   if (a.json) {
     Json j = Json::object();
     j["input"] = name;
@@ -110,6 +120,7 @@ int run_predict(const PredictArgs& a) {
   for (const std::string& input : a.inputs) {
     const bool pipe = input == "-";
     const std::string piped = pipe ? read_stdin(kStdinCap) : "";
+    if (pipe && piped.empty()) fail(Error::Kind::data, {"standard input is empty"});
     if (model.schema() && holds_rows(input, piped, model.info())) {
       CsvOptions options;
       options.schema = model.schema();

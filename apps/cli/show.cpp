@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "base/file.h"
 #include "train/terminal.h"
@@ -56,6 +57,17 @@ Json evaluation_json(const Evaluation& e, int64_t top_k) {
   j["classes"] = classes;
   j["confusion"] = matrix;
   return j;
+}
+
+std::string digits_at(const std::string& folder) {
+  if (folder != "data/digits" || file_exists(folder) || folder_exists(folder)) return folder;
+  std::error_code none;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", none);
+  const auto installed = self.parent_path().parent_path() / "share" / "nacre" / "digits";
+  if (folder_exists(installed.string())) return installed.string();
+  fail(Error::Kind::usage,
+       {"there are no data/digits here; name a data set by --data, or run nacre where its sources "
+        "lie"});
 }
 
 std::string free_folder(const std::string& stem) {

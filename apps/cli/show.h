@@ -13,6 +13,9 @@ std::string headline(const Evaluation& e, const std::string& part = "test");
 Json evaluation_json(const Evaluation& e, int64_t top_k);
 /// The first of stem, stem-2, stem-3, ... that does not exist.
 std::string free_folder(const std::string& stem);
+/// `folder`; where it is data/digits and the working folder has none, the digits that are installed
+/// with the program.
+std::string digits_at(const std::string& folder);
 /// For an error about a file of a data set: which command names all of them; else nothing.
 std::string data_hint(const Error& e, const std::string& data);
 /// 0..1 pixels as grey bytes, brightest 255.

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/costs.h"
 #include "graph/node.h"
@@ -14,6 +15,7 @@
 #include "nacre/zoo.h"
 #include "predict/network.h"
 #include "train/terminal.h"
+#include "zoo/options.h"
 
 namespace nacre::cli {
 namespace {
@@ -291,9 +293,16 @@ int run_zoo_show(const ZooArgs& a) {
   const std::string options = file ? held.info.options : model_options(a.name, a.options);
   const auto net = file ? std::move(held.net) : make_model(a.name, a.options, Scope::init(Key(0)));
   Shape input = {1};
-  for (int64_t d : file ? held.info.input : m.input) input.push_back(d);
-  const bool usual = a.options.empty() && input.size() > 1;
-  const int64_t macs = usual ? count_macs(*net, input) : 0;
+  for (int64_t d : file ? held.info.input : model_input(a.name, a.options)) input.push_back(d);
+  bool usual = input.size() > 1;
+  int64_t macs = 0;
+  try {
+    if (usual) macs = count_macs(*net, input);
+  } catch (const Error& e) {
+    if (a.options.empty()) throw;
+    usual = false;
+    log_warning({"with these options the model takes no input of ", input.str(), ": ", e.what()});
+  }
   if (a.json) {
     Json j = Json::object();
     j["name"] = m.name;
@@ -323,10 +332,11 @@ int run_zoo_show(const ZooArgs& a) {
     std::printf("%s\n", print_json(j).c_str());
     return within(a, net->parameter_count(), macs, costs);
   }
-  std::printf(
-      "%s\n%s\n%s\n\noptions     %s\nparameters  %ld%s\n", m.name, m.summary, m.paper,
-      options.c_str(), static_cast<long>(net->parameter_count()),
-      usual && !file && m.parameters ? cat({" (published ", m.parameters, ")"}).c_str() : "");
+  std::printf("%s\n%s\n%s\n\noptions     %s\nparameters  %ld%s\n", m.name, m.summary, m.paper,
+              options.c_str(), static_cast<long>(net->parameter_count()),
+              a.options.empty() && !file && m.parameters
+                  ? cat({" (published ", m.parameters, ")"}).c_str()
+                  : "");
   if (file) {
     std::string classes;
     for (size_t i = 0; i < std::min<size_t>(10, held.info.classes.size()); ++i)
@@ -347,9 +357,9 @@ int run_zoo_show(const ZooArgs& a) {
     std::printf("\n%s\n", results.str().c_str());
   }
   if (!usual) return 0;
-  std::printf("MACs        %ld for an input of %s%s\n", static_cast<long>(macs),
-              input.str().c_str(),
-              m.macs && !file ? cat({" (published ", m.macs, ")"}).c_str() : "");
+  std::printf(
+      "MACs        %ld for an input of %s%s\n", static_cast<long>(macs), input.str().c_str(),
+      a.options.empty() && m.macs && !file ? cat({" (published ", m.macs, ")"}).c_str() : "");
   if (file) {
     const Costs costs = costs_of(*net, input, macs);
     std::printf("%s\n", costs.text().c_str());

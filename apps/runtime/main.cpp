@@ -247,6 +247,8 @@ int run(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   const auto self = MappedFile::open("/proc/self/exe");
   const std::string_view inside = embed::appended(self->bytes());
+  if (inside.empty() && embed::has_more(self->bytes()))
+    fail(Error::Kind::data, {argv[0], " is damaged: the model behind the program is not whole"});
   const bool help = std::find_if(words.begin(), words.end(), [](const std::string& w) {
                       return w == "-h" || w == "--help";
                     }) != words.end();

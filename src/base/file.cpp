@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/signals.h"
 #include "nacre/error.h"
 
 namespace nacre {
@@ -79,6 +81,13 @@ struct Descriptor {
   }
 };
 
+/// Until there is something to read, which may take long for a pipe. A request to stop ends it.
+void wait_for_input(int fd) {
+  struct pollfd wanted = {fd, POLLIN, 0};
+  constexpr int milliseconds = 200;
+  while (::poll(&wanted, 1, milliseconds) <= 0) check_stop();
+}
+
 std::string read_all(int fd, const std::string& path, uint64_t cap, uint64_t expected) {
   const auto too_large = [&] {
     fail(Error::Kind::data, {path, " is larger than the limit of ", cap, " bytes"});
@@ -90,8 +99,9 @@ std::string read_all(int fd, const std::string& path, uint64_t cap, uint64_t exp
   for (;;) {
     // One byte more than expected shows the end of the file, or that it is larger.
     if (used == out.size()) out.resize(out.size() + std::max<size_t>(1, out.size() / 2));
+    if (expected == 0) wait_for_input(fd);
     const ssize_t n = ::read(fd, out.data() + used, out.size() - used);
-    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n < 0) fail_io("read", path, errno);
     if (n == 0) break;
     used += static_cast<size_t>(n);
@@ -143,7 +153,8 @@ std::string reason_of(int error) {
 }
 
 std::string read_file(const std::string& path, uint64_t cap) {
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  // Without waiting for somebody to write to a pipe; wait_for_input() does, and can be stopped.
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   struct stat info;
   if (file.fd < 0 || ::fstat(file.fd, &info) != 0) fail_io("read", path, errno);
   if (S_ISDIR(info.st_mode)) fail_io("read", path, EISDIR);

@@ -34,11 +34,13 @@ bool is_missing(std::string_view s) {
          s == "null";
 }
 
+/// Values are kept as f32; what is beyond is no number here.
 bool parse_number(std::string_view s, double& value) {
   s = trimmed(s);
   if (!s.empty() && s.front() == '+') s.remove_prefix(1);
   const auto end = std::from_chars(s.data(), s.data() + s.size(), value);
-  return end.ec == std::errc() && end.ptr == s.data() + s.size() && std::isfinite(value);
+  return end.ec == std::errc() && end.ptr == s.data() + s.size() &&
+         std::isfinite(static_cast<float>(value));
 }
 
 /// Words, where blanks part them; a text without blanks counts its letters beyond ASCII, as Chinese

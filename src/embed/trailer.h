@@ -2,6 +2,8 @@
 // file, its u64 size and "NACREEND". The program file has a checksum of its own.
 #pragma once
 
+#include <elf.h>
+
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -29,6 +31,15 @@ inline std::string_view appended(std::string_view executable) {
   uint64_t size;
   std::memcpy(&size, rest.data() + rest.size(), sizeof size);
   return size <= rest.size() ? rest.substr(rest.size() - size) : std::string_view();
+}
+
+/// Whether bytes follow the sections of an executable, as a program file that was put behind it
+/// does, also where its end is lost.
+inline bool has_more(std::string_view executable) {
+  Elf64_Ehdr head;
+  if (executable.size() < sizeof head) return false;
+  std::memcpy(&head, executable.data(), sizeof head);
+  return executable.size() > head.e_shoff + uint64_t{head.e_shnum} * head.e_shentsize;
 }
 
 }  // namespace nacre::embed

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <ostream>
 #include <unordered_set>
@@ -201,7 +202,9 @@ const std::string* interned(const std::string& path) {
 std::string place(const std::string* layer, const std::source_location& site) {
   std::string s;
   if (layer && !layer->empty()) s += " in layer " + *layer;
-  if (site.line()) s += cat({" at ", site.file_name(), ":", site.line()});
+  // An argument of a std::function is made in a header of the standard library.
+  if (site.line() && !std::strstr(site.file_name(), "/c++/"))
+    s += cat({" at ", site.file_name(), ":", site.line()});
   return s;
 }
 }  // namespace

@@ -263,8 +263,7 @@ double Trainer::Impl::step(const Batch& b) {
     parts = 0;
     fail(Error::Kind::numeric,
          {"the loss became ", std::isnan(value) ? "NaN" : "infinite", " at step ", steps,
-          " (epoch ", epoch + 1, "): ", first_not_finite(*net, b, key),
-          "; a smaller learning rate than ", optimizer->lr(), " or clip_norm may help"});
+          " (epoch ", epoch + 1, "): ", first_not_finite(*net, b, key, optimizer->lr())});
   }
   return value;
 }

@@ -1,5 +1,6 @@
 #include "train/trouble.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace nacre {
@@ -15,7 +16,7 @@ bool finite(const std::vector<float>& values) {
 
 }  // namespace
 
-std::string first_not_finite(Module& net, const Batch& batch, const Key& key) {
+std::string first_not_finite(Module& net, const Batch& batch, const Key& key, double lr) {
   if (!finite(batch.x)) return "the batch holds values that are not finite";
   if (!finite(batch.targets)) return "the targets of the batch are not all finite";
   for (const Variable& v : net.parameters())
@@ -28,12 +29,14 @@ std::string first_not_finite(Module& net, const Batch& batch, const Key& key) {
     return Tensor();
   };
   net(Tensor::from(batch.x, batch.shape), ctx);
-  for (const auto& [path, y] : outputs) {
-    if (finite(y)) continue;
-    if (path.empty()) return "the model's output is the first value that is not finite";
-    return cat({"the output of layer ", path, " is the first that is not finite"});
-  }
-  return "the model's output is finite, its loss is not";
+  const auto bad = std::find_if(outputs.begin(), outputs.end(),
+                                [](const auto& output) { return !finite(output.second); });
+  const std::string where =
+      bad == outputs.end() ? "the model's output is finite, its loss is not"
+      : bad->first.empty()
+          ? "the model's output is the first value that is not finite"
+          : cat({"the output of layer ", bad->first, " is the first that is not finite"});
+  return cat({where, "; a smaller learning rate than ", lr, " or clip_norm may help"});
 }
 
 }  // namespace nacre

@@ -106,6 +106,21 @@ TEST(Convert, ToNcnn) {
   expect_one_line(nacre("convert lenet5 --to ncnn " + (folder / "m.bin").string()), 2, ".param");
 }
 
+TEST(Convert, OptionsMakeAModelOfTheZoo) {
+  TempFolder folder;
+  const std::string out = (folder / "m.onnx").string();
+  auto r = nacre("convert resnet20 " + out + " --options 'classes=5 width=8' --check");
+  EXPECT_EQ(r.code, 0) << r.output;
+  const auto net = make_model("resnet20", "classes=5 width=8", Scope::init(Key(0)));
+  EXPECT_TRUE(holds(r.output, cat({net->parameter_count(), " parameters"}))) << r.output;
+  r = nacre("convert lenet5 " + out + " --options side=28 --to program");
+  EXPECT_EQ(r.code, 2) << r.output;
+  expect_one_line(nacre("convert resnet20 " + out + " --options bogus=5"), 2, "'bogus'");
+  ASSERT_EQ(nacre("convert lenet5 " + out + " --options classes=3").code, 0);
+  expect_one_line(nacre("convert " + out + " " + (folder / "m.npz").string() + " --options a=3"), 2,
+                  "has its own");
+}
+
 TEST(Convert, Mistakes) {
   TempFolder folder;
   const std::string out = (folder / "m.safetensors").string();

@@ -1,6 +1,7 @@
 // What the program does when its output, its folder or its user has other plans.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -33,6 +34,23 @@ TEST(Output, ThatIsLostIsAFailure) {
   }
   expect_one_line(run_command(kProgram + " data info --json " + kDigits + " 2>&1 > /dev/full"), 1,
                   "no space");
+}
+
+TEST(Input, ThatDoesNotComeCanBeGivenUp) {
+  TempFolder folder;
+  const std::string run = folder / "run";
+  ASSERT_EQ(nacre(train("--epochs 1 --out " + run)).code, 0);
+  const std::string model = run + "/model.safetensors", pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  for (const std::string& input : {pipe, "- < " + pipe}) {
+    // Somebody holds the pipe open, and writes nothing.
+    const auto r =
+        run_command("sleep 20 > " + pipe + " & timeout -k 10 1 " + kProgram + " -q predict " +
+                    model + " " + input + "; echo code $?; kill $! 2> /dev/null");
+    EXPECT_TRUE(holds(r.output, "stopped on request")) << r.output;
+    EXPECT_TRUE(holds(r.output, "code 124")) << r.output;  // of timeout: it ended at the request
+  }
+  expect_one_line(nacre("predict " + model + " - < /dev/null"), 1, "standard input is empty");
 }
 
 TEST(Options, OfEveryCommandMayStandBehindIt) {

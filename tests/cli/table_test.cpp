@@ -2,12 +2,15 @@
 // target, rows from a pipe, and texts it never saw.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/program.h"
 #include "nacre/error.h"
 #include "nacre/formats.h"
 #include "nacre/image.h"
+#include "nacre/zoo.h"
 
 namespace nacre {
 namespace {
@@ -26,6 +29,40 @@ std::string labels(const CommandResult& r) {
         parse_json(r.output.substr(at, r.output.find('\n', at) - at), "a line").at("label").text() +
         " ";
   return all;
+}
+
+TEST(CliTable, NumbersThatNoFloatHolds) {
+  TempFolder f;
+  const auto in = [&](const char* name) { return (f / name).string(); };
+  std::string rows = "size,price\n";
+  for (int i = 0; i < 100; ++i) rows += i == 47 ? "3.5e38,1\n" : cat({i, ",", 2 * i, "\n"});
+  write_file_atomic(in("a.csv"), rows);
+  auto r = nacre("train linear --data " + in("a.csv") + " --out " + in("run"));
+  EXPECT_EQ(r.code, 0) << r.output;
+  EXPECT_TRUE(holds(r.output, "'3.5e38', which counts as missing")) << r.output;
+  write_file_atomic(in("b.csv"), "size\n1\n-1e39\n");
+  test::expect_one_line(nacre("predict " + in("run/model.safetensors") + " " + in("b.csv")), 1,
+                        "line 3: '-1e39' in the column 'size' is not a number");
+}
+
+TEST(CliPredict, ScoresThatAreNoNumbersAreAFailure) {
+  TempFolder f;
+  Model m;
+  m.net = make_model("logistic_regression", "in=2 classes=2", Scope::init(Key(0)));
+  for (Variable v : m.net->variables()) v.set(v.value() * std::numeric_limits<double>::quiet_NaN());
+  m.info.model = "logistic_regression";
+  m.info.options = "in=2 classes=2";
+  m.info.classes = {"no", "yes"};
+  m.info.input = {1, 1, 2};
+  const std::string model = f / "m.safetensors";
+  save_model(model, *m.net, m.info);
+  f.write("d/no/a.pgm", "P5 2 1 255\nab");
+  f.write("d/yes/b.pgm", "P5 2 1 255\nbc");
+  test::expect_one_line(nacre("predict " + model + " " + (f / "d/no/a.pgm").string()), 1,
+                        "the model gives no numbers");
+  const auto r = nacre("eval " + model + " --data " + (f / "d").string());
+  EXPECT_EQ(r.code, 1) << r.output;
+  EXPECT_TRUE(holds(r.output, "the model gives no numbers")) << r.output;
 }
 
 TEST(CliTable, ASplitTableKeepsItsColumnsForOtherFiles) {

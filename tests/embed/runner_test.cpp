@@ -52,6 +52,9 @@ TEST_F(Runner, OneExecutable) {
   EXPECT_TRUE(piped.output.starts_with("-: ")) << piped.output;
   EXPECT_TRUE(holds(run_command(path("digits") + " --info").output, "model    lenet5"));
   EXPECT_TRUE(holds(run_command(path("digits") + " --bench 3").output, "3 runs, median"));
+  std::filesystem::copy_file(path("digits"), path("cut"));
+  std::filesystem::resize_file(path("cut"), std::filesystem::file_size(path("cut")) - 1);
+  expect_one_line(run_command(path("cut") + " " + path("d.pgm")), 1, "is damaged");
   expect_one_line(run_command(path("digits") + " --top 0 x.pgm"), 2, "a number from 1");
   expect_one_line(run_command(path("digits") + " /nowhere.pgm"), 1, "no such file");
   folder->write("d.png", "\x89PNG\r\n\x1a\n");
