@@ -24,7 +24,7 @@ TEST(PredictorThreads, GiveTheSameValues) {
   const auto want = rows(9);
   std::vector<std::thread> threads;
   std::atomic<int> wrong = 0;
-  for (int t = 0; t < 4; ++t)
+  for (int t = 0; t < 8; ++t)
     threads.emplace_back([&, t] {
       for (int64_t n = 1; n < 9; ++n) {
         const auto got = rows((n + t) % 9 + 1);
