@@ -29,8 +29,17 @@ DatasetPtr choose(const DataSplits& d, std::string& part) {
   return chosen;
 }
 
-void check_classes(const std::vector<std::string>& data, const std::vector<std::string>& model) {
-  if (data == model) return;
+/// The data with the labels that the model gives; they may lack some of its classes.
+DatasetPtr labelled_as(DatasetPtr part, const std::vector<std::string>& model) {
+  const std::vector<std::string>& data = part->classes();
+  if (data == model) return part;
+  const auto known = [&](const std::string& c) {
+    return std::find(model.begin(), model.end(), c) != model.end();
+  };
+  if (!data.empty() && std::all_of(data.begin(), data.end(), known)) {
+    log_info({"the data have ", data.size(), " of the model's ", model.size(), " classes"});
+    return with_classes(std::move(part), model);
+  }
   const auto only_in = [](const auto& these, const auto& those) {
     std::string list;
     int64_t more = 0;
@@ -74,7 +83,7 @@ int eval_on(const EvalArgs& a) {
   if (part != "all" && split != m.info.extra.end() && !data.test)
     others = !split_again(data, split->second);
   DatasetPtr chosen = choose(data, part);
-  check_classes(chosen->classes(), m.info.classes);
+  chosen = labelled_as(chosen, m.info.classes);
   if (const std::string remark = chosen->remark(); chosen->schema() && !remark.empty())
     log_warning({remark});
   leave_out_unlabelled(chosen);

@@ -62,6 +62,10 @@ using DatasetPtr = std::shared_ptr<const Dataset>;
 /// Some samples of a data set, in that order. Throws Error (usage) for indices out of range.
 DatasetPtr subset(DatasetPtr whole, std::vector<int64_t> indices);
 
+/// The same samples with the labels that their classes have in another list, which may name more.
+/// Throws Error (usage) if a class is not in it.
+DatasetPtr with_classes(DatasetPtr whole, std::vector<std::string> classes);
+
 /// A data set of samples at hand.
 DatasetPtr from_samples(std::vector<Sample> samples, std::vector<std::string> classes);
 

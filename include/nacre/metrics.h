@@ -43,7 +43,8 @@ struct ClassScore {
   int64_t support = 0;  ///< samples with this label
 };
 
-/// Averages over all classes: plain (macro), and by support (weighted).
+/// Averages over the classes that occur among labels or predictions: plain (macro), and by support
+/// (weighted).
 struct ClassificationReport {
   std::vector<ClassScore> classes{};
   ClassScore macro{}, weighted{};

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include "base/hash.h"
@@ -39,6 +40,38 @@ class Subset final : public Dataset {
   Indices indices_;
 };
 
+class Relabelled final : public Dataset {
+ public:
+  Relabelled(DatasetPtr whole, std::vector<std::string> classes) : whole_(std::move(whole)) {
+    classes_ = std::move(classes);
+    for (const std::string& c : whole_->classes()) {
+      const auto found = std::find(classes_.begin(), classes_.end(), c);
+      if (found == classes_.end())
+        fail(Error::Kind::usage, {"the class '", c, "' is not among the ", classes_.size()});
+      labels_.push_back(found - classes_.begin());
+    }
+  }
+  int64_t size() const override { return whole_->size(); }
+  Sample get(int64_t i) const override {
+    Sample s = whole_->get(i);
+    s.label = among_these(s.label);
+    return s;
+  }
+  int64_t label(int64_t i) const override { return among_these(whole_->label(i)); }
+  std::string name(int64_t i) const override { return whole_->name(i); }
+  int64_t length(int64_t i) const override { return whole_->length(i); }
+  uint64_t content_hash(int64_t i) const override { return whole_->content_hash(i); }
+  std::string remark() const override { return whole_->remark(); }
+  const TableSchema* schema() const override { return whole_->schema(); }
+
+ private:
+  int64_t among_these(int64_t label) const {
+    return label < 0 ? label : labels_[static_cast<size_t>(label)];
+  }
+  DatasetPtr whole_;
+  Indices labels_;
+};
+
 template <typename T>
 uint64_t hash_of(const std::vector<T>& values, uint64_t seed) {
   return hash64({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)}, seed);
@@ -72,6 +105,10 @@ class Samples final : public Dataset {
 
 DatasetPtr subset(DatasetPtr whole, Indices indices) {
   return std::make_shared<Subset>(std::move(whole), std::move(indices));
+}
+
+DatasetPtr with_classes(DatasetPtr whole, std::vector<std::string> classes) {
+  return std::make_shared<Relabelled>(std::move(whole), std::move(classes));
 }
 
 DatasetPtr from_samples(std::vector<Sample> samples, std::vector<std::string> classes) {

@@ -97,7 +97,7 @@ ConfusionMatrix confusion_matrix(std::span<const int64_t> labels,
 
 ClassificationReport classification_report(const ConfusionMatrix& m) {
   ClassificationReport report;
-  int64_t right = 0, all = 0;
+  int64_t right = 0, all = 0, present = 0;
   for (int64_t c = 0; c < m.classes; ++c) {
     int64_t row = 0, column = 0;
     for (int64_t o = 0; o < m.classes; ++o) row += m.at(c, o), column += m.at(o, c);
@@ -110,9 +110,10 @@ ClassificationReport classification_report(const ConfusionMatrix& m) {
     report.classes.push_back(s);
     right += m.at(c, c);
     all += row;
+    present += row + column > 0;
   }
   for (const ClassScore& s : report.classes) {
-    const double plain = 1.0 / static_cast<double>(m.classes);
+    const double plain = ratio(1, static_cast<double>(present));
     const double share = ratio(static_cast<double>(s.support), static_cast<double>(all));
     for (auto [sum, weight] : {std::pair{&report.macro, plain}, {&report.weighted, share}}) {
       sum->precision += weight * s.precision;

@@ -45,6 +45,31 @@ TEST(Eval, SaysWhenTheDataAreOthers) {
   EXPECT_TRUE(holds(r.output, "not the data that the model was trained on")) << r.output;
 }
 
+TEST(Eval, DataMayLackClassesOfTheModel) {
+  const TempFolder folder;
+  const std::string grey[] = {"\x01\x02", "\x7f\x7e", "zz"}, names[] = {"a", "b", "c"};
+  for (int k = 0; k < 3; ++k)
+    for (int i = 0; i < 20; ++i) {
+      const std::string file = names[k] + "/" + std::to_string(i) + ".pgm";
+      const std::string picture = "P5 2 2 127\n" + grey[k] + std::string(2, char(40 * k + i));
+      folder.write("all/" + file, picture);
+      if (k > 0) folder.write("some/" + file, picture);
+      folder.write("other/d" + file, picture);
+    }
+  const std::string run = (folder / "run").string();
+  ASSERT_EQ(nacre("-q train logistic_regression --epochs 60 --lr 0.05 --data " +
+                  (folder / "all").string() + " --out " + run)
+                .code,
+            0);
+  const std::string eval = "eval " + run + "/model.safetensors --json --data ";
+  const CommandResult r = nacre("-q " + eval + (folder / "some").string());
+  ASSERT_EQ(r.code, 0) << r.output;
+  const Json j = parse_json(r.output, "eval");
+  EXPECT_EQ(j.at("samples").integer(), 40);
+  EXPECT_GE(j.at("accuracy").number(), 0.9);
+  expect_one_line(nacre(eval + (folder / "other").string()), 1, "only in the data: 'da', 'db'");
+}
+
 TEST(Train, TakesTargetAndTaskOfATable) {
   const TempFolder folder;
   std::string rows = "a,price,b\n";

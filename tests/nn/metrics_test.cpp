@@ -63,6 +63,15 @@ std::vector<double> measure(const std::string& name, const Case& c) {
   return out;
 }
 
+// Values of sklearn.metrics.classification_report, which names the classes that occur.
+TEST(ClassificationReport, AveragesOverClassesThatOccur) {
+  const std::vector<int64_t> labels = {0, 0, 2}, predicted = {0, 2, 2};
+  const auto r = classification_report(confusion_matrix(labels, predicted, 4));
+  EXPECT_NEAR(r.macro.f1, 2.0 / 3, 1e-12);
+  EXPECT_NEAR(r.macro.precision, 0.75, 1e-12);
+  EXPECT_NEAR(r.macro.recall, 0.75, 1e-12);
+}
+
 TEST(Metrics, EqualScikitLearn) {
   std::ifstream in(NACRE_SOURCE_DIR "/tests/nn/goldens/metrics.txt");
   ASSERT_TRUE(in.good());
