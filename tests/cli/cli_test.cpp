@@ -49,6 +49,47 @@ TEST_F(Cli, HelpShowsAnExample) {
   }
 }
 
+TEST(Demo, TrainsAndDrawsAndReports) {
+  TempFolder folder;
+  const std::string out = (folder / "run").string();
+  const auto r = nacre("-q demo --epochs 2 --out " + out);
+  ASSERT_EQ(r.code, 0) << r.output;
+  EXPECT_TRUE(holds(r.output, "test accuracy ")) << r.output;
+  size_t bars = 0;
+  for (size_t at = 0; (at = r.output.find(" %\n", at)) != std::string::npos; ++at) ++bars;
+  EXPECT_GE(bars, 9u) << r.output;  // three classes for each of three pictures
+  for (const char* file : {"model.safetensors", "report.html", "metrics.jsonl"})
+    EXPECT_TRUE(file_exists(out + "/" + file)) << file;
+  EXPECT_TRUE(holds(r.output, out + "/report.html")) << r.output;
+}
+
+TEST(Train, ALossThatIsNotFiniteIsOneSentenceAndCode1) {
+  TempFolder folder;
+  expect_one_line(nacre("-q train lenet5 --epochs 2 --lr 1e9 --data " + kDigits + " --out " +
+                        (folder / "run").string()),
+                  1, "a smaller learning rate than");
+}
+
+TEST(Dump, ShowsTheGraphBeforeAndAfterPasses) {
+  TempFolder folder;
+  const auto r = run_command("NACRE_DUMP=" + folder.str() + " " + test::kProgram +
+                             " -q bench lenet5 --seconds 0");
+  ASSERT_EQ(r.code, 0) << r.output;
+  int recorded = 0, fused = 0, drawn = 0;
+  for (const auto& f : std::filesystem::directory_iterator(folder.str())) {
+    const std::string name = f.path().filename();
+    if (name.ends_with(".json")) {
+      EXPECT_FALSE(parse_json(folder.read(name), name).at("nodes").list().empty()) << name;
+      recorded += holds(name, "-0-recorded");
+      fused += holds(name, "-fuse");
+    }
+    if (name.ends_with(".dot")) drawn += folder.read(name).starts_with("digraph");
+  }
+  EXPECT_GE(recorded, 1);
+  EXPECT_GE(fused, 1);
+  EXPECT_GE(drawn, recorded + fused);
+}
+
 TEST_F(Cli, EvalShowsTheShareOfZerosAfterEachRelu) {
   const auto r = nacre("eval " + model() + " --data " + kDigits + " --sparsity --json");
   ASSERT_EQ(r.code, 0) << r.output;

@@ -78,6 +78,27 @@ TEST(Execution, AScheduleAndDropoutCostOneCompilation) {
 /// Optimisers whose rule changes with the step.
 const std::map<std::string, int> kFurtherPlans = {{"radam", 1}, {"rprop", 1}};
 
+TEST(Execution, AThousandStepsAreOneCompilation) {
+  const auto net = make_model("lenet5", "", Scope::init(Key(0)));
+  const Tensor x = normal({2, 1, 32, 32}, Key(1)), y = Tensor::from(labels(2), {2});
+  eval({x, y});
+  const auto trained = values(net->trainable());
+  clear_plans();
+  const auto before = plan_stats();
+  for (int t = 0; t < 1000; ++t) {
+    Context ctx = Context::train(Key(static_cast<uint64_t>(t)));
+    const Tensors g = grad(cross_entropy((*net)(x, ctx), y), values(net->trainable()));
+    for (size_t i = 0; i < g.size(); ++i) {
+      Variable v = net->trainable()[i];
+      v.set(v.value() - 0.001 * g[i]);
+    }
+    net->state()->commit();
+  }
+  const auto after = plan_stats();
+  EXPECT_EQ(after.compilations - before.compilations, 1u);
+  EXPECT_GE(after.hits - before.hits, 999u);
+}
+
 TEST(Execution, TheSecondStepIsThePlanOfTheFirst) {
   for (const std::string& name : optimizer_names()) {
     const auto net = make_model("mlp", "in=16 hidden=64", Scope::init(Key(0)));

@@ -70,6 +70,19 @@ TEST(L1, ProximalStepsGiveTheLassoSolutionWithExactZeros) {
   EXPECT_LE(zeros, 15);
 }
 
+TEST(L0, ProximalStepKeepsWhatIsWorthItsPrice) {
+  const Scope s = Scope::init(Key(1), DType::f64);
+  Variable w = s.parameter("w", {6}, init::normal());
+  const std::vector<double> from = {-2, -0.9, -0.1, 0.3, 0.95, 3};
+  w.set(Tensor::from(from, {6}));
+  const double price = 0.4;  // argmin (v - w)^2 / 2 + price [v != 0]
+  proximal_l0({w}, std::sqrt(2 * price));
+  s.state()->commit();
+  const auto got = w.value().to_vector<double>();
+  for (size_t i = 0; i < from.size(); ++i)
+    EXPECT_EQ(got[i], from[i] * from[i] / 2 > price ? from[i] : 0) << i;
+}
+
 TEST(L2, EqualsDecoupledDecayUnderPlainSgd) {
   const Scope s = Scope::init(Key(2), DType::f64);
   const Variable decayed = s.parameter("decayed", {6}, init::normal());

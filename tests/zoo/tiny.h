@@ -12,6 +12,7 @@
 #include "compile/plan.h"
 #include "nacre/autograd.h"
 #include "nacre/error.h"
+#include "nacre/graph.h"
 #include "nacre/optim.h"
 #include "nacre/plan.h"
 #include "nacre/zoo.h"
@@ -138,6 +139,26 @@ TEST_P(TinyZoo, LearnsABatchButNotShuffledTargets) {
   Tiny fails(*GetParam());
   EXPECT_GT(fails.train(100, true), kAllRight);
   EXPECT_EQ(references(), before) << "an op of the model ran without a kernel";
+}
+
+TEST_P(TinyZoo, SurvivesAGraphFileBitForBit) {
+  test::TempFolder folder;
+  Tiny a(*GetParam());
+  NoGrad guard;
+  const Graph graph = Graph::trace(
+      [&](const Tensors& in) {
+        Context ctx = Context::eval();
+        return Tensors{(*a.net)(in[0], ctx)};
+      },
+      {a.x});
+  graph.save(folder / "graph");
+  const auto want = graph.call({a.x})[0].to_vector<float>();
+  EXPECT_EQ(Graph::load(folder / "graph").call({a.x})[0].to_vector<float>(), want);
+  EXPECT_EQ(a.run().to_vector<float>(), want);
+  for (const Pass& pass : passes()) {
+    if (std::set<std::string>{"fold", "algebra", "cse", "fuse"}.count(pass.name) == 0) continue;
+    EXPECT_LE(run_passes(graph, {}, {&pass, 1}).nodes().size(), graph.nodes().size()) << pass.name;
+  }
 }
 
 TEST_P(TinyZoo, SurvivesAFileBitForBit) {
