@@ -190,8 +190,8 @@ void check_gradient(const Subject& subject, Report& report) {
     for (size_t j = 0; j < g.size(); ++j) {
       const size_t i = setup.which[j];
       const Key key = Key(3).fold_in(subject.def().name).fold_in(number).fold_in(j);
-      compare_slopes(f, setup.in, i, g[j].v, 24, setup.narrow ? kCoarse : kFine, setup.sample.slack,
-                     setup.at, key, report);
+      compare_slopes(f, setup.in, i, g[j].v, 24, setup.narrow ? kCoarse : kFine, 1, setup.at, key,
+                     report);
       ++counts().gradients;
     }
     compare_forward_mode(subject, number, setup, g, report);

@@ -81,6 +81,18 @@ void write_imagenet(const testing::Folder& folder) {
       }
 }
 
+/// Sixteen measures of 40 letters of two kinds.
+void write_letters(const testing::Folder& folder) {
+  Rng rng{Key(3)};
+  std::string rows = "letter";
+  for (int k = 0; k < 16; ++k) rows += cat({",m", k});
+  for (int i = 0; i < 40; ++i) {
+    rows += i % 2 ? "\nA" : "\nB";
+    for (int k = 0; k < 16; ++k) rows += cat({",", rng.below(16)});
+  }
+  folder.write("letters.csv", rows + "\n");
+}
+
 class Recipes : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Recipes, FitTheirModelAndAreDocumented) {
@@ -111,6 +123,8 @@ void expect_steps(Recipe r, bool small) {
   } else if (set == "cifar10") {
     write_cifar(folder);
     if (small) c.options += std::string(" ") + entry.tiny;
+  } else if (set == "letters") {
+    write_letters(folder);
   } else if (set != "digits") {
     ASSERT_EQ(set, "imagenet");
     write_imagenet(folder);
@@ -118,7 +132,9 @@ void expect_steps(Recipe r, bool small) {
     if (small) c.options += std::string(" ") + entry.tiny;
     if (small) c.transform = with_side(c.transform, one[2]);
   }
-  c.data = set == "digits" ? std::string(NACRE_SOURCE_DIR) + "/data/digits" : folder.path();
+  c.data = set == "digits"    ? std::string(NACRE_SOURCE_DIR) + "/data/digits"
+           : set == "letters" ? folder.path() + "/letters.csv"
+                              : folder.path();
   c.epochs = c.schedule.starts_with("warmup") ? 40 : 1;
   c.batch = 2;
   c.accumulate = std::min<int64_t>(2, c.accumulate);

@@ -68,13 +68,11 @@ OP(max_pool_rows_grad) = {
             return Tensors{make(*find_op("max_pool_rows_grad"), box(a), x)};
           };
           const auto add = [&](const Shape& x, const Shape& dy) {
-            auto& sample = s.add(
-                {s.uniform(x), s.uniform(dy)}, call,
-                "(lambda y, at: torch.zeros({0}.shape[0], {0}.shape[3], {0}.shape[1] * "
-                "{0}.shape[2]).scatter_add(2, at.flatten(2), {1}.permute(0, 3, 1, 2).flatten(2))"
-                ".reshape({0}.permute(0, 3, 1, 2).shape).permute(0, 2, 3, 1))(*F.max_pool2d("
-                "{0}.permute(0, 3, 1, 2), 3, 2, 1, return_indices=True))");
-            sample.check_grad = false;
+            s.add({s.uniform(x), s.uniform(dy)}, call,
+                  "(lambda y, at: torch.zeros({0}.shape[0], {0}.shape[3], {0}.shape[1] * "
+                  "{0}.shape[2]).scatter_add(2, at.flatten(2), {1}.permute(0, 3, 1, 2).flatten(2))"
+                  ".reshape({0}.permute(0, 3, 1, 2).shape).permute(0, 2, 3, 1))(*F.max_pool2d("
+                  "{0}.permute(0, 3, 1, 2), 3, 2, 1, return_indices=True))");
           };
           add({2, 5, 6, 3}, {2, 3, 3, 3});
           add({1, 4, 3, 18}, {1, 2, 2, 18});
