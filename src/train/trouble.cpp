@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/node.h"
+
 namespace nacre {
 namespace {
 
@@ -12,6 +14,12 @@ bool finite(const std::vector<float>& values) {
   for (float v : values)
     if (!std::isfinite(v)) return false;
   return true;
+}
+
+/// The user's line that recorded it; empty for what the library's own models record.
+std::string line_of(const Tensor& t) {
+  const std::source_location& at = t.node()->site;
+  return at.line() ? cat({" (", at.file_name(), ":", at.line(), ")"}) : "";
 }
 
 }  // namespace
@@ -36,7 +44,8 @@ std::string first_not_finite(Module& net, const Batch& batch, const Key& key, do
       : bad->first.empty()
           ? "the model's output is the first value that is not finite"
           : cat({"the output of layer ", bad->first, " is the first that is not finite"});
-  return cat({where, "; a smaller learning rate than ", lr, " or clip_norm may help"});
+  const std::string line = bad == outputs.end() ? "" : line_of(bad->second);
+  return cat({where, line, "; a smaller learning rate than ", lr, " or clip_norm may help"});
 }
 
 }  // namespace nacre

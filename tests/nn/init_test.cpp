@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "nacre/nn.h"
+#include "nacre/ops.h"
 
 namespace nacre {
 namespace {
@@ -79,6 +80,44 @@ TEST(Init, OrthogonalKeepsLengthsExactly) {
     const auto n = static_cast<size_t>(product.size(0));
     for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], i / n == i % n ? 1 : 0, 1e-5);
   }
+}
+
+TEST(Init, TruncatedNormalStaysInsideWithItsSpread) {
+  const auto w = init::truncated_normal(1, 0.5)({100, 100}, Key(1)).to_vector<float>();
+  double sum = 0, squares = 0;
+  for (const float v : w) {
+    EXPECT_LE(std::abs(v - 1), 1 + 1e-6);  // 2 of 0.5
+    sum += v;
+    squares += (v - 1.0) * (v - 1.0);
+  }
+  const auto n = static_cast<double>(w.size());
+  EXPECT_NEAR(sum / n, 1, 0.02);
+  // Of a standard normal cut at 2: 1 - 2 * 2 * density(2) / mass = 0.7737.
+  EXPECT_NEAR(squares / n / 0.25, 0.7737, 0.03);
+}
+
+TEST(Init, SparseColumnsHaveSoManyZeros) {
+  const auto w = init::sparse(0.75, 0.3)({40, 30}, Key(1)).to_vector<float>();
+  double squares = 0;
+  for (size_t column = 0; column < 30; ++column) {
+    int zeros = 0;
+    for (size_t row = 0; row < 40; ++row) {
+      zeros += w[row * 30 + column] == 0;
+      squares += w[row * 30 + column] * w[row * 30 + column];
+    }
+    EXPECT_EQ(zeros, 30) << column;
+  }
+  EXPECT_NEAR(squares / 300, 0.09, 0.03);
+}
+
+TEST(Init, IdentityChangesNothing) {
+  const Tensor x = normal({3, 5}, Key(1));
+  EXPECT_EQ(matmul(x, init::identity()({5, 5}, Key(2))).to_vector<float>(), x.to_vector<float>());
+  const Tensor picture = normal({2, 4, 6, 7}, Key(3));
+  ConvOptions o;
+  o.padding = 1;
+  EXPECT_TRUE(allclose(conv2d(picture, init::identity(2)({4, 4, 3, 3}, Key(4)), {}, o),
+                       2.0 * picture, 1e-6, 1e-6));
 }
 
 TEST(Init, DeltaOrthogonalKeepsTheVarianceOfAConvolutionalNet) {

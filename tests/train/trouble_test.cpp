@@ -10,6 +10,7 @@
 #include "nacre/formats.h"
 #include "nacre/train.h"
 #include "tools/shell.h"
+#include "train/trouble.h"
 
 namespace nacre {
 namespace {
@@ -32,6 +33,18 @@ Batch batch_of(const Trainer& t) {
   loader.start(0);
   return *loader.next();
 }
+
+/// A user's model, wrong in one line.
+struct Overflows : Module {
+  static constexpr int line = __LINE__ + 5;
+  explicit Overflows(const Scope& s) : Module(s), fc(s / "fc", {64, 10}) {}
+
+  Tensor forward(const Tensor& x, Context& ctx) override {
+    const Tensor y = fc(flatten(x, 1), ctx);
+    return square(exp(square(y) * 1e6 + 1e6));
+  }
+  Linear fc;
+};
 
 /// All values of this variable become `value`.
 void fill(Trainer& t, const std::string& name, double value) {
@@ -82,6 +95,33 @@ TEST(LossThatIsNotFinite, NamesTheFirstLayer) {
     EXPECT_PART(text, "layer layers.2 ");
     EXPECT_EQ(parameters(t), before) << "the parameters stay as they were";
   }
+}
+
+TEST(LossThatIsNotFinite, NamesTheLineOfAUsersModel) {
+  Overflows net(Scope::init(Key(0)));
+  EXPECT_PART(first_not_finite(net, batch_of(Trainer(small("logistic_regression"))), Key(1), 0.1),
+              cat({"trouble_test.cpp:", Overflows::line, ")"}));
+}
+
+TEST(LearningRateFinder, SuggestsARateThatLearns) {
+  TrainConfig c = small("logistic_regression");
+  const LrCurve curve = find_lr(c, 1e-5, 10, 60);
+  ASSERT_EQ(curve.lr.size(), curve.loss.size());
+  ASSERT_GE(curve.lr.size(), 30u);
+  EXPECT_NEAR(curve.lr[0], 1e-5, 1e-12);
+  for (size_t k = 1; k < curve.lr.size(); ++k)
+    EXPECT_NEAR(curve.lr[k] / curve.lr[k - 1], std::pow(1e6, 1.0 / 59), 1e-6);
+  const auto loss_after = [&](double lr) {
+    c.lr = lr;
+    Trainer t(c);
+    const Batch b = batch_of(t);
+    double loss = 0;
+    for (int k = 0; k < 20; ++k) loss = t.step(b);
+    return loss;
+  };
+  const double suggested = loss_after(curve.suggestion);
+  EXPECT_LT(suggested, loss_after(curve.suggestion / 30));
+  EXPECT_LT(suggested, 0.5 * curve.loss[0]);
 }
 
 TEST(LossThatIsNotFinite, NamesABatchOrParameterThatIsNot) {
