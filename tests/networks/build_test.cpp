@@ -9,6 +9,7 @@
 #include "../examples/networks/resnet18.h"
 #include "../examples/networks/transformer_encoder.h"
 #include "nacre/autograd.h"
+#include "nacre/formats.h"
 #include "nacre/graph.h"
 #include "nacre/optim.h"
 #include "tools/shell.h"
@@ -43,6 +44,28 @@ double learn(Module& net, const Tensor& x, const std::function<Tensor(const Tens
   return last;
 }
 
+/// Another network of the same settings takes all values from a file, and then computes the same.
+template <class Net, class... Settings>
+void expect_reloads(Net& net, const Tensor& x, const Settings&... settings) {
+  const test::TempFolder folder;
+  std::vector<Tensor> kept;
+  std::vector<NamedTensor> tensors;
+  for (const Variable& v : net.variables()) {
+    kept.push_back(v.value());
+    tensors.emplace_back(v.name(), raw_tensor(kept.back()));
+  }
+  save_safetensors(folder / "weights.safetensors", tensors, {});
+  const SafeTensors file = SafeTensors::open(folder / "weights.safetensors");
+  Net other(Scope::load([&](const std::string& name, const Shape&, DType) {
+              return copied_tensor(file.at(name));
+            }),
+            settings...);
+  NoGrad guard;
+  Context ctx = Context::eval();
+  EXPECT_EQ(other.variables().size(), net.variables().size());
+  EXPECT_EQ(other(x, ctx).template to_vector<float>(), net(x, ctx).template to_vector<float>());
+}
+
 TEST(Networks, ResNet18HasThePublishedParametersAndInfersShapes) {
   networks::ResNet18 net(Scope::init(Key(0)));
   EXPECT_EQ(net.parameter_count(), 11689512);  // of torchvision
@@ -52,10 +75,12 @@ TEST(Networks, ResNet18HasThePublishedParametersAndInfersShapes) {
   EXPECT_EQ(y.shape(), (Shape{2, 1000}));
   EXPECT_EQ(ctx.taps["layer4.1"].shape(), (Shape{2, 512, 7, 7}));
   EXPECT_FALSE(y.evaluated());  // shapes are known before anything is computed
+  expect_reloads(net, normal({1, 3, 64, 64}, Key(1)));
 }
 
 TEST(Networks, LstmLearnsWhichSequenceRises) {
-  networks::LstmClassifier net(Scope::init(Key(1)), {.in = 1, .hidden = 16, .classes = 2});
+  const networks::LstmClassifier::Config c = {.in = 1, .hidden = 16, .classes = 2};
+  networks::LstmClassifier net(Scope::init(Key(1)), c);
   std::vector<float> x(8 * 6);
   for (size_t t = 0; t < 8; ++t)
     for (size_t i = 0; i < 6; ++i)
@@ -65,11 +90,12 @@ TEST(Networks, LstmLearnsWhichSequenceRises) {
   const auto loss = [&](const Tensor& out) { return cross_entropy(out, y); };
   EXPECT_LT(learn(net, Tensor::from(x, {8, 6, 1}), loss, 150), 0.1);
   EXPECT_EQ(net.parameter_count(), 4 * 16 * (1 + 16 + 2) + 4 * 16 * (16 + 16 + 2) + 16 * 2 + 2);
+  expect_reloads(net, Tensor::from(x, {8, 6, 1}), c);
 }
 
 TEST(Networks, TransformerEncoderLearnsToReverse) {
-  networks::TransformerEncoder net(Scope::init(Key(2)),
-                                   {.words = 8, .steps = 6, .width = 32, .heads = 4});
+  const networks::TransformerEncoder::Config c = {.words = 8, .steps = 6, .width = 32, .heads = 4};
+  networks::TransformerEncoder net(Scope::init(Key(2)), c);
   const Tensor x = randint({16, 6}, Key(3), 0, 8);
   const auto loss = [&](const Tensor& out) {
     return cross_entropy(reshape(matmul(out, transpose(net.embed.weight.value())), {-1, 8}),
@@ -78,6 +104,7 @@ TEST(Networks, TransformerEncoderLearnsToReverse) {
   Context ctx = Context::eval();
   const double before = loss(net(x, ctx)).item();
   EXPECT_LT(learn(net, x, loss, 120), before / 3);
+  expect_reloads(net, x, c);
 }
 
 /// Two inputs, two outputs, and one weight that serves both.
