@@ -39,13 +39,14 @@ std::string first_not_finite(Module& net, const Batch& batch, const Key& key, do
   net(Tensor::from(batch.x, batch.shape), ctx);
   const auto bad = std::find_if(outputs.begin(), outputs.end(),
                                 [](const auto& output) { return !finite(output.second); });
-  const std::string where =
-      bad == outputs.end() ? "the model's output is finite, its loss is not"
-      : bad->first.empty()
-          ? "the model's output is the first value that is not finite"
-          : cat({"the output of layer ", bad->first, " is the first that is not finite"});
-  const std::string line = bad == outputs.end() ? "" : line_of(bad->second);
-  return cat({where, line, "; a smaller learning rate than ", lr, " or clip_norm may help"});
+  std::string found = "the model's output is finite, its loss is not";
+  if (bad != outputs.end()) {
+    const auto& [path, y] = *bad;
+    found = path.empty() ? "the model's output is the first value that is not finite"
+                         : cat({"the output of layer ", path, " is the first that is not finite"});
+    found += line_of(y);
+  }
+  return cat({found, "; a smaller learning rate than ", lr, " or clip_norm may help"});
 }
 
 }  // namespace nacre
