@@ -105,8 +105,8 @@ struct ConvertArgs {
   double tolerance = 1e-5;
 };
 int run_convert(const ConvertArgs& a);
-/// The model of the zoo that `from` names, with `options` and fresh parameters.
-Model fresh_model(const ConvertArgs& a);
+/// A model of the zoo with fresh parameters.
+Model fresh_model(const std::string& name, const std::string& options = "");
 /// To a file for the runtime, or an executable.
 int convert_to_program(const ConvertArgs& a);
 

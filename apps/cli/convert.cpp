@@ -93,7 +93,7 @@ Source open_source(const ConvertArgs& a) {
   if (is_onnx(a.from)) {
     s.network = load_network(a.from);
   } else {
-    s.model = file_exists(a.from) ? load_model(a.from) : fresh_model(a);
+    s.model = file_exists(a.from) ? load_model(a.from) : fresh_model(a.from, a.options);
   }
   if (!s.network && s.model.info.input.empty())
     fail(Error::Kind::usage, {a.from, " does not say what shape its input has"});
@@ -215,24 +215,24 @@ int to_network(const ConvertArgs& a, std::string_view format) {
 }
 
 void refuse_idle_options(const ConvertArgs& a) {
-  if (!a.options.empty() && a.model.empty() && file_exists(a.from))
+  if (!a.model.empty()) return;
+  if (!a.options.empty() && file_exists(a.from))
     fail(Error::Kind::usage,
          {"--options make a model of the zoo; ", a.from, " is a file and has its own"});
   for (const auto& [given, name] : {std::pair{!a.classes.empty(), "--classes"},
                                     {!a.transform.empty(), "--transform"},
                                     {a.partial, "--partial"}})
-    if (given && a.model.empty())
-      fail(Error::Kind::usage, {name, " goes with --model, which is not given"});
+    if (given) fail(Error::Kind::usage, {name, " goes with --model, which is not given"});
 }
 
 }  // namespace
 
-Model fresh_model(const ConvertArgs& a) {
+Model fresh_model(const std::string& name, const std::string& options) {
   Model m;
-  m.info.model = find_model(a.from).name;
-  m.info.options = model_options(a.from, a.options);
-  m.info.input = model_input(a.from, a.options);
-  m.net = make_model(a.from, a.options, Scope::init(Key(0)));
+  m.info.model = find_model(name).name;
+  m.info.options = model_options(name, options);
+  m.info.input = model_input(name, options);
+  m.net = make_model(name, options, Scope::init(Key(0)));
   return m;
 }
 

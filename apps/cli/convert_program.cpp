@@ -84,7 +84,7 @@ int convert_to_program(const ConvertArgs& a) {
   if (!a.model.empty())
     fail(Error::Kind::usage, {"--model writes a model file of nacre's; convert that then"});
   const Predictor model =
-      file_exists(a.from) ? Predictor(a.from) : Predictor(fresh_model(a), a.from);
+      file_exists(a.from) ? Predictor(a.from) : Predictor(fresh_model(a.from, a.options), a.from);
   const auto program = std::make_shared<const std::string>(export_program(model));
   const Runtime net(*program, program, a.to);  // what is written can be read
   if (a.format == "exe") {

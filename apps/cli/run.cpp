@@ -57,11 +57,7 @@ int run_run(const RunArgs& a) {
     for (size_t k = 0; k < values.size(); ++k)
       outputs.emplace_back(net->outputs()[k].name, values[k]);
   } else {
-    Model m;
-    if (file_exists(a.model))
-      m = load_model(a.model);
-    else
-      m.net = make_model(a.model, "", Scope::init(Key(0)));
+    const Model m = file_exists(a.model) ? load_model(a.model) : fresh_model(a.model);
     if (inputs.size() != 1 || !inputs.count("input"))
       fail(Error::Kind::usage, {"this model has one input, which is named 'input': --input "
                                 "input=FILE.npy"});

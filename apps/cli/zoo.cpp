@@ -174,9 +174,13 @@ std::vector<Recipe> recipes_of(const std::string& model) {
   return list;
 }
 
-}  // namespace
+constexpr const char* kCardFields[] = {"data", "seed", "part", "score"};
 
-namespace {
+/// What training wrote of itself into a model file.
+void add_training(Json& card, const ModelInfo& info) {
+  for (const char* field : kCardFields)
+    if (const auto at = info.extra.find(field); at != info.extra.end()) card[field] = at->second;
+}
 
 /// What a model file says of its training, and what it is held to by its checksums; false if it is
 /// no model file of nacre's.
@@ -190,9 +194,7 @@ bool read_card(const std::string& path, Json& card) {
     card["model"] = m.info.model;
     card["options"] = m.info.options;
     card["parameters"] = m.net->parameter_count();
-    for (const char* field : {"data", "seed", "part", "score"})
-      if (const auto at = m.info.extra.find(field); at != m.info.extra.end())
-        card[field] = at->second;
+    add_training(card, m.info);
     char checksum[9];
     std::snprintf(checksum, sizeof(checksum), "%08x", crc32c(MappedFile::open(path)->bytes()));
     card["crc32c"] = checksum;
@@ -223,8 +225,8 @@ int list_folder(const ZooArgs& a) {
     damaged += !wrong.empty();
     std::vector<std::string> row = {path, wrong.empty() ? card.at("model").text() : "damaged",
                                     wrong.empty() ? count(card.at("parameters").integer()) : ""};
-    for (const char* field : {"data", "seed", "part", "score", "crc32c"})
-      row.push_back(card.text_or(field, ""));
+    for (const char* field : kCardFields) row.push_back(card.text_or(field, ""));
+    row.push_back(card.text_or("crc32c", ""));
     table.add(row);
     if (!wrong.empty()) std::fprintf(stderr, "nacre: %s\n", wrong.c_str());
     list.push_back(std::move(card));
@@ -314,9 +316,7 @@ int run_zoo_show(const ZooArgs& a) {
       j["transform"] = held.info.transform;
       j["classes"] = Json::array();
       for (const std::string& c : held.info.classes) j["classes"].push_back(c);
-      for (const char* field : {"data", "seed", "part", "score"})
-        if (const auto at = held.info.extra.find(field); at != held.info.extra.end())
-          j[field] = at->second;
+      add_training(j, held.info);
     } else {
       j["settings"] = m.settings;
     }
