@@ -5,6 +5,8 @@ include(CMakePackageConfigHelpers)
 install(TARGETS nacre_lib nacre_headers nacre_runtime EXPORT nacreTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET nacre)
   install(TARGETS nacre nacre_runner RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS nacre_runner_main ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(FILES ${PROJECT_BINARY_DIR}/libnacre_runner.link DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/nacre ${NACRE_GEN_DIR}/include/nacre
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "cli/commands.h"
+#include "cli/link_runner.h"
 #include "embed/trailer.h"
 #include "nacre/convert.h"
 #include "nacre/predict.h"
@@ -16,16 +17,18 @@
 namespace nacre::cli {
 namespace {
 
-std::string read_runner(const std::string& given) {
-  std::string path = given;
-  if (path.empty()) {
-    const auto self = std::filesystem::read_symlink("/proc/self/exe");
-    path = (self.parent_path() / "nacre_runner").string();
-    if (!file_exists(path))
-      fail(Error::Kind::io, {"there is no ", path,
-                             ", which --to exe puts the model behind: build it (cmake --build "
-                             "build --target nacre_runner), or give one with --runner"});
-  }
+std::string runner_path(const std::string& given) {
+  if (!given.empty()) return given;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe");
+  const std::string path = (self.parent_path() / "nacre_runner").string();
+  if (!file_exists(path))
+    fail(Error::Kind::io, {"there is no ", path,
+                           ", which --to exe puts the model behind: build it (cmake --build build "
+                           "--target nacre_runner), or give one with --runner"});
+  return path;
+}
+
+std::string read_runner(const std::string& path) {
   std::string bytes = read_file(path, uint64_t{1} << 30);
   if (!bytes.starts_with("\x7f"
                          "ELF") ||
@@ -94,12 +97,19 @@ int convert_to_program(const ConvertArgs& a) {
            {a.from, " has ", net.inputs().size(), net.inputs().size() == 1 ? " input" : " inputs",
             " of ", net.inputs()[0].dtype, " and gives ", net.outputs()[0].dtype,
             "; an executable takes one input of f32 and gives f32 (--to program takes any)"});
-    const std::string whole = embed::with_program(read_runner(a.runner), *program);
+    const std::string path = runner_path(a.runner);
+    std::string runner = read_runner(path);
+    std::string why;
+    const std::string small = link_runner(path, net.kernels(), why);
+    if (!small.empty()) runner = small;
+    const std::string whole = embed::with_program(runner, *program);
     write_file_atomic(a.to, whole);
     if (::chmod(a.to.c_str(), 0755) != 0)
       fail(Error::Kind::io, {"cannot make ", a.to, " executable: ", reason_of(errno)});
     std::printf("%s: executable, %zu bytes, of which %zu are the model\n", a.to.c_str(),
                 whole.size(), program->size());
+    if (small.empty())
+      std::printf("it has all kernels, not only those of this model: %s\n", why.c_str());
   } else {
     write_file_atomic(a.to, *program);
     std::printf("%s: program, %zu steps, %zu bytes\n", a.to.c_str(), net.steps(), program->size());

@@ -112,8 +112,10 @@ class Runner {
   void info() const {
     std::printf("model    %s\ninput    %s f32\noutput   %s f32\n", net_.name().c_str(),
                 net_.inputs()[0].shape.list().c_str(), net_.outputs()[0].shape.list().c_str());
-    std::printf("steps    %zu\nweights  %zu bytes\nwork     %zu bytes\n", net_.steps(),
+    std::printf("steps    %zu\nweights  %zu bytes\nwork     %zu bytes\nkernels ", net_.steps(),
                 net_.weight_bytes(), net_.work_bytes());
+    for (const std::string& name : net_.kernels()) std::printf(" %s", name.c_str());
+    std::printf("\n");
     if (!net_.transform().empty())
       std::printf(sample_.rank() == 4 ? "pictures %s\n" : "rows     as left by %s\n",
                   net_.transform().c_str());

@@ -51,6 +51,8 @@ class Runtime {
   /// True if a call may have any number of samples, which do not affect each other.
   bool batches() const;
   size_t steps() const;
+  /// Names of the kernels that the steps use, each once: "conv", "unary_relu".
+  std::vector<std::string> kernels() const;
   size_t weight_bytes() const;
   /// Bytes of work space of a running call.
   size_t work_bytes() const;

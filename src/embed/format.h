@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 
 namespace nacre::embed {
@@ -39,6 +40,11 @@ enum class Op : uint8_t {
   take,      ///< x, indices: dimension; index_select
   count
 };
+
+constexpr std::string_view kOps[] = {"reshape", "copy",     "unary",    "binary", "select",
+                                     "conv",    "max_pool", "avg_pool", "matmul", "reduce",
+                                     "softmax", "concat",   "pad",      "take"};
+static_assert(std::size(kOps) == static_cast<size_t>(Op::count));
 
 // Functions by number; the names are those of nacre's ops.
 constexpr std::string_view kUnary[] = {

@@ -6,11 +6,11 @@
 #include <cmath>
 #include <cstring>
 #include <mutex>
+#include <set>
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "embed/format.h"
-#include "embed/kernels.h"
+#include "embed/step.h"
 #include "nacre/error.h"
 
 namespace nacre {
@@ -18,30 +18,7 @@ namespace embed {
 namespace {
 
 constexpr size_t kMaxRank = 12;
-constexpr int64_t kMaxSize = int64_t{1} << 33;    // values of one tensor
 constexpr uint64_t kMaxWork = uint64_t{1} << 36;  // bytes
-
-struct Value {
-  Shape shape;
-  int64_t size = 1;
-  const float* constant = nullptr;
-  int root = -1;  ///< the value in whose memory it lies
-  int first = -1, last = -1;
-  int64_t place = -1;  ///< in the work space, in values
-  bool made = false;
-};
-
-struct Step {
-  Op op = Op::reshape;
-  std::vector<int> in;
-  int out = 0;
-  std::vector<int64_t> numbers;
-  // Made ready when the file is opened.
-  Window window{};
-  std::vector<int64_t> sizes;
-  std::vector<int64_t> strides[3];
-  int64_t outer = 0, n = 0, inner = 0, offset = 0;
-};
 
 class Reader {
  public:
@@ -74,28 +51,6 @@ class Reader {
   std::string_view rest_;
   std::string_view what_;
 };
-
-std::vector<int64_t> strides_of(const Shape& shape) {
-  std::vector<int64_t> s(shape.size());
-  int64_t n = 1;
-  for (size_t d = s.size(); d-- > 0; n *= shape.begin()[d]) s[d] = n;
-  return s;
-}
-
-/// Strides of x where it is broadcast to `to`; empty if it cannot be.
-bool broadcast(const Shape& x, const Shape& to, std::vector<int64_t>& strides) {
-  if (x.size() > to.size()) return false;
-  const std::vector<int64_t> own = strides_of(x);
-  strides.assign(to.size(), 0);
-  for (size_t d = 0; d < x.size(); ++d) {
-    const size_t at = to.size() - x.size() + d;
-    if (x.begin()[d] == to.begin()[at])
-      strides[at] = x.begin()[d] == 1 ? 0 : own[d];
-    else if (x.begin()[d] != 1)
-      return false;
-  }
-  return true;
-}
 
 double load(const void* p, DType t, int64_t i) {
   switch (t) {
@@ -133,13 +88,29 @@ void store(float v, DType t, void* p, int64_t i) {
   }
 }
 
+template <size_t N>
+int64_t functions(const std::string_view (&)[N]) {
+  return N;
+}
+
+const Kernel* find_kernel(Op op, int64_t function) {
+  for (const Kernel* const* k = kernels; *k; ++k)
+    if ((*k)->op == op && (*k)->function == function) return *k;
+  return nullptr;
+}
+
+std::string name_of_kernel(Op op, int64_t function) {
+  const std::string name(kOps[static_cast<size_t>(op)]);
+  if (op == Op::unary) return cat({name, "_", kUnary[function]});
+  return op == Op::binary ? cat({name, "_", kBinary[function]}) : name;
+}
+
 }  // namespace
 }  // namespace embed
 
 using embed::Op;
 using embed::Step;
 using embed::Value;
-using embed::Window;
 
 struct Runtime::Impl {
   std::string what, name, transform;
@@ -151,7 +122,7 @@ struct Runtime::Impl {
   std::vector<Value> values;
   std::vector<Step> steps;
   size_t weights = 0;
-  int64_t arena = 0, panel = 0;  // in values
+  int64_t arena = 0, scratch = 0;  // in values
 
   struct Work {
     std::unique_ptr<float[]> memory;
@@ -165,9 +136,7 @@ struct Runtime::Impl {
 
   void parse(std::string_view bytes);
   void check(Step& s, const embed::Reader& r);
-  void check_window(Step& s, size_t at, const embed::Reader& r);
   void place();
-  void run_step(const Step& s, float* work) const;
   const Shape& shape(int v) const { return values[static_cast<size_t>(v)].shape; }
   float* at(int v, float* work) const {
     const Value& value = values[static_cast<size_t>(v)];
@@ -272,181 +241,27 @@ void Runtime::Impl::parse(std::string_view bytes) {
   place();
 }
 
-void Runtime::Impl::check_window(Step& s, size_t at, const embed::Reader& r) {
-  const Shape &x = shape(s.in[0]), &y = shape(s.out);
-  if (x.size() != 4 || y.size() != 4) r.damaged({"a window moves over other than four dimensions"});
-  Window& w = s.window;
-  for (size_t d = 0; d < 2; ++d) {
-    w.stride[d] = s.numbers[at + d];
-    w.dilation[d] = s.numbers[at + 2 + d];
-    w.low[d] = s.numbers[at + 4 + d];
-    const int64_t high = s.numbers[at + 6 + d];
-    w.in[d] = x.begin()[2 + d];
-    w.out[d] = y.begin()[2 + d];
-    constexpr int64_t kMost = 1 << 24;
-    for (const int64_t v : {w.kernel[d], w.stride[d], w.dilation[d]})
-      if (v < 1 || v > kMost) r.damaged({"a window has the impossible number ", v});
-    if (w.low[d] < 0 || w.low[d] > kMost || high < 0 || high > kMost || w.in[d] > kMost)
-      r.damaged({"a window has impossible padding"});
-    const int64_t room = w.in[d] + w.low[d] + high - w.dilation[d] * (w.kernel[d] - 1) - 1;
-    if (room < 0 || room / w.stride[d] + 1 != w.out[d])
-      r.damaged({"a window gives ", w.out[d], " where it fits otherwise"});
-  }
-  if (x.begin()[0] != y.begin()[0]) r.damaged({"a window changes the batch"});
-}
-
 void Runtime::Impl::check(Step& s, const embed::Reader& r) {
-  const auto need = [&](size_t in, size_t numbers, bool more = false) {
-    if (s.in.size() != in || (more ? s.numbers.size() < numbers : s.numbers.size() != numbers))
-      r.damaged({"a step has ", s.in.size(), " inputs and ", s.numbers.size(), " numbers"});
-  };
-  const auto ensure = [&](bool ok) {
-    if (!ok) r.damaged({"step ", steps.size(), " does not fit its shapes"});
-  };
-  const auto function = [&](size_t count) {
-    ensure(s.numbers[0] >= 0 && s.numbers[0] < static_cast<int64_t>(count));
-  };
-  const Shape& y = shape(s.out);
-  const int64_t size = values[static_cast<size_t>(s.out)].size;
-  s.sizes.assign(y.begin(), y.end());
-  const auto split = [&](const Shape& x, int64_t dim) {
-    ensure(dim >= 0 && dim < x.rank());
-    s.outer = s.inner = 1;
-    for (int64_t d = 0; d < x.rank(); ++d)
-      (d < dim ? s.outer : d == dim ? s.n : s.inner) *= d == dim ? 1 : x[d];
-    s.n = x[dim];
-  };
-  if (s.op != Op::conv && s.op != Op::matmul && s.op != Op::concat && s.in.empty()) need(1, 0);
-  switch (s.op) {
-    case Op::reshape:
-      need(1, 0);
-      ensure(values[static_cast<size_t>(s.in[0])].size == size);
-      break;
-    case Op::copy: {
-      need(1, 1 + y.size());
-      int64_t low = s.numbers[0], high = low;
-      const int64_t most = values[static_cast<size_t>(s.in[0])].size;
-      for (size_t d = 0; d < y.size(); ++d) {
-        const int64_t stride = s.numbers[1 + d];
-        ensure(std::abs(stride) <= most && y.begin()[d] <= embed::kMaxSize);
-        if (y.begin()[d] > 1) {
-          ensure(stride == 0 || y.begin()[d] <= most);
-          (stride < 0 ? low : high) += stride * (y.begin()[d] - 1);
-        }
-        ensure(low >= 0 && high < most);
-      }
-      ensure(low >= 0 && high < most);
-      s.strides[0].assign(s.numbers.begin() + 1, s.numbers.end());
-      break;
-    }
-    case Op::unary:
-      need(1, 1);
-      function(std::size(embed::kUnary));
-      ensure(shape(s.in[0]) == y);
-      break;
-    case Op::binary:
-    case Op::select: {
-      const bool three = s.op == Op::select;
-      need(three ? 3 : 2, three ? 0 : 1);
-      if (!three) function(std::size(embed::kBinary));
-      for (size_t k = 0; k < s.in.size(); ++k)
-        ensure(embed::broadcast(shape(s.in[k]), y, s.strides[k]));
-      break;
-    }
-    case Op::conv: {
-      need(s.in.size() == 3 ? 3 : 2, 10);
-      const Shape &x = shape(s.in[0]), &w = shape(s.in[1]);
-      const int64_t groups = s.numbers[0];
-      ensure(x.size() == 4 && w.size() == 4 && y.size() == 4 && groups > 0);
-      ensure(x[1] % groups == 0 && y[1] % groups == 0 && w[1] == x[1] / groups && w[0] == y[1]);
-      if (s.in.size() == 3) ensure(values[static_cast<size_t>(s.in[2])].size == y[1]);
-      ensure(s.numbers[9] >= 0 && s.numbers[9] <= embed::kRelu6);
-      s.window.kernel[0] = w[2];
-      s.window.kernel[1] = w[3];
-      check_window(s, 1, r);
-      panel = std::max(panel, w[1] * w[2] * w[3] * embed::kPanel);
-      break;
-    }
-    case Op::max_pool:
-    case Op::avg_pool: {
-      need(1, s.op == Op::avg_pool ? 11 : 10);
-      s.window.kernel[0] = s.numbers[0];
-      s.window.kernel[1] = s.numbers[1];
-      check_window(s, 2, r);
-      ensure(shape(s.in[0])[1] == y[1]);
-      break;
-    }
-    case Op::matmul: {
-      need(s.in.size() == 3 ? 3 : 2, 1);
-      ensure(s.numbers[0] >= 0 && s.numbers[0] <= embed::kRelu6);
-      const Shape &a = shape(s.in[0]), &b = shape(s.in[1]);
-      const auto rank = y.rank();
-      ensure(rank >= 2 && a.rank() >= 2 && b.rank() >= 2);
-      ensure(a[-1] == b[-2] && y[-2] == a[-2] && y[-1] == b[-1]);
-      if (s.in.size() == 3) ensure(values[static_cast<size_t>(s.in[2])].size == y[-1]);
-      const Shape batch = y.slice(0, rank - 2);
-      ensure(embed::broadcast(a.slice(0, a.rank() - 2), batch, s.strides[0]) &&
-             embed::broadcast(b.slice(0, b.rank() - 2), batch, s.strides[1]));
-      s.sizes.resize(static_cast<size_t>(rank - 2));
-      panel = std::max(panel, a[-1] * embed::kPanel);
-      break;
-    }
-    case Op::reduce: {
-      need(1, 2, true);
-      function(std::size(embed::kReduce));
-      // Neighbouring dimensions: the writer moves others together.
-      const Shape& x = shape(s.in[0]);
-      split(x, s.numbers[1]);
-      for (size_t k = 2; k < s.numbers.size(); ++k) {
-        ensure(s.numbers[k] == s.numbers[k - 1] + 1 && s.numbers[k] < x.rank());
-        s.n *= x[s.numbers[k]];
-        s.inner /= x[s.numbers[k]];
-      }
-      ensure(size == s.outer * s.inner);
-      break;
-    }
-    case Op::softmax:
-      need(1, 1);
-      ensure(shape(s.in[0]) == y);
-      split(y, s.numbers[0]);
-      break;
-    case Op::concat: {
-      ensure(!s.in.empty() && s.numbers.size() == 1);
-      split(y, s.numbers[0]);
-      int64_t sum = 0;
-      for (const int v : s.in) {
-        Shape x = shape(v);
-        ensure(x.rank() == y.rank());
-        sum += x[s.numbers[0]];
-        x[s.numbers[0]] = y[s.numbers[0]];
-        ensure(x == y);
-      }
-      ensure(sum == y[s.numbers[0]]);
-      break;
-    }
-    case Op::pad: {
-      need(2, y.size());
-      const Shape& x = shape(s.in[0]);
-      ensure(x.rank() == y.rank() && values[static_cast<size_t>(s.in[1])].size == 1);
-      s.strides[0] = embed::strides_of(y);
-      for (int64_t d = 0; d < y.rank(); ++d) {
-        const int64_t low = s.numbers[static_cast<size_t>(d)];
-        ensure(low >= 0 && low <= y[d] && x[d] <= y[d] - low);
-        s.offset += low * s.strides[0][static_cast<size_t>(d)];
-      }
-      s.sizes.assign(x.begin(), x.end());
-      break;
-    }
-    case Op::take: {
-      need(2, 1);
-      const Shape& x = shape(s.in[0]);
-      split(x, s.numbers[0]);
-      ensure(size == s.outer * s.inner * values[static_cast<size_t>(s.in[1])].size);
-      break;
-    }
-    case Op::count:
-      break;
+  if (s.in.empty()) r.damaged({"a step has no inputs"});
+  int64_t function = 0;
+  if (s.op == Op::unary || s.op == Op::binary) {
+    if (s.numbers.size() != 1)
+      r.damaged({"a step of a function has ", s.numbers.size(), " numbers"});
+    function = s.numbers[0];
+    const int64_t known =
+        s.op == Op::unary ? embed::functions(embed::kUnary) : embed::functions(embed::kBinary);
+    if (function < 0 || function >= known) r.damaged({"a step has the function ", function});
   }
+  s.kernel = embed::find_kernel(s.op, function);
+  if (!s.kernel)
+    fail(Error::Kind::unsupported,
+         {what, " needs the kernel ", embed::name_of_kernel(s.op, function),
+          ", which is not in this program; it holds the kernels of one model only"});
+  const Shape& y = shape(s.out);
+  s.sizes.assign(y.begin(), y.end());
+  embed::Check c(s, values, steps.size(), what);
+  s.kernel->check(c);
+  scratch = std::max(scratch, c.scratch());
 }
 
 void Runtime::Impl::place() {
@@ -515,98 +330,9 @@ void Runtime::Impl::place() {
   for (Value& v : values)
     if (!v.constant && v.root != static_cast<int>(&v - values.data()))
       v.place = of(root(v.root)).place;
-  if (static_cast<uint64_t>(arena + panel) > embed::kMaxWork / 4)
-    fail(Error::Kind::memory, {what, " wants ", (arena + panel) / (1 << 28),
+  if (static_cast<uint64_t>(arena + scratch) > embed::kMaxWork / 4)
+    fail(Error::Kind::memory, {what, " wants ", (arena + scratch) / (1 << 28),
                                " GiB of work space, at most 64 are given"});
-}
-
-void Runtime::Impl::run_step(const Step& s, float* work) const {
-  float* y = at(s.out, work);
-  const int64_t size = values[static_cast<size_t>(s.out)].size;
-  const float* x[3] = {};
-  for (size_t k = 0; k < std::min<size_t>(3, s.in.size()); ++k) x[k] = at(s.in[k], work);
-  float* panels = work + arena;
-  switch (s.op) {
-    case Op::reshape:
-      if (x[0] != y) std::copy_n(x[0], size, y);
-      break;
-    case Op::copy:
-      embed::copy(s.sizes, x[0] + s.numbers[0], s.strides[0], y);
-      break;
-    case Op::unary:
-      embed::unary(s.numbers[0], size, x[0], y);
-      break;
-    case Op::binary:
-      embed::binary(s.numbers[0], s.sizes, x[0], s.strides[0], x[1], s.strides[1], y);
-      break;
-    case Op::select:
-      embed::select(s.sizes, x[0], s.strides[0], x[1], s.strides[1], x[2], s.strides[2], y);
-      break;
-    case Op::conv: {
-      const Shape &w = shape(s.in[1]), &out = shape(s.out);
-      embed::conv(s.window, out[0], s.numbers[0], w[1], w[0] / s.numbers[0], x[0], x[1], x[2], y,
-                  s.numbers[9], panels);
-      break;
-    }
-    case Op::max_pool:
-    case Op::avg_pool: {
-      const Shape& out = shape(s.out);
-      if (s.op == Op::max_pool)
-        embed::max_pool(s.window, out[0] * out[1], x[0], y);
-      else
-        embed::avg_pool(s.window, out[0] * out[1], s.numbers[10] != 0, x[0], y);
-      break;
-    }
-    case Op::matmul: {
-      const Shape &a = shape(s.in[0]), &out = shape(s.out);
-      const int64_t m = a[-2], k = a[-1], n = out[-1];
-      const int64_t count = size / (m * n);
-      for (int64_t q = 0; q < count; ++q) {
-        int64_t left = q, at_a = 0, at_b = 0;
-        for (size_t d = s.sizes.size(); d-- > 0; left /= s.sizes[d]) {
-          at_a += left % s.sizes[d] * s.strides[0][d];
-          at_b += left % s.sizes[d] * s.strides[1][d];
-        }
-        embed::gemm(m, n, k, x[0] + at_a * m * k, x[1] + at_b * k * n, x[2], y + q * m * n,
-                    s.numbers[0], panels);
-      }
-      break;
-    }
-    case Op::reduce:
-      embed::reduce(s.numbers[0], s.outer, s.n, s.inner, x[0], y);
-      break;
-    case Op::softmax:
-      embed::softmax(s.outer, s.n, s.inner, x[0], y);
-      break;
-    case Op::concat: {
-      for (const int v : s.in) {
-        const int64_t piece = values[static_cast<size_t>(v)].size / s.outer;
-        const float* from = at(v, work);
-        for (int64_t o = 0; o < s.outer; ++o)
-          std::copy_n(from + o * piece, piece, y + o * s.n * s.inner);
-        y += piece;
-      }
-      break;
-    }
-    case Op::pad:
-      std::fill_n(y, size, *x[1]);
-      embed::scatter(s.sizes, x[0], y + s.offset, s.strides[0]);
-      break;
-    case Op::take: {
-      const int64_t count = values[static_cast<size_t>(s.in[1])].size;
-      for (int64_t o = 0; o < s.outer; ++o)
-        for (int64_t i = 0; i < count; ++i, y += s.inner) {
-          const float wanted = x[1][i];
-          if (!(wanted >= 0 && wanted < static_cast<float>(s.n)))
-            fail(Error::Kind::data,
-                 {what, ": index ", static_cast<double>(wanted), " is not in 0 to ", s.n - 1});
-          std::copy_n(x[0] + (o * s.n + static_cast<int64_t>(wanted)) * s.inner, s.inner, y);
-        }
-      break;
-    }
-    case Op::count:
-      break;
-  }
 }
 
 Runtime::Runtime(const std::string& path) : impl_(std::make_unique<Impl>()) {
@@ -634,8 +360,15 @@ const std::vector<Runtime::Port>& Runtime::inputs() const { return impl_->inputs
 const std::vector<Runtime::Port>& Runtime::outputs() const { return impl_->outputs; }
 bool Runtime::batches() const { return impl_->batched; }
 size_t Runtime::steps() const { return impl_->steps.size(); }
+std::vector<std::string> Runtime::kernels() const {
+  std::set<std::string> names;
+  for (const Step& s : impl_->steps) names.insert(embed::name_of_kernel(s.op, s.kernel->function));
+  return {names.begin(), names.end()};
+}
 size_t Runtime::weight_bytes() const { return impl_->weights; }
-size_t Runtime::work_bytes() const { return static_cast<size_t>(impl_->arena + impl_->panel) * 4; }
+size_t Runtime::work_bytes() const {
+  return static_cast<size_t>(impl_->arena + impl_->scratch) * 4;
+}
 
 void Runtime::run(std::span<const void* const> in, std::span<void* const> out, int64_t rows) const {
   const Impl& m = *impl_;
@@ -652,7 +385,7 @@ void Runtime::run(std::span<const void* const> in, std::span<void* const> out, i
   }
   if (!work) {
     auto fresh = std::make_unique<Impl::Work>();
-    fresh->memory.reset(new float[static_cast<size_t>(m.arena + m.panel)]);
+    fresh->memory.reset(new float[static_cast<size_t>(m.arena + m.scratch)]);
     work = fresh.release();
   }
   const auto give_back = [&m](Impl::Work* w) {
@@ -673,7 +406,7 @@ void Runtime::run(std::span<const void* const> in, std::span<void* const> out, i
         for (int64_t i = 0; i < v.size; ++i)
           to[i] = static_cast<float>(embed::load(in[k], type, row * v.size + i));
     }
-    for (const Step& s : m.steps) m.run_step(s, memory);
+    for (const Step& s : m.steps) s.kernel->run({s, m.values, memory, memory + m.arena, m.what});
     for (size_t k = 0; k < out.size(); ++k) {
       const int number = m.output_values[k];
       const int64_t size = m.values[static_cast<size_t>(number)].size;

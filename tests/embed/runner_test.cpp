@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/program.h"
+#include "embed/trailer.h"
 #include "nacre/formats.h"
 #include "onnx/make_model.h"
 
@@ -60,6 +61,35 @@ TEST_F(Runner, OneExecutable) {
   folder->write("d.png", "\x89PNG\r\n\x1a\n");
   expect_one_line(run_command(path("digits") + " " + path("d.png")), 1,
                   "the runtime reads PGM, PPM and BMP pictures, not PNG");
+}
+
+// The kernels that a model uses are linked, and no others.
+TEST_F(Runner, KernelsOfOneModel) {
+  std::filesystem::create_directory(path("alone"));
+  std::filesystem::copy_file(std::string(NACRE_BUILD_DIR) + "/nacre_runner",
+                             path("alone/nacre_runner"));
+  const auto made = [&](const std::string& to, const std::string& what, bool all) {
+    const CommandResult r = nacre("convert " + what + " --to exe --output " + path(to));
+    EXPECT_EQ(r.code, 0) << r.output;
+    EXPECT_EQ(holds(r.output, "it has all kernels"), all) << r.output;
+    return folder->read(to);
+  };
+  const std::string mlp = made("mlp", "mlp", false), lenet = made("lenet", "lenet5", false);
+  const std::string whole = made("whole", "lenet5 --runner " + path("alone/nacre_runner"), true);
+  const auto runner_bytes = [](const std::string& file) {
+    return file.size() - embed::appended(file).size();
+  };
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(runner_bytes(mlp), runner_bytes(lenet));
+  EXPECT_LT(runner_bytes(lenet), runner_bytes(whole) - 100000);
+#endif
+  EXPECT_TRUE(holds(run_command(path("mlp") + " --info").output, "kernels  matmul\n"));
+  // The program of LeNet-5 behind the runner of the MLP.
+  folder->write("mlp", embed::with_program(mlp, embed::appended(lenet)));
+  expect_one_line(run_command(path("mlp") + " --info"), 1,
+                  "needs the kernel conv, which is not in this program");
+  folder->write("whole", embed::with_program(whole, embed::appended(mlp)));
+  EXPECT_EQ(run_command(path("whole") + " --info").code, 0);
 }
 
 // Means over a picture, of networks that take more channels than a picture has, and channels last.

@@ -8,9 +8,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <set>
 
 #include "base/hash.h"
 #include "embed/networks.h"
+#include "embed/step.h"
 #include "nacre/nn.h"
 #include "nacre/ops.h"
 
@@ -121,6 +123,20 @@ TEST(Runtime, Steps) {
   expect_same([](T x) { return matmul(x, transpose(x)); }, plane);
   expect_same([](T x) { return layer_norm(x) + log_softmax(x, 1); }, plane);
   expect_same([](T x) { return relu(x) + pow(abs(x), 1.5) + clip(x, 0, 6); }, plane);
+}
+
+TEST(Runtime, HasAKernelForEachStep) {
+  std::set<std::pair<embed::Op, int64_t>> have, want;
+  for (const embed::Kernel* const* k = embed::kernels; *k; ++k)
+    EXPECT_TRUE(have.emplace((*k)->op, (*k)->function).second);
+  for (size_t op = 0; op < static_cast<size_t>(embed::Op::count); ++op) {
+    const auto o = static_cast<embed::Op>(op);
+    const size_t functions = o == embed::Op::unary    ? std::size(embed::kUnary)
+                             : o == embed::Op::binary ? std::size(embed::kBinary)
+                                                      : 1;
+    for (size_t f = 0; f < functions; ++f) want.emplace(o, f);
+  }
+  EXPECT_EQ(have, want);
 }
 
 TEST(Runtime, WhatItCannotRunIsNamed) {
