@@ -8,7 +8,7 @@ set(nacre_runtime_parts
     data/bmp data/bytes data/geometry data/image data/pnm data/resize data/steps_batch
     data/steps_geometry data/steps_other data/steps_pixel data/text_features data/transform
     embed/all_kernels embed/kernels/elementwise embed/kernels/layout embed/kernels/pools
-    embed/kernels/products embed/kernels/reduce embed/runtime embed/step)
+    embed/kernels/order embed/kernels/products embed/kernels/reduce embed/runtime embed/step)
 set(nacre_runtime_sources ${nacre_root}/apps/runtime/c.cpp ${nacre_root}/apps/runtime/decoders.cpp)
 
 # nacre_add_runtime(<the parts as sources or objects>...)

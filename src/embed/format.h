@@ -38,12 +38,14 @@ enum class Op : uint8_t {
   concat,    ///< dimension
   pad,       ///< x, value: low padding of each dimension
   take,      ///< x, indices: dimension; index_select
+  gather,    ///< x, indices: dimension
+  order,  ///< dimension, descending: the positions of the first values, as many as fit the result
   count
 };
 
-constexpr std::string_view kOps[] = {"reshape", "copy",     "unary",    "binary", "select",
-                                     "conv",    "max_pool", "avg_pool", "matmul", "reduce",
-                                     "softmax", "concat",   "pad",      "take"};
+constexpr std::string_view kOps[] = {
+    "reshape", "copy",   "unary",   "binary", "select", "conv", "max_pool", "avg_pool",
+    "matmul",  "reduce", "softmax", "concat", "pad",    "take", "gather",   "order"};
 static_assert(std::size(kOps) == static_cast<size_t>(Op::count));
 
 // Functions by number; the names are those of nacre's ops.

@@ -103,12 +103,14 @@ struct Call {
   const Shape& shape() const { return value(step.out).shape; }
   int64_t size(size_t k) const { return value(step.in[k]).size; }
   int64_t size() const { return value(step.out).size; }
-  /// An index of 0 to n - 1; throws Error(data) if it is none.
+  /// The place of 0 to n - 1 that an index names, which may count from the end; throws Error(data)
+  /// if it is none.
   int64_t place(float index, int64_t n) const {
-    if (!(index >= 0 && index < static_cast<float>(n)))
+    const float at = index < 0 ? index + static_cast<float>(n) : index;
+    if (!(at >= 0 && at < static_cast<float>(n)))
       fail(Error::Kind::data,
-           {what, ": index ", static_cast<double>(index), " is not in 0 to ", n - 1});
-    return static_cast<int64_t>(index);
+           {what, ": index ", static_cast<double>(index), " does not name one of ", n, " entries"});
+    return static_cast<int64_t>(at);
   }
 
  private:

@@ -86,7 +86,8 @@ class Writer {
     for (Node* n : graph_.nodes())
       for (const Tensor& t : n->inputs) users_[t.node()].push_back(n);
     for (const Tensor& t : graph_.outputs()) users_[t.node()].push_back(nullptr);
-    for (const Tensor& t : graph_.inputs()) inputs.push_back(ids_[t.node()] = fresh(t.shape()));
+    for (const Tensor& t : graph_.inputs())
+      inputs.push_back(ids_[{t.node(), t.index()}] = fresh(t.shape()));
     for (Node* n : graph_.nodes())
       if (n->op && !n->evaluated && !fused_.contains(n)) add(*n);
     for (const Tensor& t : graph_.outputs()) outputs.push_back(id(t));
@@ -172,9 +173,9 @@ class Writer {
     return v;
   }
   uint32_t id(const Tensor& t) {
-    const auto at = ids_.find(t.node());
+    const auto at = ids_.find({t.node(), t.index()});
     if (at != ids_.end()) return at->second;
-    return ids_[t.node()] = constant(t, t.shape());
+    return ids_[{t.node(), t.index()}] = constant(t, t.shape());
   }
 
   void step(Op op, const std::vector<uint32_t>& in, uint32_t out,
@@ -253,18 +254,32 @@ class Writer {
   void add_conv(const Node& n);
   void add_pool(const Node& n, bool average);
   void add_reduce(const Node& n, int64_t function);
+  void add_order(const Node& n);
+  void add_roll(const Node& n);
+  /// Whether a node or the caller reads this output of a node.
+  bool is_read(const Node& n, uint32_t output) const {
+    const auto is_it = [&](const Tensor& t) { return t.node() == &n && t.index() == output; };
+    const auto at = users_.find(&n);
+    if (at == users_.end()) return false;
+    const auto reads = [&](const auto& tensors) {
+      return std::any_of(tensors.begin(), tensors.end(), is_it);
+    };
+    for (const Node* user : at->second)
+      if (user ? reads(user->inputs) : reads(graph_.outputs())) return true;
+    return false;
+  }
   AttrValue attr(const Node& n, const char* name) const {
     return attr_field(*n.op, n.attrs.get(), name);
   }
   Ints ints(const Node& n, const char* name) const { return std::get<Ints>(attr(n, name)); }
   void unknown(const Node& n) {
     ++unknown_[n.op->name];
-    ids_[&n] = fresh(n.outputs[0].shape);
+    for (uint32_t k = 0; k < n.outputs.size(); ++k) ids_[{&n, k}] = fresh(n.outputs[k].shape);
   }
 
   Graph graph_;
   std::unordered_map<const Node*, std::vector<Node*>> users_;
-  std::unordered_map<const Node*, uint32_t> ids_;
+  std::map<std::pair<const Node*, uint32_t>, uint32_t> ids_;  // by node and output
   std::set<const Node*> fused_;
   std::vector<Shape> shapes_;
   std::vector<std::pair<uint32_t, std::vector<float>>> constants_;
@@ -298,17 +313,11 @@ void Writer::add_conv(const Node& n) {
   if (bias.defined()) in.push_back(constant(bias, {bias.numel()}));
   const uint32_t y = fresh(with_plane(n.outputs[0].shape));
   step(Op::conv, in, y, numbers);
-  ids_[last] = reshaped(y, n.outputs[0].shape);
+  ids_[{last, 0}] = reshaped(y, n.outputs[0].shape);
 }
 
 void Writer::add_pool(const Node& n, bool average) {
-  const auto indices = [&] {
-    for (const Node* user : users_[&n])
-      for (size_t k = 0; user && k < user->inputs.size(); ++k)
-        if (user->inputs[k].node() == &n && user->inputs[k].index() > 0) return true;
-    return false;
-  };
-  if (n.inputs[0].shape().rank() > 4 || indices()) return unknown(n);
+  if (n.inputs[0].shape().rank() > 4 || is_read(n, 1)) return unknown(n);
   std::vector<int64_t> numbers;
   append(numbers, ints(n, "kernel"), 1);
   append(numbers, ints(n, "stride"), 1);
@@ -321,7 +330,7 @@ void Writer::add_pool(const Node& n, bool average) {
   const uint32_t y = fresh(with_plane(n.outputs[0].shape));
   step(average ? Op::avg_pool : Op::max_pool,
        {reshaped(id(n.inputs[0]), with_plane(n.inputs[0].shape()))}, y, numbers);
-  ids_[&n] = reshaped(y, n.outputs[0].shape);
+  ids_[{&n, 0}] = reshaped(y, n.outputs[0].shape);
 }
 
 void Writer::add_reduce(const Node& n, int64_t function) {
@@ -329,7 +338,7 @@ void Writer::add_reduce(const Node& n, int64_t function) {
   const Ints dims = ints(n, "dims");
   uint32_t from = id(n.inputs[0]);
   if (dims.empty()) {
-    ids_[&n] = reshaped(from, n.outputs[0].shape);
+    ids_[{&n, 0}] = reshaped(from, n.outputs[0].shape);
     return;
   }
   std::vector<int64_t> numbers = {function};
@@ -350,7 +359,47 @@ void Writer::add_reduce(const Node& n, int64_t function) {
   }
   const uint32_t y = fresh(n.outputs[0].shape);
   step(Op::reduce, {from}, y, numbers);
-  ids_[&n] = y;
+  ids_[{&n, 0}] = y;
+}
+
+/// sort, topk and argmax: positions in order, and the values there.
+void Writer::add_order(const Node& n) {
+  const Shape& x = n.inputs[0].shape();
+  const int64_t dim = std::get<int64_t>(attr(n, "dim"));
+  const bool best = is_op(&n, "argmax"), top = is_op(&n, "topk");
+  if (x.rank() == 0 || x[dim] > (1 << 24)) return unknown(n);
+  const bool descending = best || std::get<bool>(attr(n, top ? "largest" : "descending"));
+  Shape shape = best ? x : n.outputs[0].shape;
+  if (best) shape[dim] = 1;
+  const uint32_t from = id(n.inputs[0]), positions = fresh(shape);
+  step(Op::order, {from}, positions, {dim, descending});
+  if (best) {
+    ids_[{&n, 0}] = reshaped(positions, n.outputs[0].shape);
+    return;
+  }
+  ids_[{&n, 1}] = positions;
+  if (!is_read(n, 0)) return;
+  ids_[{&n, 0}] = fresh(shape);
+  step(Op::gather, {from, positions}, ids_[{&n, 0}], {dim});
+}
+
+void Writer::add_roll(const Node& n) {
+  const Shape& x = n.inputs[0].shape();
+  const Ints shifts = ints(n, "shifts"), dims = ints(n, "dims");
+  const Shape strides = contiguous_strides(x);
+  uint32_t from = id(n.inputs[0]);
+  for (int64_t k = 0; k < dims.rank(); ++k) {
+    const int64_t dim = dims[k], first = (x[dim] - shifts[k] % x[dim]) % x[dim];
+    if (first == 0) continue;
+    Shape tail = x, head = x;
+    tail[dim] = x[dim] - first;
+    head[dim] = first;
+    const std::vector<uint32_t> pieces = {view(from, tail, first * strides[dim], strides),
+                                          view(from, head, 0, strides)};
+    from = fresh(x);
+    step(Op::concat, pieces, from, {dim});
+  }
+  ids_[{&n, 0}] = from;
 }
 
 void Writer::add(const Node& n) {
@@ -365,19 +414,21 @@ void Writer::add(const Node& n) {
     if (d < 1) return unknown(n);
   if (op == "conv") return add_conv(n);
   if (op == "max_pool" || op == "avg_pool") return add_pool(n, op == "avg_pool");
+  if (op == "sort" || op == "topk" || op == "argmax") return add_order(n);
   if (n.outputs.size() != 1) return unknown(n);
+  if (op == "roll") return add_roll(n);
   if (n.op->kind == OpKind::view || op == "contiguous") {
     const Shape& x = n.inputs[0].shape();
     const uint32_t from = id(n.inputs[0]);
     if (op == "reshape" || op == "identity" || op == "stop_gradient" || op == "barrier" ||
         op == "contiguous") {
       if (n.inputs.size() != 1) return unknown(n);
-      ids_[&n] = reshaped(from, out);
+      ids_[{&n, 0}] = reshaped(from, out);
       return;
     }
     const auto v = n.op->view(n.attrs.get(), x, contiguous_strides(x), out);
     if (!v) return unknown(n);
-    ids_[&n] = view(from, out, v->offset, v->strides);
+    ids_[{&n, 0}] = view(from, out, v->offset, v->strides);
     return;
   }
   if (op == "flip") {
@@ -387,7 +438,7 @@ void Writer::add(const Node& n) {
       offset += (out[d] - 1) * strides[d];
       strides[d] = -strides[d];
     }
-    ids_[&n] = view(id(n.inputs[0]), out, offset, strides);
+    ids_[{&n, 0}] = view(id(n.inputs[0]), out, offset, strides);
     return;
   }
   if (op == "cast") {
@@ -396,9 +447,9 @@ void Writer::add(const Node& n) {
       const uint32_t y = fresh(out);
       step(Op::unary, {id(n.inputs[0])}, y,
            {place_of(embed::kUnary, to == DType::boolean ? "to_boolean" : "to_integer")});
-      ids_[&n] = y;
+      ids_[{&n, 0}] = y;
     } else {
-      ids_[&n] = reshaped(id(n.inputs[0]), out);
+      ids_[{&n, 0}] = reshaped(id(n.inputs[0]), out);
     }
     return;
   }
@@ -409,7 +460,7 @@ void Writer::add(const Node& n) {
     if (bias.defined()) in.push_back(constant(bias, {bias.numel()}));
     const uint32_t y = fresh(out);
     step(Op::matmul, in, y, {activation});
-    ids_[last] = y;
+    ids_[{last, 0}] = y;
     return;
   }
   if (const int64_t f = place_of(embed::kReduce, op); f >= 0 && (!whole || f >= 2))
@@ -424,12 +475,16 @@ void Writer::add(const Node& n) {
     step(Op::unary, in, y, {one});
   } else if (two >= 0 && exact) {
     step(Op::binary, in, y, {two});
+  } else if (op == "isnan") {
+    step(Op::binary, {in[0], in[0]}, y, {place_of(embed::kBinary, "ne")});
   } else if (op == "where") {
     step(Op::select, in, y, {});
   } else if (op == "softmax") {
     step(Op::softmax, in, y, {std::get<int64_t>(attr(n, "dim"))});
   } else if (op == "concat" && in.size() < 256) {
     step(Op::concat, in, y, {std::get<int64_t>(attr(n, "dim"))});
+  } else if (op == "gather") {
+    step(Op::gather, in, y, {std::get<int64_t>(attr(n, "dim"))});
   } else if (op == "index_select") {
     step(Op::take, in, y, {std::get<int64_t>(attr(n, "dim"))});
   } else if (op == "pad" && std::get<std::string>(attr(n, "mode")) == "constant") {
@@ -442,7 +497,7 @@ void Writer::add(const Node& n) {
   } else {
     return unknown(n);
   }
-  ids_[&n] = y;
+  ids_[{&n, 0}] = y;
 }
 
 }  // namespace
