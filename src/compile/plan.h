@@ -66,6 +66,10 @@ class Plan {
   size_t inputs = 0;
   int reference_steps = 0;
 
+  /// Bytes that the plan holds while it is kept, about: constants and steps, whose kernels cannot
+  /// be asked (measured: 2 KiB a step of ResNet-18).
+  size_t held_bytes() const;
+
   /// Runs all steps. `in` are the data pointers of the inputs, `out` of the output blocks.
   /// Re-entrant. On an exception `failed_step` (if given) says where.
   void run(std::span<void* const> in, std::span<void* const> out, int* failed_step = nullptr) const;

@@ -22,10 +22,11 @@ namespace {
 // A structure whose shapes keep changing is compiled for this many of them, then runs on kept
 // per-op kernels.
 constexpr int kShapesPerStructure = 8;
-constexpr size_t kPlanCap = 4096;      // plans
-constexpr size_t kSeenCap = 16384;     // hashes of graphs of certain sizes
-constexpr size_t kWorthFusing = 32;    // pending nodes; fewer run as well unfused
-constexpr size_t kLongGraph = 200000;  // pending nodes
+constexpr size_t kPlanCap = 4096;                 // plans
+constexpr size_t kPlanBytes = size_t{256} << 20;  // of all cached plans
+constexpr size_t kSeenCap = 16384;                // hashes of graphs of certain sizes
+constexpr size_t kWorthFusing = 32;               // pending nodes; fewer run as well unfused
+constexpr size_t kLongGraph = 200000;             // pending nodes
 
 struct Settings {
   bool eager = std::getenv("NACRE_EAGER") && std::string_view(std::getenv("NACRE_EAGER")) == "1";
@@ -44,20 +45,24 @@ struct CachedPlan {
   std::shared_ptr<const Plan> plan;
   uint64_t structure;  // if optimised, else 0
   uint64_t used;       // when, in evaluations
+
+  size_t bytes() const { return key.size() * sizeof(uint64_t) + plan->held_bytes(); }
 };
 
 struct Structure {
-  int compiled = 0;  // cached plans
+  int compiled = 0;           // cached plans
+  std::vector<Shape> leaves;  // of the first plan
   bool warned = false;
 };
 
-/// Plans, at most so many; the least recently used go first.
+/// Plans, at most so many and so many bytes; the least recently used go first.
 struct Cache {
   std::unordered_map<uint64_t, CachedPlan> plans;
   std::unordered_map<uint64_t, Structure> structures;
   std::unordered_set<uint64_t> seen;
   std::deque<uint64_t> seen_order;
   uint64_t time = 0;
+  size_t bytes = 0;
   PlanStats stats;
 
   void see(uint64_t hash) {
@@ -70,11 +75,13 @@ struct Cache {
   void erase(std::unordered_map<uint64_t, CachedPlan>::iterator at) {
     const auto s = structures.find(at->second.structure);
     if (s != structures.end() && --s->second.compiled == 0) structures.erase(s);
+    bytes -= at->second.bytes();
     plans.erase(at);
   }
   void insert(uint64_t hash, CachedPlan plan) {
     if (const auto at = plans.find(hash); at != plans.end()) erase(at);
-    while (plans.size() >= kPlanCap)
+    bytes += plan.bytes();
+    while (!plans.empty() && (plans.size() >= kPlanCap || bytes > kPlanBytes))
       erase(std::min_element(plans.begin(), plans.end(), [](const auto& a, const auto& b) {
         return a.second.used < b.second.used;
       }));
@@ -270,6 +277,23 @@ std::vector<bool> input_donations(const Work& w) {
   return d;
 }
 
+std::vector<Shape> leaf_shapes(const Work& w) {
+  std::vector<Shape> shapes;
+  for (const Node* n : w.leaves)
+    for (const Output& o : n->outputs) shapes.push_back(o.shape);
+  return shapes;
+}
+
+/// The first dimension that differs, for a warning. Leaves that do not: a size within the graph.
+std::string changed_dimension(const std::vector<Shape>& first, const std::vector<Shape>& now) {
+  for (size_t i = 0; i < std::min(first.size(), now.size()); ++i)
+    for (size_t d = 0; d < std::min(first[i].size(), now[i].size()); ++d)
+      if (first[i][d] != now[i][d])
+        return cat({"dimension ", d, " of input ", i, " was ", first[i][d], " in ", first[i],
+                    " and is now ", now[i][d]});
+  return "a size that an op was given differs each time";
+}
+
 std::shared_ptr<const Plan> find_plan(Work& w) {
   Cache& c = cache();
   const uint64_t h = hash_key(w.key);
@@ -298,11 +322,10 @@ std::shared_ptr<const Plan> find_plan(Work& w) {
       structure = 0;
       if (seen && !known->second.warned && w.order.size() >= kWorthFusing) {
         known->second.warned = true;
-        log_warning(
-            {"a graph of ", w.order.size(), " nodes keeps changing shape: its first leaf is now ",
-             w.leaves.empty() ? Shape() : w.leaves[0]->outputs[0].shape,
-             ". It runs on kept kernels, without fusion; pad or bucket the changing dimension",
-             where()});
+        log_warning({"a graph of ", w.order.size(), " nodes keeps changing shape: ",
+                     changed_dimension(known->second.leaves, leaf_shapes(w)),
+                     ". It runs on kept kernels, without fusion; pad or bucket what changes",
+                     where()});
       }
       if (found) return hit();
     }
@@ -315,6 +338,8 @@ std::shared_ptr<const Plan> find_plan(Work& w) {
   auto plan = compile(capture(w), leaf_strides(w), input_donations(w), options);
   ++(structure ? c.stats.compilations : c.stats.plain);
   c.insert(h, {w.key, plan, structure, ++c.time});
+  if (structure && c.structures[structure].leaves.empty())
+    c.structures[structure].leaves = leaf_shapes(w);
   return plan;
 }
 
@@ -443,6 +468,7 @@ PlanStats plan_stats() {
   std::lock_guard lock(graph_mutex());
   PlanStats s = cache().stats;
   s.cached_plans = cache().plans.size();
+  s.cached_bytes = cache().bytes;
   s.arena_bytes = memory_stats().arenas;
   return s;
 }

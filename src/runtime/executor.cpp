@@ -28,6 +28,12 @@ Plan::~Plan() {
   for (Instance* i : idle_) delete i;
 }
 
+size_t Plan::held_bytes() const {
+  size_t bytes = steps.size() * 2048;
+  for (const Tensor& t : constants) bytes += static_cast<size_t>(t.numel()) * size_of(t.dtype());
+  return bytes;
+}
+
 Plan::Instance* Plan::acquire() const {
   {
     std::lock_guard lock(mutex_);

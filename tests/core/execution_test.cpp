@@ -179,6 +179,39 @@ TEST(Execution, TheLeastRecentlyUsedPlansGoFirst) {
   EXPECT_EQ(plan_stats().cached_plans, 4096u);
 }
 
+TEST(Execution, PlansOfLongGraphsAreKeptUpToABoundInBytes) {
+  clear_plans();
+  size_t most = 0;
+  for (int64_t i = 1; i <= 300; ++i) {  // 1,200 steps each; a hundred of them fit
+    Tensor x = zeros({i});
+    for (int k = 0; k < 600; ++k) x = exp(x * 0.5);
+    eval(x);
+    most = std::max(most, plan_stats().cached_bytes);
+  }
+  EXPECT_LE(most, size_t{256} << 20);
+  EXPECT_GT(most, size_t{200} << 20);
+  EXPECT_LT(plan_stats().cached_plans, 300u);
+  clear_plans();
+  EXPECT_EQ(plan_stats().cached_bytes, 0u);
+}
+
+TEST(Execution, TheDimensionThatKeepsChangingIsNamed) {
+  clear_plans();
+  const Tensor w = normal({4, 4}, Key(1));
+  testing::internal::CaptureStderr();
+  for (int round = 0; round < 2; ++round)
+    for (int64_t length = 10; length < 22; ++length) {
+      Tensor x = normal({2, length, 4}, Key(2));
+      eval(x);
+      x = matmul(x, w);
+      for (int i = 0; i < 20; ++i) x = exp(x * 0.1) - 1.0;
+      eval(x);
+    }
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_NE(text.find("dimension 1 of input"), std::string::npos) << text;
+  EXPECT_NE(text.find("x4 and is now "), std::string::npos) << text;
+}
+
 TEST(Execution, RunningStatisticsDoNotGrow) {
   const Scope s = Scope::init(Key(0));
   const Variable mean_of = s.buffer("mean", {8}, init::zeros());
