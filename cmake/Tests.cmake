@@ -1,11 +1,13 @@
 # tests/<area>/*_test.cpp             -> build/test_<area>
 # tests/<area>/*_slow_test.cpp        -> build/test_<area>_slow          label slow
+# tests/<area>/*_long_test.cpp        -> build/test_<area>_long          label long
 # tests/<area>/*_concurrency_test.cpp -> build/test_<area>_concurrency   label concurrency
 # tests/<area>/*_fuzz_test.cpp        -> build/test_<area>_fuzz          label fuzz
 # Other files tests/<area>/*.cpp are helpers, compiled into test_<area>.
 # The targets tests_fast, tests_slow, ... build those of one label.
 find_package(GTest REQUIRED)
-foreach(label fast slow concurrency fuzz)
+# The long ones, of minutes each, are built and run for `./test --all` alone.
+foreach(label fast slow long concurrency fuzz)
   add_custom_target(tests_${label})
 endforeach()
 
@@ -46,13 +48,18 @@ function(nacre_test name label)
   # Two test programs run at once: waiting threads must not spin.
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 1800
                                           ENVIRONMENT OMP_WAIT_POLICY=passive)
+  if(label STREQUAL long)
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+    set_tests_properties(${name} PROPERTIES
+      TIMEOUT 14400 ENVIRONMENT "OMP_WAIT_POLICY=passive;NACRE_TEST_TIMEOUT=14000")
+  endif()
 endfunction()
 
 file(GLOB entries CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*)
 foreach(folder ${entries})
   file(GLOB files CONFIGURE_DEPENDS ${folder}/*_test.cpp)
   get_filename_component(area ${folder} NAME)
-  foreach(kind slow concurrency fuzz)
+  foreach(kind slow long concurrency fuzz)
     set(special ${files})
     list(FILTER special INCLUDE REGEX "_${kind}_test.cpp$")
     list(FILTER files EXCLUDE REGEX "_${kind}_test.cpp$")

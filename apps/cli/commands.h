@@ -128,8 +128,8 @@ int run_bench(const BenchArgs& a);
 
 int run_doctor(bool json);
 
-/// Names variables of the environment whose values mean nothing.
-void warn_of_environment();
+/// Names variables of the environment whose values mean nothing; throws for an unknown backend.
+void check_environment();
 
 struct ServeArgs {
   std::vector<std::string> models;

@@ -32,18 +32,31 @@ std::string shape_of(const Sample& s) {
   return "other";
 }
 
-/// Of up to 64 samples of all parts of the data; what differs is said.
-std::string shape_of(const Dataset& data) {
+/// Of up to 64 samples of all parts of the data; what differs is said. `trouble` is what is wrong
+/// with those that cannot be read.
+std::string shape_of(const Dataset& data, std::string& trouble) {
   if (data.size() == 0) return "empty";
-  const Sample first = data.get(0);
-  bool sizes = false, channels = false;
-  int64_t missing = 0;
+  Sample first;
+  bool found = false, sizes = false, channels = false;
+  int64_t missing = 0, broken = 0;
   const int64_t n = std::min<int64_t>(64, data.size());
-  for (int64_t i = 0; i < n && !first.image.empty(); ++i) {
-    const Image image = data.get(i * data.size() / n).image;
-    sizes |= image.width != first.image.width || image.height != first.image.height;
-    channels |= image.channels != first.image.channels;
+  for (int64_t i = 0; i < n && !(found && first.image.empty()); ++i) {
+    Sample s;
+    try {
+      s = data.get(i * data.size() / n);
+    } catch (const Error& e) {
+      if (broken++ == 0) trouble = e.what();
+      continue;
+    }
+    if (!found) first = s;
+    found = true;
+    sizes |= s.image.width != first.image.width || s.image.height != first.image.height;
+    channels |= s.image.channels != first.image.channels;
   }
+  if (broken)
+    trouble =
+        cat({broken, " of ", n, " samples that were looked at cannot be read, such as ", trouble});
+  if (!found) return "nothing that can be read";
   for (int64_t i = 0; i < data.size() && data.schema() && first.image.empty(); ++i) {
     const Sample s = data.get(i);
     missing +=
@@ -164,8 +177,10 @@ int run_data_info(const DataArgs& a) {
     j[name] = part->size();
   }
   const auto& classes = d.train->classes();
-  const std::string shape = shape_of(*d.train);
+  std::string trouble;
+  const std::string shape = shape_of(*d.train, trouble);
   j["samples"] = shape;
+  if (!trouble.empty()) j["trouble"] = trouble;
   std::map<int64_t, int64_t> counts;
   for (int64_t label : labels_of(*d.train)) ++counts[label];
   Json by_class = Json::object();
@@ -186,6 +201,8 @@ int run_data_info(const DataArgs& a) {
   }
   if (const std::string remark = d.train->remark(); !remark.empty())
     std::printf("\n%s\n", remark.c_str());
+  if (!trouble.empty())
+    std::printf("\n%s\n`nacre data check %s` lists all\n", trouble.c_str(), a.path.c_str());
   if (!d.ignored.empty())
     std::printf("\nleft aside: %zu files, such as %s\n", d.ignored.size(), d.ignored[0].c_str());
   return 0;

@@ -7,10 +7,11 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "compile/plan.h"
+#include "nacre/plan.h"
 
 namespace nacre::cli {
 
-void warn_of_environment() {
+void check_environment() {
   const auto value = [](const char* name) {
     const char* text = std::getenv(name);
     return std::string(text ? text : "");
@@ -22,9 +23,7 @@ void warn_of_environment() {
       log_warning(
           {"NACRE_THREADS should be a number from 1 to 1024, got '", text, "': it is not used"});
   }
-  if (const std::string text = value("NACRE_BACKEND");
-      !text.empty() && text != "ref" && text != "cpu")
-    log_warning({"NACRE_BACKEND should be cpu or ref, got '", text, "': it is not used"});
+  (void)memory_limit();  // among what is read with it is NACRE_BACKEND, of which others are refused
   for (const char* name : {"NACRE_EAGER", "NACRE_WINOGRAD"})
     if (const std::string text = value(name); !text.empty() && text != "0" && text != "1")
       log_warning({name, " should be 0 or 1, got '", text, "': it is not used"});

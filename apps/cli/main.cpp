@@ -140,7 +140,7 @@ int run(int argc, char** argv) {
       set_progress_mode(Progress::Mode::quiet);
       if (log_level() == LogLevel::info) set_log_level(LogLevel::warning);
     }
-    warn_of_environment();
+    check_environment();
     if (threads) set_num_threads(sensible_threads(threads));
     for (const std::string& file : plugins) load_plugin(file);
   };
@@ -644,6 +644,12 @@ int run(int argc, char** argv) {
         }
     std::string sub;
     for (const auto* s : app.get_subcommands()) sub = " " + s->get_name();
+    for (int i = 1; i < argc; ++i)
+      if (std::string_view(argv[i]).starts_with("--device")) {
+        std::fprintf(stderr, "nacre%s: there is no %s: nacre computes on the processor\n",
+                     sub.c_str(), argv[i]);
+        return 2;
+      }
     std::fprintf(stderr, "nacre%s: %s (see: nacre%s --help)\n", sub.c_str(), e.what(), sub.c_str());
     return 2;
   }

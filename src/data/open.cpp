@@ -1,10 +1,13 @@
 // Recognising what a file or folder holds.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cctype>
 #include <map>
 
 #include "base/file.h"
 #include "base/gzip.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "data/readers.h"
 #include "nacre/error.h"
@@ -182,25 +185,63 @@ bool try_cifar(const std::string& folder, const std::vector<FolderEntry>& entrie
 
 bool is_text_name(std::string_view name) { return name.ends_with(".txt"); }
 
+/// The folder that is being read and all that it lies in, so that a link to one of them is not
+/// followed round and round.
+class Way {
+ public:
+  explicit Way(std::string folder) {
+    for (Id id = id_of(folder); above_.empty() || id != above_.back(); id = id_of(folder += "/.."))
+      above_.push_back(id);
+  }
+  /// False, with a warning, if the folder is on the way already.
+  bool enter(const std::string& folder) {
+    const Id id = id_of(folder);
+    if (std::find(above_.begin(), above_.end(), id) != above_.end()) {
+      warn_once({folder, " is a link to a folder that it lies in, and is left aside"});
+      return false;
+    }
+    above_.push_back(id);
+    return true;
+  }
+  void leave() { above_.pop_back(); }
+
+ private:
+  using Id = std::pair<dev_t, ino_t>;
+  static Id id_of(const std::string& folder) {
+    struct stat info {};
+    ::stat(folder.c_str(), &info);
+    return {info.st_dev, info.st_ino};
+  }
+  std::vector<Id> above_;
+};
+
 void collect(const std::string& folder, int64_t label, size_t depth,
              bool (*wanted)(std::string_view), std::vector<PictureEntry>& out,
-             std::vector<std::string>& ignored) {
+             std::vector<std::string>& ignored, Way& way) {
   for (const auto& e : list_folder(folder)) {
     if (e.name.starts_with(".")) continue;
     const std::string path = folder + "/" + e.name;
-    if (e.is_folder && depth < kMaxDepth)
-      collect(path, label, depth + 1, wanted, out, ignored);
-    else if (!e.is_folder && wanted(e.name))
+    if (e.is_folder && depth < kMaxDepth && way.enter(path)) {
+      collect(path, label, depth + 1, wanted, out, ignored, way);
+      way.leave();
+    } else if (!e.is_folder && wanted(e.name)) {
       out.push_back({path, label});
-    else
+    } else {
       ignored.push_back(path);
+    }
   }
 }
 
-std::vector<std::string> subfolders(const std::vector<FolderEntry>& entries) {
+/// Names of the folders in one, but for links that lead back.
+std::vector<std::string> subfolders(const std::string& folder,
+                                    const std::vector<FolderEntry>& entries) {
+  Way way(folder);
   std::vector<std::string> names;
-  for (const auto& e : entries)
-    if (e.is_folder && !e.name.starts_with(".")) names.push_back(e.name);
+  for (const auto& e : entries) {
+    if (!e.is_folder || e.name.starts_with(".") || !way.enter(folder + "/" + e.name)) continue;
+    way.leave();
+    names.push_back(e.name);
+  }
   return names;
 }
 
@@ -228,21 +269,22 @@ DatasetPtr listed_pictures(const std::string& folder, const std::string& list,
 DatasetPtr class_folders(const std::string& folder, std::vector<std::string> classes,
                          const DecodeLimits& limits, std::vector<std::string>& ignored) {
   const auto entries = list_folder(folder);
-  const auto names = subfolders(entries);
+  const auto names = subfolders(folder, entries);
   if (names.empty() && !classes.empty() && file_exists(folder + ".txt"))
     return listed_pictures(folder, folder + ".txt", classes, limits);
   if (classes.empty()) classes = names;
   std::vector<PictureEntry> pictures, texts;
   std::vector<std::string> others;
-  for (const auto& name : names)
-    collect(folder + "/" + name, class_index(classes, name, folder), 0, is_picture_name, pictures,
-            others);
-  if (pictures.empty()) {
+  const auto collect_all = [&](bool (*wanted)(std::string_view), std::vector<PictureEntry>& out) {
     others.clear();
-    for (const auto& name : names)
-      collect(folder + "/" + name, class_index(classes, name, folder), 0, is_text_name, texts,
-              others);
-  }
+    for (const auto& name : names) {
+      const std::string path = folder + "/" + name;
+      Way way(path);
+      collect(path, class_index(classes, name, folder), 0, wanted, out, others, way);
+    }
+  };
+  collect_all(is_picture_name, pictures);
+  if (pictures.empty()) collect_all(is_text_name, texts);
   ignored.insert(ignored.end(), others.begin(), others.end());
   for (const auto& e : entries)
     if (!e.is_folder && !e.name.starts_with(".")) ignored.push_back(folder + "/" + e.name);
@@ -253,7 +295,7 @@ DatasetPtr class_folders(const std::string& folder, std::vector<std::string> cla
 
 bool try_folders(const std::string& folder, const std::vector<FolderEntry>& entries,
                  const OpenOptions& options, DataSplits& out) {
-  const auto names = subfolders(entries);
+  const auto names = subfolders(folder, entries);
   std::map<Part, std::string> parts;
   for (const auto& n : names)
     if (part_of_folder(n) != none) parts.emplace(part_of_folder(n), n);

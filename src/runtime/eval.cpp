@@ -28,11 +28,21 @@ constexpr size_t kSeenCap = 16384;                // hashes of graphs of certain
 constexpr size_t kWorthFusing = 32;               // pending nodes; fewer run as well unfused
 constexpr size_t kLongGraph = 200000;             // pending nodes
 
+/// True if NACRE_BACKEND asks for the reference kernels. Another backend than those there are is
+/// not passed over: who asks for a graphics card is not to wait for the processor.
+bool reference_asked_for() {
+  const char* name = std::getenv("NACRE_BACKEND");
+  const std::string_view backend = name ? name : "";
+  if (!backend.empty() && backend != "cpu" && backend != "ref")
+    fail(Error::Kind::usage, {"NACRE_BACKEND is '", backend,
+                              "', but nacre computes on the processor: known are cpu and ref"});
+  return backend == "ref";
+}
+
 struct Settings {
   bool eager = std::getenv("NACRE_EAGER") && std::string_view(std::getenv("NACRE_EAGER")) == "1";
   bool passes = true;
-  bool reference =
-      std::getenv("NACRE_BACKEND") && std::string_view(std::getenv("NACRE_BACKEND")) == "ref";
+  bool reference = reference_asked_for();
   size_t memory_limit = 0;
 };
 Settings& settings() {

@@ -246,6 +246,10 @@ void TrainConfig::set(const std::string& name, const std::string& value) {
   f.set = true;
   fields(f);
   if (f.found) return;
+  if (name == "device")
+    fail(Error::Kind::usage, {"there is no setting 'device': nacre computes on the processor, "
+                              "where '",
+                              value, "' cannot be chosen"});
   std::string known;
   for (const auto& [n, v] : f.all.fields()) known += (known.empty() ? "" : ", ") + n;
   fail(Error::Kind::usage, {"there is no setting '", name, "'; known are ", known});

@@ -1,5 +1,6 @@
 #include "nacre/recipes.h"
 
+#include "base/nearest.h"
 #include "base/yaml.h"
 #include "train/recipe_texts.h"
 
@@ -55,10 +56,14 @@ std::vector<Recipe> all_recipes() {
 
 Recipe find_recipe(const std::string& name) {
   std::string known;
+  std::vector<std::string> names;
   for (const RecipeText& t : recipe_texts()) {
     if (name == t.name) return parse_recipe(t.name, t.text);
-    known += (known.empty() ? "" : ", ") + std::string(t.name);
+    names.emplace_back(t.name);
+    known += (known.empty() ? "" : ", ") + names.back();
   }
+  if (const std::string nearest = nearest_name(name, names); !nearest.empty())
+    fail(Error::Kind::usage, {"there is no recipe '", name, "'; did you mean ", nearest, "?"});
   fail(Error::Kind::usage, {"there is no recipe '", name, "'; there are ", known});
 }
 

@@ -134,6 +134,14 @@ Transfer::Transfer(const TrainConfig& c, Module& net, const Shape& input, const 
   if (trained(0).empty())
     fail(Error::Kind::usage, {"unfreeze '", c.unfreeze, "' and freeze '", c.freeze,
                               "' leave nothing to train in epoch 0"});
+  std::vector<std::string> late;
+  for (const Variable& v : all)
+    if (since(v) >= c.epochs) late.push_back(v.name());
+  if (!late.empty())
+    log_warning({"unfreeze '", c.unfreeze, "' never trains ", some(late),
+                 ": epochs count from 0, "
+                 "the last of this run is ",
+                 c.epochs - 1});
   int64_t count = 0;
   for (const Variable& v : trained(0)) count += v.value().numel();
   const int64_t whole = net.parameter_count();

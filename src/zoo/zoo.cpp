@@ -7,6 +7,7 @@
 #include <mutex>
 #include <sstream>
 
+#include "base/nearest.h"
 #include "graph/attrs.h"
 #include "graph/node.h"
 #include "nacre/graph.h"
@@ -28,21 +29,6 @@ std::string read(Options& options, const OptionValues& into) {
   const std::string deform = options.extra("deform");
   options.finish();
   return deform;
-}
-
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t up = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = up;
-    }
-  }
-  return row.back();
 }
 
 /// The outputs of a pass in evaluation mode on an input of zeros, and the graph behind them.
@@ -138,17 +124,13 @@ std::vector<const ModelEntry*> all_models() {
 }
 
 const ModelEntry& find_model(std::string_view name) {
-  const ModelEntry* nearest = nullptr;
-  size_t distance = 4;
+  std::vector<std::string> names;
   for (const ModelEntry* m : all_models()) {
     if (m->name == name) return *m;
-    if (const size_t d = edit_distance(m->name, name); d < distance) {
-      distance = d;
-      nearest = m;
-    }
+    names.emplace_back(m->name);
   }
-  if (nearest)
-    fail(Error::Kind::usage, {"there is no model '", name, "'; did you mean ", nearest->name, "?"});
+  if (const std::string nearest = nearest_name(name, names); !nearest.empty())
+    fail(Error::Kind::usage, {"there is no model '", name, "'; did you mean ", nearest, "?"});
   fail(Error::Kind::usage,
        {"there is no model '", name,
         "'; `nacre zoo list` shows them, a plug-in brings others (--plugin FILE)"});

@@ -227,6 +227,25 @@ TEST_F(Cli, ListsModels) {
   EXPECT_EQ(nacre("zoo show lenet5").code, 0);
 }
 
+TEST_F(Cli, InfoGoesOnWhereAPictureIsBroken) {
+  ASSERT_EQ(nacre("-q data convert " + kDigits + " " + path("broken")).code, 0);
+  std::vector<std::filesystem::path> zeros;
+  for (const auto& f : std::filesystem::directory_iterator(path("broken/train/0")))
+    zeros.push_back(f.path());
+  const auto first = std::min_element(zeros.begin(), zeros.end());
+  std::ofstream(*first) << "no picture";
+  const auto info = nacre("data info " + path("broken"));
+  EXPECT_EQ(info.code, 0) << info.output;
+  for (const std::string& part :
+       {std::string("8x8 pictures, 1 channel"), std::string("1797"), first->string(),
+        std::string("1 of 64 samples that were looked at cannot be read"),
+        std::string("`nacre data check ")})
+    EXPECT_TRUE(holds(info.output, part)) << part << " in " << info.output;
+  const auto json = nacre("data info --json " + path("broken"));
+  EXPECT_EQ(json.code, 0);
+  EXPECT_TRUE(holds(parse_json(json.output, "info").at("trouble").text(), "1 of 64 samples"));
+}
+
 TEST_F(Cli, LooksAtAndConvertsData) {
   const auto info = nacre("data info --json " + kDigits);
   ASSERT_EQ(info.code, 0) << info.output;

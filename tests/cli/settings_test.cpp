@@ -91,7 +91,9 @@ TEST(Settings, AreRefusedBeforeTheDataAreRead) {
 }
 
 TEST(Settings, OfARecipeAreFoundByItsName) {
-  expect_one_line(nacre("train --recipe resnet20-cifar"), 2, "resnet20-cifar10");
+  expect_one_line(nacre("train --recipe resnet20-cifar"), 2, "did you mean resnet20-cifar10?");
+  expect_one_line(nacre("zoo recipes cnn-mnits"), 2, "did you mean cnn-mnist?");
+  expect_one_line(nacre("zoo recipes resnet20"), 2, "there are alexnet-imagenet, ");
   expect_one_line(nacre("train --recipe resnet20-cifar10"), 2, "--data with CIFAR-10");
   expect_one_line(nacre("train mlp --recipe resnet20-cifar10 --data x"), 2, "trains resnet20");
   expect_one_line(nacre("train --recipe cnn-mnist --resume x"), 2, "beside --resume");
@@ -184,8 +186,8 @@ TEST(Settings, OnErrorSkipLeavesOutWhatCannotBeRead) {
 }
 
 TEST(Environment, UnknownValuesAreNamed) {
-  for (const char* setting : {"NACRE_THREADS=many", "NACRE_THREADS=0", "NACRE_BACKEND=gpu",
-                              "NACRE_LOG=loud", "NACRE_DISABLE_PASSES=fues"}) {
+  for (const char* setting :
+       {"NACRE_THREADS=many", "NACRE_THREADS=0", "NACRE_LOG=loud", "NACRE_DISABLE_PASSES=fues"}) {
     const auto r = run_command(std::string(setting) + " " + kProgram + " zoo list");
     EXPECT_EQ(r.code, 0);
     const std::string name = std::string(setting).substr(0, std::string(setting).find('='));
@@ -195,6 +197,23 @@ TEST(Environment, UnknownValuesAreNamed) {
                                 kProgram + " zoo list");
   EXPECT_FALSE(holds(fine.output, "warning")) << fine.output;
   EXPECT_TRUE(holds(nacre("zoo list --threads 1000").output, "too many"));
+}
+
+TEST(Environment, AnotherDeviceIsRefusedInOneSentence) {
+  const std::string train = "train mlp --epochs 1 --data " + kDigits + " --out ";
+  const TempFolder folder;
+  const std::string out = folder.str() + "/run";
+  for (const std::string& command : {train + out, std::string("zoo list")})
+    expect_one_line(run_command("NACRE_BACKEND=cuda " + kProgram + " " + command), 2,
+                    "NACRE_BACKEND is 'cuda', but nacre computes on the processor: known are cpu "
+                    "and ref");
+  expect_one_line(nacre(train + out + " --device cuda"), 2, "there is no --device");
+  expect_one_line(nacre("predict model.safetensors --device=cuda:0 a.png"), 2,
+                  "there is no --device=cuda:0: nacre computes on the processor");
+  folder.write("c.yaml", "model: mlp\ndevice: gpu\n");
+  expect_one_line(nacre("train --config " + folder.str() + "/c.yaml --data " + kDigits), 2,
+                  "there is no setting 'device': nacre computes on the processor, where 'gpu'");
+  EXPECT_FALSE(std::filesystem::exists(out));
 }
 
 }  // namespace

@@ -1,11 +1,16 @@
 // Typical mistakes: each error names the layer, what was there, what should be, and the line.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "compile/plan.h"
 #include "nacre/autograd.h"
+#include "nacre/graph.h"
 #include "nacre/optim.h"
 #include "nacre/plan.h"
 #include "nacre/zoo.h"
+#include "tools/shell.h"
 
 namespace nacre {
 namespace {
@@ -318,6 +323,41 @@ TEST(Mistakes, InValuesAreNamedWithLayerAndLine) {
   set_eager(true);
   for (const Mistake& m : mistakes_in_values()) expect_named(m);
   set_eager(false);
+}
+
+TEST(Mistakes, ABackendThatIsNotThereIsNamed) {
+  // The variable is read once: this program again, told of a graphics card.
+  const char* variable = "NACRE_BACKEND";
+  if (const char* name = std::getenv(variable); name && std::string(name) == "cuda") {
+    try {
+      eval(exp(zeros({2})));
+      ADD_FAILURE() << "was taken";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), Error::Kind::usage);
+      for (const char* part : {"NACRE_BACKEND", "'cuda'", "cpu and ref"})
+        EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
+    }
+    return;
+  }
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+  const auto r = test::run_command(std::string(variable) + "=cuda '" + program +
+                                   "' --gtest_filter=Mistakes.ABackendThatIsNotThereIsNamed");
+  EXPECT_EQ(r.code, 0) << r.output;
+}
+
+TEST(Mistakes, AGraphBelongsToNoBackend) {
+  const test::TempFolder folder;
+  const std::string path = folder / "saved.graph";
+  const Tensor x = normal({4, 3}, Key(1)), w = normal({3, 2}, Key(2));
+  set_reference_backend(true);
+  const Graph graph =
+      Graph::trace([&](const Tensors& in) { return Tensors{softmax(matmul(in[0], w))}; }, {x});
+  const auto want = graph.call({x})[0].to_vector<float>();
+  graph.save(path);
+  set_reference_backend(false);
+  const auto got = Graph::load(path).call({x})[0].to_vector<float>();
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-6);
 }
 
 TEST(Mistakes, KeepTheirKind) {

@@ -208,6 +208,29 @@ TEST(Folders, OnePerClassWithOrWithoutParts) {
   EXPECT_TRUE(contains(error_of([&] { open_dataset(f.path() + "/parts"); }), "'wolf'"));
 }
 
+TEST(Folders, LinksThatLeadBackAreNotFollowed) {
+  namespace fs = std::filesystem;
+  for (const std::string top : {"", "train/"}) {
+    Folder f;
+    for (const char* c : {"cat", "dog"}) f.picture(top + c + "/1.png", 0.5f);
+    f.picture(top + "dog/puppies/2.png", 0.5f);
+    const fs::path root = fs::path(f.path()) / top;
+    fs::create_directory_symlink("..", root / "cat/up");
+    fs::create_directory_symlink(root / "cat", root / "dog/puppies/cats");  // cats/up leads back
+    fs::create_directory_symlink(".", root / "self");
+    ::testing::internal::CaptureStderr();
+    const DataSplits d = open_dataset(f.path());
+    const std::string said = ::testing::internal::GetCapturedStderr();
+    // A link that does not lead back is a folder like others.
+    EXPECT_EQ(d.train->size(), 4);
+    EXPECT_EQ(d.train->classes(), (std::vector<std::string>{"cat", "dog"}));
+    for (const char* link : {"cat/up", "dog/puppies/cats/up", "self"})
+      EXPECT_TRUE(contains(said, std::string(link) + " is a link to a folder that it lies in"))
+          << link << " in " << said;
+    EXPECT_EQ(d.ignored.size(), 2u);
+  }
+}
+
 TEST(ImageNet, TenPictureFixtureAsFolderListAndTar) {
   Folder f;
   const std::vector<std::string> synsets = {"n01440764", "n01443537"};

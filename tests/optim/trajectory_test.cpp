@@ -236,6 +236,28 @@ TEST(Lbfgs, FollowsTheReferenceTrajectory) {
   }
 }
 
+TEST(Lbfgs, FollowsTheReferenceForAHundredSteps) {
+  const Scope scope = Scope::init(Key(0), DType::f64);
+  const Variable x = parameter(scope, "x", std::vector<double>(30, 0.1), {30});
+  std::vector<double> weights;
+  for (int i = 0; i < 30; ++i) weights.push_back(std::pow(10, -3 * i / 29.0));
+  const Tensor d = Tensor::from(weights, {30});
+  LBFGS o({x}, {.lr = 0.3, .tolerance_gradient = 0, .tolerance_change = 0, .max_iterations = 1});
+  const Trajectory& golden = goldens().at("lbfgs long");
+  size_t compared = 0;
+  for (int64_t t = 1; t <= 100; ++t) {
+    o.step([&] { return sum(d * (0.5 * square(x.value()) + square(square(x.value())))); });
+    const auto want = golden.find(t);
+    if (want == golden.end()) continue;
+    const auto got = x.value().to_vector<double>();
+    ASSERT_EQ(got.size(), want->second.size());
+    for (size_t i = 0; i < got.size(); ++i)
+      ASSERT_NEAR(got[i], want->second[i], 1e-9) << "parameter " << i << " after step " << t;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 8u);
+}
+
 TEST(Lbfgs, SolvesAQuadraticAndRosenbrock) {
   Quadratic q;
   LBFGS o({q.x}, {});

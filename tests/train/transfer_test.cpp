@@ -167,6 +167,23 @@ TEST(Rates, ScaleTheStepsOfTheirParameters) {
   EXPECT_GT(total, 0.01);
 }
 
+TEST(Unfreezing, SaysWhatIsNeverTrained) {
+  TrainConfig c = small();
+  c.epochs = 2;
+  c.unfreeze = "head@0,features.3@1";
+  testing::internal::CaptureStderr();
+  Trainer fits(c, parts());
+  EXPECT_EQ(testing::internal::GetCapturedStderr().find("never"), std::string::npos);
+  c.unfreeze = "head@0,features.3@9";
+  testing::internal::CaptureStderr();
+  Trainer late(c, parts());
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("warning: unfreeze 'head@0,features.3@9' never trains features.3.weight"),
+            std::string::npos)
+      << said;
+  EXPECT_NE(said.find("the last of this run is 1"), std::string::npos) << said;
+}
+
 TEST(Unfreezing, TrainsLayersFromTheirEpochOn) {
   TrainConfig c = small();
   c.from = five_digits();

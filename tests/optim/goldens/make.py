@@ -133,6 +133,32 @@ def lbfgs(history=10, steps=20):
 lbfgs()
 
 
+def long_lbfgs(n=30):
+    """Above L-BFGS has converged after a dozen steps, here each of a hundred moves: thirty
+    parameters of a condition number of 1,000, and steps of 0.3, each of which the line search
+    accepts at once. A start that is 1e-15 off stays within 4e-13; unit steps lose that within fifty
+    steps. The gradient's 1-norm is below 1, so that the first step of PyTorch is the rate, too."""
+    x = torch.full((n,), 0.1, requires_grad=True)
+    d = 10 ** (-3 * torch.arange(n) / (n - 1))
+    optimizer = o.LBFGS([x], lr=0.3, max_iter=1, max_eval=100, history_size=10, tolerance_grad=0,
+                        tolerance_change=0, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        value = (d * (x**2 / 2 + x**4)).sum()
+        value.backward()
+        return value
+
+    for step in range(1, STEPS + 1):
+        optimizer.step(closure)
+        assert optimizer.state[x]["func_evals"] == 2 * step
+        if step in SHOWN:
+            lines.append(f"lbfgs long {step} " + " ".join(f"{v:.17g}" for v in x.tolist()))
+
+
+long_lbfgs()
+
+
 def schedule(name, make, lr=0.5, steps=60, metrics=None):
     optimizer = o.SGD([torch.zeros(1)], lr=lr)
     s = make(optimizer)
