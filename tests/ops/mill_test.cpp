@@ -57,6 +57,8 @@ class Summary : public ::testing::Environment {
         static_cast<unsigned long long>(c.gradients),
         static_cast<unsigned long long>(c.second_order), static_cast<unsigned long long>(c.goldens),
         unsupported().size());
+    for (const auto& [op, reason] : c.coarse)
+      std::printf("mill: gradients within 1e-3, not 1e-6: %s (%s)\n", op.c_str(), reason.c_str());
     if (std::getenv("NACRE_MILL_VERBOSE"))
       for (const std::string& text : unsupported()) std::printf("  %s\n", text.c_str());
   }

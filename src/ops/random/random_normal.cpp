@@ -43,12 +43,18 @@ OP(random_normal) = {
           s.add({s.key(7)}, [](const Tensors& x) {
              return Tensors{random_normal({3, 5}, x[0]), random_normal({2, 3}, x[0], DType::f64)};
            }).oracle = oracle;
-          s.add({s.uniform({3}), s.uniform({2, 1}, 1, 2)}, [](const Tensors& x) {
-             return Tensors{normal({2, 3}, Key(1), x[0], x[1])};
-           }).oracle = oracle;
+          OpSample& f32 = s.add({s.uniform({3}), s.uniform({2, 1}, 1, 2)}, [](const Tensors& x) {
+            return Tensors{normal({2, 3}, Key(1), x[0], x[1])};
+          });
+          f32.oracle = oracle;
+          f32.check_grad = false;  // that of the sample in f64 below
           s.add({}, [](const Tensors&) {
              return Tensors{normal({0}, Key(1)), normal({}, Key(1), 2, 3),
                             truncated_normal({5}, Key(2), 1, 0.5, 0, 2)};
+           }).oracle = oracle;
+          s.add({s.uniform({3}), s.uniform({2, 1}, 1, 2)}, [](const Tensors& x) {
+             const Tensor a = cast(x[0], DType::f64), b = cast(x[1], DType::f64);
+             return Tensors{normal({2, 3}, Key(1), a, b, DType::f64)};
            }).oracle = oracle;
           s.bad(
               {}, [](const Tensors&) { return Tensors{normal({2}, Key(1), 0, 1, DType::i32)}; },

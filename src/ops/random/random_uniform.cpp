@@ -38,9 +38,12 @@ OP(random_uniform) = {
              return Tensors{random_uniform({3, 5}, x[0]), random_uniform({2, 3}, x[0], DType::f64),
                             random_uniform({7}, x[0], DType::bf16)};
            }).oracle = oracle;
-          s.add({s.uniform({3}, -2, -1), s.uniform({2, 1}, 1, 2)}, [](const Tensors& x) {
-             return Tensors{uniform({2, 3}, Key(1), x[0], x[1])};
-           }).oracle = oracle;
+          OpSample& f32 =
+              s.add({s.uniform({3}, -2, -1), s.uniform({2, 1}, 1, 2)}, [](const Tensors& x) {
+                return Tensors{uniform({2, 3}, Key(1), x[0], x[1])};
+              });
+          f32.oracle = oracle;
+          f32.check_grad = false;  // that of the sample in f64 below
           s.add({}, [](const Tensors&) {
              return Tensors{exponential({4}, Key(1), 2.5), gumbel({0, 2}, Key(2)),
                             gumbel({}, Key(3), DType::f64)};
@@ -52,6 +55,10 @@ OP(random_uniform) = {
           });
           b.oracle = oracle;
           b.check_grad = false;
+          s.add({s.uniform({3}, -2, -1), s.uniform({2, 1}, 1, 2)}, [](const Tensors& x) {
+             const Tensor a = cast(x[0], DType::f64), b = cast(x[1], DType::f64);
+             return Tensors{uniform({2, 3}, Key(1), a, b, DType::f64)};
+           }).oracle = oracle;
           s.bad(
               {}, [](const Tensors&) { return Tensors{uniform({2}, Key(1), 0, 1, DType::i64)}; },
               "i64 is not a floating type");
