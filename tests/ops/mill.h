@@ -86,8 +86,8 @@ using KernelName = std::tuple<std::string, DType, std::string>;
 struct Counts {
   std::set<std::string> ops;
   std::set<KernelName> kernels;  ///< that were compared with the oracle
-  /// Ops with a sample whose gradient is compared coarsely, and why that is right.
-  std::map<std::string, std::string> coarse;
+  /// Ops with a sample whose gradient is compared coarsely, or with none that is, and why.
+  std::map<std::string, std::string> coarse, unchecked;
   uint64_t samples = 0, comparisons = 0, gradients = 0, second_order = 0, goldens = 0;
 };
 Counts& counts();

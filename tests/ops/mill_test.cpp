@@ -59,6 +59,8 @@ class Summary : public ::testing::Environment {
         unsupported().size());
     for (const auto& [op, reason] : c.coarse)
       std::printf("mill: gradients within 1e-3, not 1e-6: %s (%s)\n", op.c_str(), reason.c_str());
+    for (const auto& [op, reason] : c.unchecked)
+      std::printf("mill: no gradient to compare: %s (%s)\n", op.c_str(), reason.c_str());
     if (std::getenv("NACRE_MILL_VERBOSE"))
       for (const std::string& text : unsupported()) std::printf("  %s\n", text.c_str());
   }
