@@ -1,5 +1,7 @@
 #include "onnx/call.h"
 
+#include <unistd.h>
+
 #include <map>
 
 #include "graph/node.h"
@@ -173,6 +175,14 @@ Ints ints_of(const Call& c, std::string_view attribute, size_t input, bool* give
   const bool as_input = c.has(input);
   if (given) *given = as_input || c.given(attribute);
   return as_input ? c.ints(input) : c.is(attribute);
+}
+
+void check_fits(const Shape& shape, DType t) {
+  double bytes = static_cast<double>(size_of(t));
+  for (int64_t d : shape) bytes *= static_cast<double>(d);
+  if (bytes >
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE)))
+    nacre::fail(Error::Kind::memory, {"out of memory: ", bytes, " bytes for one tensor"});
 }
 
 Tensor vector_of(const Ints& v) {

@@ -128,6 +128,9 @@ Ints ints_of(const Call& c, std::string_view attribute, size_t input, bool* give
 /// The domain of the fused operators that exporters write.
 inline constexpr const char* kMicrosoft = "com.microsoft";
 
+/// Refuses a tensor that is larger than the memory of the machine, before anything is made for it.
+void check_fits(const Shape& shape, DType t);
+
 /// Host integers as an i64 vector, and a scalar.
 Tensor vector_of(const Ints& v);
 Tensor scalar_of(int64_t v);

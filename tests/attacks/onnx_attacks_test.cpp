@@ -122,12 +122,23 @@ TEST_F(OnnxAttacks, ManyAndDeepThings) {
   EXPECT_EQ(nacre({"convert", path("m/f.onnx"), path("out.npz")}).code, 0);
 }
 
-make::Parts one_node(const WireWriter& node, std::vector<WireWriter> initializers = {}) {
-  return {{node},
-          std::move(initializers),
-          {make::value("x", {1, 3, 8, 8})},
-          {make::value("y", {})},
-          {}};
+make::Parts one_node(const WireWriter& node, std::vector<WireWriter> initializers = {},
+                     int64_t opset = 17) {
+  make::Parts p = {{node},
+                   std::move(initializers),
+                   {make::value("x", {1, 3, 8, 8})},
+                   {make::value("y", {})},
+                   {}};
+  p.opset = opset;
+  return p;
+}
+
+WireWriter text(const std::string& name, const std::string& value) {
+  WireWriter a;
+  a.bytes(1, name);
+  a.bytes(4, value);
+  a.integer(20, 3);
+  return a;
 }
 
 WireWriter list(const std::string& name, const std::vector<int64_t>& values) {
@@ -344,6 +355,58 @@ TEST_F(OnnxAttacks, AttributesThatIndexMemory) {
   refused_when_run(
       one_node(node("Pad", {"x", "i"}, {"y"}), {integers("i", {0, 0, -99, 0, 0, 0, 0, 0})}),
       "Pad:y");
+  for (const float scale : {1e6F, 1e9F, INFINITY, NAN, 0.0F, -1.0F}) {
+    const auto scales = make::tensor("s", {4}, {1, 1, scale, scale});
+    for (const char* mode : {"nearest", "linear", "cubic"})
+      refused_when_run(
+          one_node(node("Resize", {"x", "", "s"}, {"y"}, {text("mode", mode)}), {scales}),
+          "Resize:y");
+    refused_when_run(one_node(node("Upsample", {"x", "s"}, {"y"}), {scales}, 9), "Upsample:y");
+  }
+  refused_when_run(
+      one_node(node("Resize", {"x", "", "", "i"}, {"y"}), {integers("i", {1, 3, much, much})}),
+      "Resize:y");
+  refused_when_run(
+      one_node(node("GridSample", {"x", "g"}, {"y"}), {make::tensor("g", {1, 1, 1, 3}, {0, 0, 0})}),
+      "GridSample:y");
+  folder_.write(
+      "m/f.onnx",
+      make::model(one_node(
+          node("GridSample", {"x", "g"}, {"y"}),
+          {make::tensor("g", {1, 1, 3, 2}, {NAN, INFINITY, 1e30F, -1e30F, -INFINITY, 0})})));
+  expect_survived(
+      {"run", path("m/f.onnx"), "--input", "x=" + path("x.npy"), "--output", path("results")},
+      path("m/f.onnx"));
+  for (const int64_t depth : {int64_t{0}, int64_t{-1}, much, INT64_MAX})
+    refused_when_run(one_node(node("OneHot", {"x", "i", "v"}, {"y"}),
+                              {integers("i", {depth}), make::tensor("v", {2}, {0, 1})}),
+                     "OneHot:y");
+  for (const auto& [limit, step] :
+       {std::pair(much, int64_t{1}), {INT64_MAX, int64_t{1}}, {int64_t{9}, int64_t{0}}})
+    refused_when_run(one_node(node("Range", {"a", "b", "d"}, {"y"}),
+                              {integers("a", {0}), integers("b", {limit}), integers("d", {step})}),
+                     "Range:y");
+  for (const int64_t length : {int64_t{-5}, int64_t{99}, INT64_MIN})
+    refused_when_run(
+        one_node(node("ReverseSequence", {"x", "i"}, {"y"}), {integers("i", {length, 1, 1})}),
+        "ReverseSequence:y");
+}
+
+// Row 9: a loop that does not end by itself.
+TEST_F(OnnxAttacks, LoopsThatDoNotEnd) {
+  WireWriter body = make::graph(
+      {{make::node("Identity", {"c"}, {"co"}), make::node("Identity", {"v"}, {"vo"})},
+       {},
+       {make::value("i", {}, false), make::value("c", {}, false), make::value("v", {}, false)},
+       {make::value("co", {}, false), make::value("vo", {}, false)},
+       {}});
+  WireWriter go;
+  go.integer(2, 9);
+  go.integers(5, {1});
+  go.bytes(8, "go");
+  const auto loop = make::node("Loop", {"n", "go", "x"}, {"y"}, {make::attribute("body", body)});
+  refused_when_run(one_node(loop, {integers("n", {int64_t{1} << 62}), go}),
+                   "still runs after 1048576 steps");
 }
 
 }  // namespace

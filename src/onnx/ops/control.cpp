@@ -5,7 +5,7 @@
 namespace nacre::onnx {
 namespace {
 
-constexpr int64_t kMaxSteps = int64_t{1} << 24;
+constexpr int64_t kMaxSteps = int64_t{1} << 20;
 constexpr int64_t kFlush = 64;  // steps after which what was recorded is evaluated
 
 /// Values of a loop so far, so that the graph of many steps does not pile up.

@@ -81,6 +81,7 @@ Values one_hot_values(Call& c) {
   const Tensor index = unsqueeze(cast(from_start(at, depth), DType::i64), axis);
   Shape row(static_cast<size_t>(rank + 1), 1);
   row[axis] = depth;
+  check_fits({c.shape(0).numel(), depth}, c[2].dtype());
   const Tensor hit = eq(index, reshape(arange(depth), row));
   const Tensor off = select(c[2], 0, 0), on = select(c[2], 0, 1);
   return {Value(where(hit, on, off), c.in[2].elem())};
@@ -152,6 +153,8 @@ Values reverse_sequence(Call& c) {
   const Ints lengths = c.ints(1);
   c.check(lengths.rank() == s[batch] && time != batch,
           {lengths.rank(), " lengths for a batch of ", s[batch]});
+  for (int64_t n : lengths)
+    c.check(n >= 0 && n <= s[time], {"a length of ", n, ", there are ", s[time], " steps"});
   std::vector<int64_t> at;
   for (int64_t t = 0; t < s[time]; ++t)
     for (int64_t n : lengths) at.push_back(t < n ? n - 1 - t : t);

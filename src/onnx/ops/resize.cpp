@@ -43,6 +43,12 @@ double source(const Axis& x, const Style& s, int64_t o) {
   return in / 2 * (1 - static_cast<double>(x.out) / out) + half;
 }
 
+/// At least as many as an output has taps.
+double most_taps(const Axis& x, const Style& s) {
+  if (s.mode == "nearest") return 1;
+  return (s.mode == "cubic" ? 4 : 2) / (s.antialias ? std::min(x.scale, 1.0) : 1.0) + 3;
+}
+
 /// Taps of one output: first input and weights.
 std::pair<int64_t, std::vector<double>> taps(const Axis& x, const Style& s, double at) {
   if (s.mode == "nearest") {
@@ -65,8 +71,14 @@ std::pair<int64_t, std::vector<double>> taps(const Axis& x, const Style& s, doub
   return {static_cast<int64_t>(floor) + first, std::move(w)};
 }
 
+/// Entries that the table of one dimension may have: outputs, times what each is a sum of.
+constexpr double kMaxTable = 1 << 26;
+
 /// x resized along one dimension.
 Tensor along(const Call& c, const Tensor& x, const Axis& a, const Style& s) {
+  const double each = most_taps(a, s);
+  c.check(each <= 1 << 16, {"shrinks too much for antialiasing"});
+  c.check(each * static_cast<double>(a.out) <= kMaxTable, {"cannot resize ", a.in, " to ", a.out});
   std::vector<std::vector<int64_t>> index;
   std::vector<std::vector<float>> weight;
   std::vector<bool> outside(static_cast<size_t>(a.out));
@@ -89,7 +101,6 @@ Tensor along(const Call& c, const Tensor& x, const Axis& a, const Style& s) {
       weight[k].push_back(sum != 0 ? static_cast<float>(w[k] / sum) : 0.0f);
     }
   }
-  c.check(index.size() <= 1 << 16, {"shrinks too much for antialiasing"});
   Shape row(x.shape().size(), 1);
   row[a.dim] = a.out;
   const bool nearest = s.mode == "nearest";
@@ -106,13 +117,18 @@ Tensor along(const Call& c, const Tensor& x, const Axis& a, const Style& s) {
 Value resized(const Call& c, const std::vector<Axis>& axes, const Style& s) {
   c.check(s.mode == "nearest" || s.mode == "linear" || s.mode == "cubic",
           {"mode '", s.mode, "' is not known"});
+  Shape out = c.shape(0);
+  for (const Axis& a : axes) {
+    c.check(a.out >= 0 && a.out < int64_t{1} << 32 && (a.in > 0 || a.out == 0),
+            {"cannot resize ", a.in, " to ", a.out});
+    out[a.dim] = a.out;
+  }
+  check_fits(out, c[0].dtype());
   Tensor x = c[0];
   // Weighted sums of integers are rounded at the end.
   const bool whole = !is_float(x.dtype()) && s.mode != "nearest";
   if (whole) x = cast(x, DType::f32);
   for (const Axis& a : axes) {
-    c.check(a.out >= 0 && a.out < int64_t{1} << 32 && (a.in > 0 || a.out == 0),
-            {"cannot resize ", a.in, " to ", a.out});
     // Where nothing moves nothing is done; extrapolation concerns all axes with a region.
     if (a.in == a.out && a.scale == 1 && s.coordinates != "tf_crop_and_resize") continue;
     if (a.out == 0) {

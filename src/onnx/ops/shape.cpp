@@ -305,11 +305,13 @@ ONNX(Range) = {
         const double n = std::ceil((static_cast<double>(to) - static_cast<double>(from)) /
                                    static_cast<double>(step));
         c.check(n < 0x1p40, {"makes ", n, " numbers"});
+        check_fits({static_cast<int64_t>(std::max(n, 0.0))}, DType::i64);
         return {like(c.in[0], arange(static_cast<int64_t>(std::max(n, 0.0))) * step + from)};
       }
       const double from = c.real(0), to = c.real(1), step = c.real(2),
                    n = std::ceil((to - from) / step);
       c.check(step != 0 && n < 0x1p40, {"makes ", n, " numbers"});
+      check_fits({static_cast<int64_t>(std::max(n, 0.0))}, DType::i64);
       const Tensor k = arange(static_cast<int64_t>(std::max(n, 0.0)));
       return {cast(cast(k, DType::f64) * step + from, t)};
     }};

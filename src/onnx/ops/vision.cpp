@@ -116,6 +116,7 @@ Values affine(Call& c) {
   // Columns of the base grid: the last spatial dimension first, then 1.
   Tensors columns;
   const Shape spatial = Shape(size).slice(2, size.rank());
+  check_fits(spatial, DType::f64);
   for (int64_t d = n; d-- > 0;) {
     const auto s = static_cast<double>(spatial[d]);
     std::vector<double> at;
