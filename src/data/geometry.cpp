@@ -143,33 +143,39 @@ void move_labels(Sample& s, const Affine& m, int width, int height) {
   }
 }
 
+bool sample_at(const Image& image, double u, double v, Border border, float* q) {
+  const int width = image.width, height = image.height;
+  const bool outside = u < 0 || v < 0 || u >= width || v >= height;
+  if (!(std::abs(u) < 1e8 && std::abs(v) < 1e8) || (outside && border == Border::constant))
+    return false;
+  // Inside, neighbours beyond the edge are the edge itself.
+  const Border rule = border == Border::constant ? Border::edge : border;
+  const int left = static_cast<int>(std::floor(u - 0.5));
+  const int top = static_cast<int>(std::floor(v - 0.5));
+  const auto fx = static_cast<float>(u - 0.5 - left), fy = static_cast<float>(v - 0.5 - top);
+  const int x0 = border_index(left, width, rule), x1 = border_index(left + 1, width, rule);
+  const int y0 = border_index(top, height, rule), y1 = border_index(top + 1, height, rule);
+  const float* a = &image.pixels[image.offset(x0, y0)];
+  const float* b = &image.pixels[image.offset(x1, y0)];
+  const float* c = &image.pixels[image.offset(x0, y1)];
+  const float* d = &image.pixels[image.offset(x1, y1)];
+  for (int k = 0; k < image.channels; ++k)
+    q[k] = (1 - fy) * ((1 - fx) * a[k] + fx * b[k]) + fy * ((1 - fx) * c[k] + fx * d[k]);
+  return true;
+}
+
 void warp(Sample& s, const Affine& forward, Border border, float fill) {
   const Affine back = forward.inverse();
   const int width = s.image.width, height = s.image.height, channels = s.image.channels;
   Image out(width, height, channels, fill);
   std::vector<int32_t> classes(s.mask.classes.size(), Mask::kIgnore);
+  const Border rule = border == Border::constant ? Border::edge : border;
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x) {
       const double u = back.xx * (x + 0.5) + back.xy * (y + 0.5) + back.x0;
       const double v = back.yx * (x + 0.5) + back.yy * (y + 0.5) + back.y0;
-      const bool outside = u < 0 || v < 0 || u >= width || v >= height;
-      if (!(std::abs(u) < 1e8 && std::abs(v) < 1e8) || (outside && border == Border::constant))
+      if (!sample_at(s.image, u, v, border, &out.pixels[out.offset(x, y)]) || classes.empty())
         continue;
-      // Inside, neighbours beyond the edge are the edge itself.
-      const Border rule = border == Border::constant ? Border::edge : border;
-      const int left = static_cast<int>(std::floor(u - 0.5));
-      const int top = static_cast<int>(std::floor(v - 0.5));
-      const auto fx = static_cast<float>(u - 0.5 - left), fy = static_cast<float>(v - 0.5 - top);
-      const int x0 = border_index(left, width, rule), x1 = border_index(left + 1, width, rule);
-      const int y0 = border_index(top, height, rule), y1 = border_index(top + 1, height, rule);
-      const float* a = &s.image.pixels[s.image.offset(x0, y0)];
-      const float* b = &s.image.pixels[s.image.offset(x1, y0)];
-      const float* c = &s.image.pixels[s.image.offset(x0, y1)];
-      const float* d = &s.image.pixels[s.image.offset(x1, y1)];
-      float* q = &out.pixels[out.offset(x, y)];
-      for (int k = 0; k < channels; ++k)
-        q[k] = (1 - fy) * ((1 - fx) * a[k] + fx * b[k]) + fy * ((1 - fx) * c[k] + fx * d[k]);
-      if (classes.empty()) continue;
       const int mx = border_index(static_cast<int>(std::floor(u)), width, rule);
       const int my = border_index(static_cast<int>(std::floor(v)), height, rule);
       const auto row = static_cast<size_t>(width);

@@ -21,6 +21,9 @@ Affine rotation(double degrees);
 /// Index of a pixel that may lie outside 0..n-1; -1 is outside with Border::constant.
 int border_index(int i, int n, Border border);
 
+/// The values at a place, bilinear; false, and none, where it lies outside with Border::constant.
+bool sample_at(const Image& image, double x, double y, Border border, float* values);
+
 /// Moves picture (bilinear), mask (nearest) and labels by `forward`; the size stays.
 void warp(Sample& sample, const Affine& forward, Border border, float fill);
 

@@ -6,6 +6,7 @@
 #include "data/geometry.h"
 #include "data/steps.h"
 #include "nacre/error.h"
+#include "nacre/vision.h"
 
 namespace nacre::data {
 namespace {
@@ -138,42 +139,18 @@ void salt_pepper_step(Sample& s, const Args& a, bool, Rng& rng) {
   }
 }
 
-void blur(Image& image, double sigma) {
-  const int radius = static_cast<int>(std::ceil(3 * sigma));
-  std::vector<float> weight;
-  double sum = 0;
-  for (int i = -radius; i <= radius; ++i) sum += std::exp(-i * i / (2 * sigma * sigma));
-  for (int i = -radius; i <= radius; ++i)
-    weight.push_back(static_cast<float>(std::exp(-i * i / (2 * sigma * sigma)) / sum));
-  for (const bool vertical : {false, true}) {
-    const Image& in = image;
-    Image out(in.width, in.height, in.channels);
-    for (int y = 0; y < in.height; ++y)
-      for (int x = 0; x < in.width; ++x)
-        for (int k = -radius; k <= radius; ++k) {
-          const float w = weight[static_cast<size_t>(k + radius)];
-          const int u = vertical ? x : std::clamp(x + k, 0, in.width - 1);
-          const int v = vertical ? std::clamp(y + k, 0, in.height - 1) : y;
-          const float* p = &in.pixels[in.offset(u, v)];
-          float* q = &out.pixels[out.offset(x, y)];
-          for (int c = 0; c < in.channels; ++c) q[c] += w * p[c];
-        }
-    image = std::move(out);
-  }
-}
-
 void gaussian_blur_step(Sample& s, const Args& a, bool, Rng& rng) {
   need_image(s, "gaussian_blur");
   if (a.number("low") > a.number("high"))
     fail(Error::Kind::usage,
          {"[gaussian_blur] low is ", a.number("low"), ", above high, ", a.number("high")});
-  blur(s.image, rng.uniform(a.number("low"), a.number("high")));
+  const double sigma = rng.uniform(a.number("low"), a.number("high"));
+  s.image = gaussian_blur(s.image, sigma, Border::edge);
 }
 
 void detail_step(Sample& s, const Args& a, bool, Rng&) {
   need_image(s, "detail");
-  Image around = s.image;
-  blur(around, a.number("sigma"));
+  const Image around = gaussian_blur(s.image, a.number("sigma"), Border::edge);
   for (size_t i = 0; i < s.image.pixels.size(); ++i) s.image.pixels[i] -= around.pixels[i];
 }
 
