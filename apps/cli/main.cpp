@@ -116,7 +116,8 @@ int run(int argc, char** argv) {
   bool quiet = false;
   int threads = 0;
   app.add_flag("-q,--quiet", quiet, "no progress, only results and warnings");
-  app.add_option("--threads", threads, "threads that compute (default: all cores)")
+  app.add_option("--threads", threads,
+                 "threads that compute (default: as many as cores may be used)")
       ->check(CLI::Range(1, 1024));
   std::vector<std::string> plugins;
   const auto takes_plugins = [&](CLI::App* command) {

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 
+#include "base/cgroup.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/parallel.h"
 #include "serve/app.h"
 
 namespace nacre::serve {
@@ -14,11 +16,13 @@ namespace {
 constexpr size_t kTokenBytes = 16;
 
 ServeOptions settled(ServeOptions o) {
-  if (o.memory_limit == 0)
-    o.memory_limit = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
-                     static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) / 4 * 3;
-  if (o.readers == 0)
-    o.readers = std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 2, 1, 8);
+  if (o.memory_limit == 0) {
+    const auto all = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                     static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+    const uint64_t group = cgroup_memory().most;
+    o.memory_limit = (group > 0 ? std::min(all, group) : all) / 4 * 3;
+  }
+  if (o.readers == 0) o.readers = std::clamp(num_threads() / 2, 1, 8);
   return o;
 }
 

@@ -19,7 +19,7 @@ namespace nacre::serve {
 struct ServeOptions {
   HttpOptions http;
   RepositoryOptions models;
-  uint64_t memory_limit = 0;  ///< bytes of models and requests; 0: 3/4 of the machine
+  uint64_t memory_limit = 0;  ///< bytes of models and requests; 0: 3/4 of what it may use
   uint64_t body_limit = uint64_t{64} << 20;  ///< of a request, unpacked
   int64_t max_pixels = int64_t{1} << 24;     ///< of a picture
   std::string token;                         ///< empty: none is asked for

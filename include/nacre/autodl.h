@@ -76,6 +76,7 @@ struct FitTrial {
   double score = 0;      ///< accuracy, or minus the RMSE, on held-out samples
   double loss = 0;
   double seconds = 0, latency = 0;
+  double predicting = 0;  ///< seconds for a sample, many at once
   int64_t epochs = 0;
   uint64_t bytes = 0;  ///< of the model
   double weight = 0;   ///< in the result; 0: not part of it

@@ -136,6 +136,7 @@ struct Evaluation {
   ConfusionMatrix confusion;
   ClassificationReport report;
   double rmse = 0, r2 = 0;  ///< regression
+  double seconds = 0;       ///< that it took
   double top_k(int64_t k) const;
   /// Accuracy, or minus the RMSE: higher is better.
   double score() const { return regression ? -rmse : report.accuracy; }

@@ -8,7 +8,7 @@ constexpr double kWorth = 0.99;
 
 }  // namespace
 
-std::vector<double> blend(const FitTask& task, const std::vector<Candidate>& all) {
+std::vector<double> blend(const FitTask& task, const std::vector<Candidate>& all, double seconds) {
   std::vector<double> best_weights(all.size(), 0.0);
   if (all.empty()) return best_weights;
   best_weights[0] = 1;
@@ -25,16 +25,18 @@ std::vector<double> blend(const FitTask& task, const std::vector<Candidate>& all
     for (size_t k = 0; k < all.size(); ++k) {
       int members = 0;
       uint64_t bytes = 0;
-      double latency = 0;
+      double latency = 0, testing = 0;
       for (size_t i = 0; i < all.size(); ++i)
         if (picks[i] > 0 || i == k) {
           ++members;
           bytes += all[i].bytes;
           latency += all[i].latency;
+          testing += all[i].testing;
         }
       const FitOptions& o = task.options;
       if (members > kMostMembers || (o.size_limit && bytes > o.size_limit) ||
-          (o.latency_limit > 0 && latency > o.latency_limit) || all[k].scores.size() != n)
+          (o.latency_limit > 0 && latency > o.latency_limit) || testing > seconds ||
+          all[k].scores.size() != n)
         continue;
       for (size_t i = 0; i < n; ++i)
         mean[i] = (sum[i] + all[k].scores[i]) / static_cast<float>(count);

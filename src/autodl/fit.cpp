@@ -73,6 +73,10 @@ class Fitter {
            (task_.pictures() && !task_.own_val && task_.pool->size() <= kFewPictures);
   }
   double end() const { return started_ + options_.budget - spent_; }
+  /// Seconds that the test part takes at the end.
+  double testing(const Trial& trial) const {
+    return shown(trial).predicting * static_cast<double>(task_.test->size());
+  }
 
   void open(bool fresh);
   void make_plan();
@@ -91,11 +95,12 @@ class Fitter {
   TrainConfig full_config(const Trial& trial) const;
   void choose_members(const std::vector<Trial>& list, std::vector<Trial>& members,
                       std::vector<double>& weights, std::vector<float>& scores) const;
-  Model trained_on_all(const Trial& trial, const TrainConfig& config);
-  Model final_model(const Trial& trial, double longer, TrainConfig& config);
+  Model trained_on_all(const Trial& trial, const TrainConfig& config, double least);
+  Model final_model(const Trial& trial, double longer, double least, TrainConfig& config);
   std::vector<Trial> to_keep(const std::vector<Trial>& list) const {
     return distinct_trials(task_, list, score_of_trial, options_.keep);
   }
+  Evaluation save_tested(Model& m, const std::string& file) const;
   void keep_models(const std::vector<Trial>& list, double longer, FitResult& r);
   FitResult finish();
   FitResult stopped_result();
@@ -241,10 +246,16 @@ TrialOutcome Fitter::execute(Trial& trial, const TrainConfig& config, double dea
     const bool worse = study_->report(trial, part, value);
     return worse && trial.label.empty();  // the first points are worth knowing
   };
-  const TrialOutcome out = [&] {
+  TrialOutcome out = [&] {
     const Pulse pulse(place(), trial);
     return run_trial(task_, config, limits);
   }();
+  const double tested = steady_seconds() + out.predicting * static_cast<double>(task_.test->size());
+  if (clocked() && !joins_ && best_ < kNone && out.end == TrialOutcome::End::done &&
+      tested > end() - kLeastSeconds / 2) {
+    out.end = TrialOutcome::End::late;
+    out.reason = "there was no time left to test it";
+  }
   trial.seconds = out.seconds;
   switch (out.end) {
     case TrialOutcome::End::done: {
@@ -257,6 +268,7 @@ TrialOutcome Fitter::execute(Trial& trial, const TrainConfig& config, double dea
       j["epochs"] = task_.folds.empty() ? config.epochs : out.epochs;
       j["bytes"] = out.bytes;
       j["latency"] = out.latency;
+      j["predicting"] = out.predicting;
       if (task_.part < 1) j["part"] = task_.part;
       if (out.cut) j["note"] = cat({"ended after ", out.epochs, " epochs, as the time was up"});
       study_->tell(trial, out.value, print_json(j));
@@ -419,12 +431,15 @@ bool Fitter::search() {
       finished += t.state != Trial::State::waiting && t.state != Trial::State::running;
     if (options_.trials > 0 && finished >= options_.trials) return true;
     const double left = until - steady_seconds() - kLeastSeconds;
-    // With folds the members of the result are trained again on all.
+    // The result is tested; with folds its members are trained again on all before.
     double reserve = 0;
     const auto leaders = ranked();
     const size_t trained_again = std::max<size_t>(4, static_cast<size_t>(options_.keep));
-    for (size_t k = 0; k < std::min(trained_again, leaders.size()) && !task_.folds.empty(); ++k)
-      reserve += 1.5 * leaders[k].seconds / static_cast<double>(task_.folds.size());
+    for (size_t k = 0; k < std::min(trained_again, leaders.size()); ++k) {
+      if (!task_.folds.empty())
+        reserve += 1.5 * leaders[k].seconds / static_cast<double>(task_.folds.size());
+      if (k == 0 || static_cast<int64_t>(k) < options_.keep) reserve += testing(leaders[k]);
+    }
     reserve = clocked() ? std::min(reserve, 0.25 * options_.budget) : 0;
     const bool short_is_little = task_.pictures() && best_ < kNone;
     if (left - reserve <= (short_is_little ? kTrialShare / 2 : 0.01) * options_.budget) return true;
@@ -462,7 +477,8 @@ bool Fitter::search() {
 void Fitter::longer() {
   const auto list = ranked();
   if (!clocked() || !task_.pictures() || list.empty() || learns_from_all()) return;
-  const double left = end() - steady_seconds() - kLeastSeconds - 0.04 * options_.budget;
+  const double left =
+      end() - steady_seconds() - kLeastSeconds - testing(list[0]) - 0.04 * options_.budget;
   for (const Trial& best : list) {
     TrainConfig config = config_of(task_, best.point);
     if (!by_time(task_, config) || config.model == "logistic_regression") continue;
@@ -507,12 +523,14 @@ void Fitter::choose_members(const std::vector<Trial>& list, std::vector<Trial>& 
         group_of(task_, t.point) != group_of(task_, list[0].point))
       continue;
     if (task_.folds.empty() && !file_exists(trial_file(t.number, ".safetensors"))) continue;
-    Candidate c{scores_of(trial_file(t.number, ".scores")), shown(t).bytes, shown(t).latency};
+    Candidate c{scores_of(trial_file(t.number, ".scores")), shown(t).bytes, shown(t).latency,
+                testing(t)};
     if (c.scores.empty()) continue;
     candidates.push_back(std::move(c));
     from.push_back(&t);
   }
-  const std::vector<double> shares = blend(task_, candidates);
+  const double left = clocked() ? end() - steady_seconds() - kLeastSeconds / 2 : kNone;
+  const std::vector<double> shares = blend(task_, candidates, left);
   for (size_t k = 0; k < shares.size(); ++k) {
     if (shares[k] <= 0) continue;
     members.push_back(*from[k]);
@@ -523,11 +541,12 @@ void Fitter::choose_members(const std::vector<Trial>& list, std::vector<Trial>& 
   }
 }
 
-/// Without a network if the time was up.
-Model Fitter::trained_on_all(const Trial& trial, const TrainConfig& config) {
+/// Without a network if the time was up, for which `least` seconds are given in any case.
+Model Fitter::trained_on_all(const Trial& trial, const TrainConfig& config, double least) {
   if (callbacks_.on_stage)
     callbacks_.on_stage(cat({"training trial ", trial.number, " on all samples"}));
-  const double last = std::max(end() - kLeastSeconds / 2, steady_seconds() + 1);
+  const double last =
+      std::max(end() - kLeastSeconds / 2 - testing(trial), steady_seconds() + least);
   FitTask task = task_;
   task.part = shown(trial).part;
   const auto trainer = train_on(learned(task, task.pool), task.test, config, last);
@@ -542,7 +561,7 @@ Model Fitter::trained_on_all(const Trial& trial, const TrainConfig& config) {
 
 /// The model of a trial as it goes into the result, and the settings that it has then; without a
 /// network if the time was up.
-Model Fitter::final_model(const Trial& trial, double longer, TrainConfig& config) {
+Model Fitter::final_model(const Trial& trial, double longer, double least, TrainConfig& config) {
   config = full_config(trial);
   Model m;
   if (learns_from_all()) {
@@ -550,7 +569,7 @@ Model Fitter::final_model(const Trial& trial, double longer, TrainConfig& config
     if (by_time(task_, config))
       config.epochs =
           static_cast<int64_t>(longer * static_cast<double>(std::max<int64_t>(1, config.epochs)));
-    m = trained_on_all(trial, config);
+    m = trained_on_all(trial, config, least);
   }
   const std::string file = trial_file(trial.number, ".safetensors");
   if (!m.net && task_.folds.empty() && file_exists(file)) {
@@ -560,25 +579,34 @@ Model Fitter::final_model(const Trial& trial, double longer, TrainConfig& config
   return m;
 }
 
+/// Tests a model and writes it with what the test said. It is there before, too: a test takes time.
+Evaluation Fitter::save_tested(Model& m, const std::string& file) const {
+  m.info.extra.erase("score");
+  save_model(file, *m.net, m.info);
+  Evaluation e = evaluate(*m.net, task_.test, Transform::parse(m.info.transform), 256, 1);
+  write_card(m.info, options_.data, options_.seed, "test", e.score());
+  save_model(file, *m.net, m.info);
+  return e;
+}
+
 /// Models of different structure that are nearly as good as the best, and all of them as one.
 void Fitter::keep_models(const std::vector<Trial>& list, double longer, FitResult& r) {
   std::vector<Model> models;
   const std::string folder = folder_ + "/models";
   make_folders(folder);
-  const auto judged = [&](const Model& m) {
-    return evaluate(*m.net, task_.test, Transform::parse(m.info.transform), 256, 1).score();
+  const auto saved = [&](Model& m, const std::string& file) {
+    return save_tested(m, file).score();
   };
   const auto kept = to_keep(list);
   for (const Trial& t : kept) {
     TrainConfig config;
-    Model m = final_model(t, longer, config);
+    Model m = final_model(t, longer, 0, config);
     if (stop_requested()) return;
     if (!m.net) continue;
     char number[16];
     std::snprintf(number, sizeof number, "%02zu", models.size() + 1);
     const std::string file = folder + "/" + number + ".safetensors";
-    save_model(file, *m.net, m.info);
-    r.kept.push_back({t.number, structure_of(t.point), file, score_of_trial(t), judged(m)});
+    r.kept.push_back({t.number, structure_of(t.point), file, score_of_trial(t), saved(m, file)});
     models.push_back(std::move(m));
   }
   if (models.size() < static_cast<size_t>(options_.keep))
@@ -587,10 +615,9 @@ void Fitter::keep_models(const std::vector<Trial>& list, double longer, FitResul
                  "best, or were trained in time; a larger budget finds more"});
   if (models.size() < 2) return;
   const std::vector<double> weights(models.size(), 1.0);
-  const Model all = make_ensemble(std::move(models), weights);
+  Model all = make_ensemble(std::move(models), weights);
   const std::string file = folder + "/ensemble.safetensors";
-  save_model(file, *all.net, all.info);
-  r.kept.push_back({0, "ensemble", file, 0, judged(all)});
+  r.kept.push_back({0, "ensemble", file, 0, saved(all, file)});
 }
 
 FitResult Fitter::finish() {
@@ -625,7 +652,7 @@ FitResult Fitter::finish() {
       clocked() ? std::clamp(0.75 * left / std::max(1e-3, needed), 1.0, kLonger) : 1.0;
   for (size_t k = 0; k < members.size(); ++k) {
     TrainConfig config;
-    Model m = final_model(members[k], longer, config);
+    Model m = final_model(members[k], longer, models.empty() ? 1 : 0, config);
     if (stop_requested()) return stopped_result();
     if (!m.net) {
       log_warning(
@@ -640,19 +667,19 @@ FitResult Fitter::finish() {
     const std::string number = members.size() > 1 ? cat({"-", members[k].number}) : "";
     r.commands.push_back(train_command(config, folder_ + "/again" + number));
   }
+  Model model;
   if (models.size() > 1) {
-    const Model all = make_ensemble(std::move(models), kept);
-    save_model(options_.out, *all.net, all.info);
+    model = make_ensemble(std::move(models), kept);
   } else if (models.size() == 1) {
-    save_model(options_.out, *models[0].net, models[0].info);
+    model = std::move(models[0]);
   } else {
     log_warning({options_.out, " has learned from ", plan_.folds - 1, " of ", plan_.folds,
                  " parts of the samples only"});
     r.leaderboard[0].weight = 1;
+    model = load_model(options_.out);
   }
-  const Model model = load_model(options_.out);
   r.part = "test";
-  r.test = evaluate(*model.net, task_.test, Transform::parse(model.info.transform), 256, 1);
+  r.test = save_tested(model, options_.out);
   if (options_.keep) keep_models(list, longer, r);
   r.model = options_.out;
   r.report = folder_ + "/report.html";

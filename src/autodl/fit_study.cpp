@@ -89,6 +89,7 @@ FitTrial shown(const Trial& t) {
   f.epochs = j.integer_or("epochs", 0);
   f.bytes = static_cast<uint64_t>(j.integer_or("bytes", 0));
   f.latency = j.number_or("latency", 0);
+  f.predicting = j.number_or("predicting", 0);
   f.part = j.number_or("part", 1);
   return f;
 }

@@ -1,6 +1,7 @@
 // What a step of training will need, before it runs: the step is traced and compiled with
 // parameters as inputs, and its plan knows its work space.
 #include "autodl/task.h"
+#include "base/cgroup.h"
 #include "base/file.h"
 #include "compile/plan.h"
 #include "nacre/autodl.h"
@@ -15,16 +16,13 @@ size_t bytes_of(const Tensor& t) {
   return static_cast<size_t>(t.shape().numel()) * size_of(t.dtype());
 }
 
-/// "MemAvailable:   123 kB" of /proc/meminfo, and the limit of the container; 0 if not known.
-size_t number_in(const std::string& path, const std::string& name) {
-  try {
-    const std::string text = read_file(path, 1 << 16);
-    const auto at = text.find(name);
-    if (at == std::string::npos) return 0;
-    return std::strtoull(text.c_str() + at + name.size(), nullptr, 10);
-  } catch (const Error&) {
-    return 0;
-  }
+/// "MemAvailable:   123 kB" of /proc/meminfo; 0 if it does not say.
+size_t available_memory() {
+  const std::string name = "MemAvailable:", text = read_file("/proc/meminfo", 1 << 16);
+  const auto at = text.find(name);
+  return at == std::string::npos
+             ? 0
+             : std::strtoull(text.c_str() + at + name.size(), nullptr, 10) * 1024;
 }
 
 }  // namespace
@@ -72,13 +70,9 @@ size_t predicted_bytes(Module& net, const Shape& batch, bool regression) {
 }
 
 size_t free_memory() {
-  size_t free = number_in("/proc/meminfo", "MemAvailable:") * 1024;
-  const size_t most = number_in("/sys/fs/cgroup/memory.max", "");
-  if (most > 0) {
-    const size_t used = number_in("/sys/fs/cgroup/memory.current", "");
-    const size_t left = most > used ? most - used : 0;
-    free = free == 0 ? left : std::min(free, left);
-  }
+  size_t free = available_memory();
+  if (const CgroupMemory group = cgroup_memory(); group.most > 0)
+    free = free == 0 ? group.left : std::min<size_t>(free, group.left);
   return free == 0 ? size_t{2} << 30 : free;
 }
 

@@ -9,6 +9,7 @@
 #include "base/signals.h"
 #include "base/text.h"
 #include "nacre/program.h"
+#include "train/setup.h"
 
 namespace nacre {
 namespace {
@@ -221,8 +222,17 @@ TrialOutcome run_trial(const FitTask& task, const TrainConfig& config, const Tri
           return ended(TrialOutcome::End::failed,
                        cat({"one sample takes ", format_number(1000 * out.latency, 3),
                             " ms, the limit is ", format_number(1000 * limits.latency, 3), " ms"}));
-        if (!limits.save.empty()) save_model(limits.save, trainer.model(), trainer.info());
+        if (!limits.save.empty()) {
+          ModelInfo info = trainer.info();
+          write_card(info, config.data, config.seed, "val", e.score());
+          save_model(limits.save, trainer.model(), info);
+        }
       }
+      out.predicting = std::max(
+          out.predicting,
+          e.seconds / static_cast<double>(task.folds.empty()
+                                              ? task.val->size()
+                                              : static_cast<int64_t>(task.folds[fold].size())));
       sum += value_of(task, e);
       const auto done = static_cast<int64_t>(fold + 1);
       // Parts of few rows say little of the whole.

@@ -48,7 +48,8 @@ struct TrialOutcome {
   double value = 0, score = 0, loss = 0, seconds = 0, latency = 0;
   int64_t epochs = 0;
   uint64_t bytes = 0;
-  bool cut = false;  ///< fewer epochs than wanted, for want of time
+  double predicting = 0;  ///< seconds for a sample, many at once
+  bool cut = false;       ///< fewer epochs than wanted, for want of time
 };
 
 TrialOutcome run_trial(const FitTask& task, const TrainConfig& config, const TrialLimits& limits);

@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "base/cgroup.h"
 
 #if defined(_OPENMP) && !defined(NACRE_STD_THREADS)
 #include <omp.h>
@@ -21,8 +24,11 @@ int default_threads() {
   if (const char* s = std::getenv("NACRE_THREADS"))
     if (const int n = std::atoi(s); n >= 1 && n <= 1024) return n;
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1u, std::thread::hardware_concurrency());
+  const int cores = sched_getaffinity(0, sizeof(set), &set) == 0
+                        ? CPU_COUNT(&set)
+                        : static_cast<int>(std::thread::hardware_concurrency());
+  const double most = cgroup_cores();
+  return std::max(1, most > 0 ? std::min(cores, static_cast<int>(std::lround(most))) : cores);
 }
 
 std::atomic<int>& thread_count() {

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cmath>
 
 #include "base/signals.h"
@@ -15,8 +16,10 @@ std::string Evaluation::warning() const {
   return cat({"R2 is ", r2, ": the mean of these values would be a better guess than the model's"});
 }
 
-Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transform, int64_t batch,
-                    int workers, const std::string& loss_name) {
+namespace {
+
+Evaluation evaluated(Module& net, const DatasetPtr& data, const Transform& transform, int64_t batch,
+                     int workers, const std::string& loss_name) {
   if (!data || data->size() == 0) fail(Error::Kind::data, {"there is nothing to evaluate on"});
   check_labels(*data);
   NoGrad guard;
@@ -67,6 +70,16 @@ Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transf
     e.loss = 1 - e.report.accuracy;
   else
     e.loss = log_loss(e.labels, e.scores, classes);
+  return e;
+}
+
+}  // namespace
+
+Evaluation evaluate(Module& net, const DatasetPtr& data, const Transform& transform, int64_t batch,
+                    int workers, const std::string& loss_name) {
+  const auto start = std::chrono::steady_clock::now();
+  Evaluation e = evaluated(net, data, transform, batch, workers, loss_name);
+  e.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return e;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "base/hash.h"
 #include "base/json.h"
@@ -316,6 +317,14 @@ bool split_again(DataSplits& data, const std::string& text) {
   config.on_error = j.at("on_error").text();
   prepare_splits(data, config);
   return true;
+}
+
+void write_card(ModelInfo& info, const std::string& data, int64_t seed, const std::string& part,
+                double score) {
+  info.extra["data"] = std::filesystem::path(data + "/").parent_path().filename();
+  info.extra["seed"] = std::to_string(seed);
+  info.extra["part"] = part;
+  info.extra["score"] = Piece(score).text();
 }
 
 std::string settings_without_use(const TrainConfig& config, const ModelEntry& entry,

@@ -31,6 +31,11 @@ uint64_t data_fingerprint(const DataSplits& data);
 std::string settings_without_use(const TrainConfig& config, const ModelEntry& entry,
                                  bool regression);
 
+/// What a model file says of its training: the name of the data, the seed, and the part that it was
+/// judged on with the score there.
+void write_card(ModelInfo& info, const std::string& data, int64_t seed, const std::string& part,
+                double score);
+
 struct Setup {
   Transform transform;
   std::string options;  ///< of the model, with channels, classes and features of the data

@@ -547,10 +547,11 @@ Evaluation Trainer::run() {
   }
   if (const std::string warning = test.warning(); !warning.empty()) log_warning({warning});
   if (run) {
-    card.extra["data"] = std::filesystem::path(t.config.data + "/").parent_path().filename();
-    card.extra["seed"] = std::to_string(t.config.seed);
-    card.extra["part"] = t.data.test ? "test" : t.data.val ? "val" : "train";
-    card.extra["score"] = Piece(test.score()).text();
+    write_card(card, t.config.data, t.config.seed,
+               t.data.test  ? "test"
+               : t.data.val ? "val"
+                            : "train",
+               test.score());
     save_model(run->model_path(), *t.net, card);
     run->finish(test,
                 t.data.test  ? "Test"

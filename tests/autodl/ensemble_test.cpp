@@ -135,5 +135,16 @@ TEST(Blend, TakesModelsThatErrElsewhere) {
   EXPECT_TRUE(blend(t, {}).empty());
 }
 
+TEST(Blend, TakesNoMoreMembersThanThereIsTimeToTest) {
+  std::vector<Candidate> all = {candidate(0, 5, 0.8f), candidate(1, 5, 0.8f),
+                                candidate(2, 5, 0.8f)};
+  for (Candidate& c : all) c.testing = 3;
+  EXPECT_GT(blend(task(), all, 9)[2], 0);
+  std::vector<double> w = blend(task(), all, 8);
+  EXPECT_EQ(std::count(w.begin(), w.end(), 0.0), 1);
+  w = blend(task(), all, 1);  // the best is tested in any case
+  EXPECT_EQ(w, (std::vector<double>{1, 0, 0}));
+}
+
 }  // namespace
 }  // namespace nacre

@@ -277,5 +277,14 @@ TEST_F(Cli, DoctorIsWell) {
   EXPECT_TRUE(holds(parse_json(r.output, "doctor").at("self-test").text(), "passed"));
 }
 
+TEST_F(Cli, ThreadsAreAsManyAsTheCoresThatMayBeUsed) {
+  const auto threads_of = [](const std::string& before) {
+    const auto r = run_command(before + " " + test::kProgram + " doctor --json");
+    return parse_json(r.output, "doctor").at("threads").text();
+  };
+  EXPECT_EQ(threads_of("env -u NACRE_THREADS taskset -c 0"), "1");
+  EXPECT_EQ(threads_of("env NACRE_THREADS=3 taskset -c 0"), "3");
+}
+
 }  // namespace
 }  // namespace nacre
