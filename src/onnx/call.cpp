@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <map>
+#include <sstream>
 
 #include "graph/node.h"
 
@@ -24,6 +25,44 @@ Values run_op(const OpDef& def, Call& c) {
   for (const Tensor& t : make_all(def, Attrs(), in))
     out.push_back(t.dtype() == in[0].dtype() ? like(c.in[0], t) : Value(t));
   return out;
+}
+
+/// Attributes that change no number, or only where they are read. "": of every operator.
+constexpr std::pair<std::string_view, std::string_view> kMayBeUnread[] = {
+    {"", "consumed_inputs"},
+    {"BatchNormalization", "is_test momentum spatial training_mode"},
+    {"Dropout", "is_test ratio seed training_mode"},
+    {"EmbedLayerNormalization", "mask_index_type"},
+    {"Gemm", "broadcast"},
+    {"Gradient", "zs"},
+    {"GRU", "output_sequence"},
+    {"GroupNormalization", "stash_type"},
+    {"If", "else_branch then_branch"},
+    {"LSTM", "output_sequence"},
+    {"LayerNormalization", "stash_type"},
+    {"LinearAttention", "chunk_size"},
+    {"MatMulNBits", "accuracy_level"},
+    {"MaxPool", "storage_order"},
+    {"Optional", "type"},
+    {"Pad", "value"},
+    {"RMSNormalization", "stash_type"},
+    {"RNN", "output_sequence"},
+    {"Range", "stash_type"},
+    {"SequenceEmpty", "dtype"},
+    {"SimplifiedLayerNormalization", "stash_type"},
+    {"SplitToSequence", "keepdims"},
+    {"StringNormalizer", "locale"},
+    {"TfIdfVectorizer", "pool_int64s pool_strings"},
+    {"TopK", "sorted"}};
+
+bool may_be_unread(std::string_view op, std::string_view attribute) {
+  for (const auto& [of, names] : kMayBeUnread) {
+    if (!of.empty() && of != op) continue;
+    std::istringstream words{std::string(names)};
+    for (std::string word; words >> word;)
+      if (word == attribute) return true;
+  }
+  return false;
 }
 
 using Table = std::map<std::pair<std::string, std::string>, Operator, std::less<>>;
@@ -49,8 +88,7 @@ const Operator* find_operator(std::string_view domain, std::string_view name) {
 }
 
 Call::Call(const NodeProto& n, const Frame& frame, Context& context)
-    : node(n), opset(n.opset), ctx(context), frame_(frame) {
-  in.reserve(n.inputs.size());
+    : node(n), opset(n.opset), ctx(context), frame_(frame), read_(n.attributes.size()) {
   for (const std::string& name : n.inputs) in.push_back(name.empty() ? Value() : lookup(name));
 }
 
@@ -82,9 +120,28 @@ double Call::real(size_t i) const {
   return (*this)[i].item();
 }
 
+Values Call::apply() {
+  in.forget();
+  Values out = node.known->run(*this);
+  refuse_unread();
+  return out;
+}
+
+void Call::refuse_unread() const {
+  for (size_t i = 0; i < in.size(); ++i)
+    check(in.seen(i) || in[i].is_none(), {"takes no input ", i, " ('", node.inputs[i], "')"});
+  for (size_t k = 0; k < node.attributes.size(); ++k) {
+    const std::string& name = node.attributes[k].name;
+    check(read_[k] || may_be_unread(node.op, name) || !find(name),
+          {"attribute '", name, "' is not known in opset ", opset});
+  }
+}
+
 const AttributeProto* Call::find(std::string_view name) const {
-  for (const AttributeProto& a : node.attributes) {
+  for (size_t k = 0; k < node.attributes.size(); ++k) {
+    const AttributeProto& a = node.attributes[k];
     if (a.name != name) continue;
+    read_[k] = true;
     if (a.ref.empty()) return &a;
     const Frame* f = &frame_;
     while (f && !f->attributes) f = f->outer;

@@ -49,6 +49,31 @@ struct Frame {
   int depth = 0;
 };
 
+/// The values that a node is given. What an operator never looked at is known afterwards.
+class Inputs {
+ public:
+  const Value& operator[](size_t i) const {
+    seen_[i] = true;
+    return values_[i];
+  }
+  const Values& all() const {
+    seen_.assign(seen_.size(), true);
+    return values_;
+  }
+  size_t size() const { return values_.size(); }
+  bool empty() const { return values_.empty(); }
+  void push_back(Value v) {
+    values_.push_back(std::move(v));
+    seen_.push_back(false);
+  }
+  bool seen(size_t i) const { return seen_[i]; }
+  void forget() { seen_.assign(seen_.size(), false); }
+
+ private:
+  Values values_;
+  mutable std::vector<bool> seen_;
+};
+
 /// One node as it runs.
 class Call {
  public:
@@ -56,7 +81,7 @@ class Call {
 
   const NodeProto& node;
   const int64_t opset;
-  Values in;
+  Inputs in;
   Context& ctx;
 
   /// Whether input i is given.
@@ -85,6 +110,10 @@ class Call {
   /// Axis attribute (or value) in 0..rank-1.
   int64_t axis(int64_t a, int64_t rank) const;
 
+  /// What the operator of the node gives. Inputs and attributes that it has not looked at would be
+  /// dropped without a word: they are refused.
+  Values apply();
+
   bool wants(size_t k) const { return k < node.outputs.size() && !node.outputs[k].empty(); }
   size_t outputs() const { return node.outputs.size(); }
   /// Runs a subgraph that is an attribute.
@@ -98,7 +127,10 @@ class Call {
   }
 
  private:
+  void refuse_unread() const;
+
   const Frame& frame_;
+  mutable std::vector<bool> read_;  ///< attributes that were looked at
 };
 
 /// Runs all nodes of a graph.

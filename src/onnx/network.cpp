@@ -52,7 +52,7 @@ bool is_shape_arithmetic(const Call& c) {
       "Split",    "Squeeze",   "Sub",       "Transpose",  "Unsqueeze", "Where"};
   constexpr int64_t kMost = 1024;
   if (!tracing() || !c.node.known || !ops.contains(c.node.op) || c.in.empty()) return false;
-  return std::all_of(c.in.begin(), c.in.end(), [](const Value& v) {
+  return std::all_of(c.in.all().begin(), c.in.all().end(), [](const Value& v) {
     return v.is_none() || (v.is_tensor() && !is_float(v.tensor().dtype()) &&
                            v.tensor().numel() <= kMost && v.tensor().evaluated());
   });
@@ -61,9 +61,9 @@ bool is_shape_arithmetic(const Call& c) {
 /// What an operator of ONNX gives.
 Values run_known(Call& c) {
   check_types(c);
-  if (!is_shape_arithmetic(c)) return c.node.known->run(c);
+  if (!is_shape_arithmetic(c)) return c.apply();
   const Untraced free;
-  Values out = c.node.known->run(c);
+  Values out = c.apply();
   for (const Value& v : out)
     if (v.is_tensor()) eval(v.tensor());
   return out;

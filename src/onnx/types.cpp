@@ -32,7 +32,7 @@ constexpr Rule kRules[] = {
     {"TTTT.TTT", "LSTM"},
     {"TUTU", "ConvInteger MatMulInteger STFT"},
     {"TUTVUVU", "QLinearConv QLinearMatMul"},
-    {"TTU.TU", "Attention"},
+    {"TTU.TUl", "Attention"},
     {"TTTl", "RotaryEmbedding"},
     {"TTl", "RoiAlign"},
     {"TTlTT", "NonMaxSuppression"},

@@ -48,6 +48,27 @@ TEST(OnnxNetwork, OperatorsThatAreNotKnownAreListedOnce) {
             "'third' (Twist))");
 }
 
+TEST(OnnxNetwork, WhatAnOperatorDoesNotReadIsRefused) {
+  const auto run = [](const WireWriter& node) -> string {
+    make::Parts p = make::linear();
+    p.nodes = {node};
+    Context ctx = Context::eval();
+    try {
+      (*parse(make::model(p), "m.onnx"))(ones({2, 3}), ctx);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(run(make::node("Relu", {"x"}, {"y"}, {make::attribute("bogus", 3)}, "n7")),
+            "[Relu] attribute 'bogus' is not known in opset 17 (node 'n7', Relu)");
+  EXPECT_EQ(run(make::node("LeakyRelu", {"x", "", "w"}, {"y"}, {}, "n7")),
+            "[LeakyRelu] takes no input 2 ('w') (node 'n7', LeakyRelu)");
+  EXPECT_EQ(run(make::node("LeakyRelu", {"x", "", ""}, {"y"})), "");
+  // Of the first opset; it never meant anything for the values.
+  EXPECT_EQ(run(make::node("Relu", {"x"}, {"y"}, {make::attribute("consumed_inputs", 0)})), "");
+}
+
 TEST(OnnxNetwork, WrongInputsAreNamed) {
   const auto net = parse(make::model(make::linear()), "m.onnx");
   Context ctx = Context::eval();

@@ -17,9 +17,55 @@ Tensor heads_joined(const Tensor& x) {
   return reshape(permute(x, {0, 2, 1, 3}), {x.size(0), x.size(2), x.size(1) * x.size(3)});
 }
 
+/// How far query i of `rows` is behind key j of `columns`, if `before` keys come before query 0.
+Tensor distance(int64_t rows, int64_t columns, In before) {
+  return reshape(arange(rows), {rows, 1}) + before - reshape(arange(columns), {1, columns});
+}
 /// True where position i of `rows` may look: at keys up to its own place, counted from `before`.
 Tensor causal_mask(int64_t rows, int64_t columns, int64_t before) {
-  return ge(reshape(arange(rows) + before, {rows, 1}), reshape(arange(columns), {1, columns}));
+  return ge(distance(rows, columns, before), 0);
+}
+
+/// What is added to the scores of BxHxLxS: the mask, and -inf where a query may not look.
+/// Undefined: nothing.
+Tensor bias_of(const Call& c, const Shape& scores, DType t) {
+  const int64_t batch = scores[0], rows = scores[2], columns = scores[3];
+  const Tensor no = Tensor::scalar(-INFINITY, t);
+  Tensor bias;
+  if (c.has(3)) {
+    bias = c[3].dtype() == DType::boolean ? where(c[3], 0.0, no) : c[3];
+    const int64_t more = columns - bias.shape().back();
+    if (more > 0) {
+      Ints high(bias.shape().size(), 0);
+      high[bias.rank() - 1] = more;
+      bias = pad(bias, Ints(high.size(), 0), high, "constant", -INFINITY);
+    }
+  }
+  const auto only = [&](const Tensor& allowed) {
+    const Tensor part = where(allowed, 0.0, no);
+    bias = bias.defined() ? bias + part : part;
+  };
+  // Keys before the first query: those of the past, or of a cache of which so many count.
+  Tensor before = scalar_of(c.has(4) ? c.shape(4)[2] : 0);
+  if (c.has(6)) {
+    c.check(!c.has(4) && c.shape(6) == Shape{batch},
+            {"nonpad_kv_seqlen ", c.shape(6), " for a batch of ", batch,
+             c.has(4) ? " and a past" : ""});
+    const Tensor count = reshape(cast(c[6], DType::i64), {batch, 1, 1, 1});
+    only(reshape(arange(columns), {1, 1, 1, columns}) < count);
+    before = count - rows;
+  }
+  const bool windows = c.opset >= 25;
+  const int64_t left = windows ? c.i("left_window_size", -1) : -1;
+  const int64_t right = windows ? c.i("right_window_size", -1) : -1;
+  c.check(left >= -1 && right >= -1, {"windows of ", left, " and ", right});
+  const bool causal = c.i("is_causal") != 0;
+  if (causal || left >= 0 || right >= 0) {
+    const Tensor behind = distance(rows, columns, before);
+    if (causal || right >= 0) only(ge(behind, causal ? 0 : -right));
+    if (left >= 0) only(le(behind, left));
+  }
+  return bias;
 }
 
 Values attention(Call& c) {
@@ -27,7 +73,8 @@ Values attention(Call& c) {
   const int64_t kv_heads = c.i("kv_num_heads");
   const Tensor q = heads_apart(c, c[0], c.i("q_num_heads"));
   Tensor k = heads_apart(c, c[1], kv_heads), v = heads_apart(c, c[2], kv_heads);
-  const int64_t before = c.has(4) ? c.shape(4)[2] : 0;
+  c.check(q.rank() == 4 && k.rank() == 4 && v.rank() == 4 && c.has(4) == c.has(5),
+          {"Q ", c.shape(0), ", K ", c.shape(1), ", V ", c.shape(2)});
   if (c.has(4)) k = concat({c[4], k}, 2);
   if (c.has(5)) v = concat({c[5], v}, 2);
   const Values present = {k, v};
@@ -38,31 +85,26 @@ Values attention(Call& c) {
     k = repeat_interleave(k, groups, 1);
     v = repeat_interleave(v, groups, 1);
   }
+  const DType t = q.dtype();
   const double scale = c.f("scale", 1 / std::sqrt(static_cast<double>(q.size(3))));
   Tensor scores = matmul(q * std::sqrt(scale), transpose(k) * std::sqrt(scale));
   const int64_t mode = c.i("qk_matmul_output_mode");
   Tensor seen = scores;
   if (const double cap = c.f("softcap"); cap > 0) scores = tanh(scores / cap) * cap;
   if (mode == 1) seen = scores;
-  Tensor bias;
-  if (c.has(3)) {
-    bias = c[3].dtype() == DType::boolean ? where(c[3], 0.0, Tensor::scalar(-INFINITY, q.dtype()))
-                                          : c[3];
-    const int64_t more = k.size(2) - bias.shape().back();
-    if (more > 0) {
-      Ints high(bias.shape().size(), 0);
-      high[bias.rank() - 1] = more;
-      bias = pad(bias, Ints(high.size(), 0), high, "constant", -INFINITY);
-    }
-  }
-  if (c.i("is_causal"))
-    scores = where(causal_mask(q.size(2), k.size(2), before), scores,
-                   Tensor::scalar(-INFINITY, q.dtype()));
+  const Tensor bias = bias_of(c, scores.shape(), t);
   if (bias.defined()) scores = scores + bias;
   if (mode == 2) seen = scores;
-  // A row that may look at nothing gives zeros.
-  const Tensor blind = eq(amax(scores, {3}, true), -INFINITY);
-  const Tensor weights = where(blind, 0.0, softmax(where(blind, 0.0, scores), 3));
+  if (const int64_t precision = c.i("softmax_precision"))
+    scores = cast(scores, storage_of(static_cast<Elem>(precision)));
+  Tensor weights;
+  if (bias.defined()) {  // a row that may look at nothing gives zeros
+    const Tensor blind = eq(amax(bias, {bias.rank() - 1}, true), -INFINITY);
+    weights = where(blind, 0.0, softmax(where(blind, 0.0, scores), 3));
+  } else {
+    weights = softmax(scores, 3);
+  }
+  weights = cast(weights, t);
   if (mode == 3) seen = weights;
   const Tensor y = matmul(weights, v);
   return {flat ? heads_joined(y) : y, present[0], present[1], seen};
@@ -95,6 +137,7 @@ Values fused_attention(Call& c) {
   const int64_t heads = c.i("num_heads");
   c.check(c.rank(0) == 3 && c.rank(1) == 2 && heads > 0,
           {"input ", c.shape(0), ", weights ", c.shape(1)});
+  c.check(c.i("do_rotary") == 0, {"do_rotary is not supported"});
   const int64_t b = c.shape(0)[0], rows = c.shape(0)[1], width = c.shape(1)[1];
   Tensor packed = matmul(c[0], c[1]);
   if (c.has(2)) packed = packed + c[2];
@@ -137,7 +180,8 @@ Values fused_attention(Call& c) {
     scores = where(causal_mask(rows, columns, before), scores,
                    Tensor::scalar(-INFINITY, scores.dtype()));
   if (c.has(5)) scores = scores + c[5];
-  return {heads_joined(matmul(softmax(scores, 3), v)), stack({k, v}, 0)};
+  return {heads_joined(matmul(softmax(scores, 3), v)),
+          c.wants(1) ? Value(stack({k, v}, 0)) : Value()};
 }
 
 /// Of queries, keys and values that are projected already.
@@ -159,6 +203,7 @@ Values multi_head(Call& c) {
   if (c.has(7)) v = concat({c[7], v}, 2);
   const double given = c.f("scale");
   const double scale = given > 0 ? given : 1 / std::sqrt(static_cast<double>(q.size(3)));
+  const double masked = c.f("mask_filter_value", -10000);
   Tensor scores = matmul(q, transpose(k)) * scale;
   if (c.has(4)) {
     const Tensor& m = c[4];
@@ -167,8 +212,7 @@ Values multi_head(Call& c) {
         m.rank() == 1
             ? reshape(arange(columns), {1, 1, 1, columns}) < reshape(m, {m.numel(), 1, 1, 1})
             : ne(m.rank() == 2 ? reshape(m, {m.size(0), 1, 1, m.size(1)}) : unsqueeze(m, 1), 0);
-    scores =
-        scores + where(seen, 0.0, Tensor::scalar(c.f("mask_filter_value", -10000), scores.dtype()));
+    scores = scores + where(seen, 0.0, Tensor::scalar(masked, scores.dtype()));
   }
   if (c.has(5)) scores = scores + c[5];
   if (c.i("unidirectional"))

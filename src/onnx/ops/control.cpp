@@ -37,7 +37,8 @@ Values loop(Call& c) {
   const auto& outputs = body->graphs[0]->outputs;
   const int64_t trips = c.has(0) ? c.integer(0) : INT64_MAX;
   bool go = !c.has(1) || c.integer(1) != 0;
-  Values carried(c.in.begin() + std::min<std::ptrdiff_t>(2, std::ssize(c.in)), c.in.end());
+  const Values& given = c.in.all();
+  Values carried(given.begin() + std::min<std::ptrdiff_t>(2, std::ssize(given)), given.end());
   const size_t n = carried.size();
   c.check(outputs.size() >= n + 1,
           {"body gives ", outputs.size(), " values for ", n, " that are carried"});
@@ -97,9 +98,10 @@ Values scan_values(Call& c) {
   const size_t first = batched ? 1 : 0;
   c.check(inputs > 0 && inputs + first <= c.in.size(),
           {"num_scan_inputs is ", inputs, " of ", c.in.size(), " inputs"});
-  const auto split_at = c.in.end() - static_cast<std::ptrdiff_t>(inputs);
-  const Values states(c.in.begin() + static_cast<std::ptrdiff_t>(first), split_at);
-  const Values xs(split_at, c.in.end());
+  const Values& given = c.in.all();
+  const auto split_at = given.end() - static_cast<std::ptrdiff_t>(inputs);
+  const Values states(given.begin() + static_cast<std::ptrdiff_t>(first), split_at);
+  const Values xs(split_at, given.end());
   if (!batched) {
     Ints axes = c.is("scan_input_axes", Ints(inputs, 0));
     c.check(axes.size() == inputs, {"scan_input_axes has ", axes.rank(), " entries"});

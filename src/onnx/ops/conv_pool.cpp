@@ -103,6 +103,8 @@ Values conv_transpose(Call& c) {
   c.check(n >= 1 && n <= 3 && w.rank() == x.rank(),
           {"input ", x.shape(), " and weight ", w.shape()});
   const Shape kernel = w.shape().slice(2, w.rank());
+  c.check(c.is("kernel_shape", kernel) == kernel,
+          {"kernel_shape is not that of the weight, ", as_list(kernel)});
   const Ints ones(kernel.size(), 1), zeros_(kernel.size(), 0);
   const Ints stride = c.is("strides", ones), dilation = c.is("dilations", ones);
   const Ints extra = c.is("output_padding", zeros_), wanted = c.is("output_shape");

@@ -7,7 +7,9 @@ namespace {
 /// The second operand as opsets before 7 broadcast it: aligned with the first at `axis`.
 Tensor second(const Call& c) {
   Tensor b = c[1];
-  if (c.opset >= 7 || !c.i("broadcast") || !c.given("axis") || b.rank() == 0) return b;
+  if (c.opset >= 7) return b;
+  const bool aligned = c.given("axis");
+  if (!c.i("broadcast") || !aligned || b.rank() == 0) return b;
   const int64_t rank = c.rank(0), axis = c.axis(c.i("axis"), rank);
   Shape shape = b.shape();
   while (shape.rank() < rank - axis) shape.push_back(1);

@@ -88,6 +88,7 @@ Values adam(Call& c) {
 
 /// Gradients of the value `y` with respect to the values `xs`, all of the graph.
 Values gradient(Call& c) {
+  c.in.all();  // they stand for the inputs of the part of the graph, which the names tell
   Tensors xs;
   for (const std::string& name : c.ss("xs")) xs.push_back(c.lookup(name).tensor());
   const Tensor y = c.lookup(c.s("y")).tensor();

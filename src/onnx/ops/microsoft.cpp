@@ -77,6 +77,9 @@ Values matmul_nbits(Call& c) {
 
 Values fused_matmul(Call& c) {
   Tensor a = c[0], b = c[1];
+  // Rows may come first, before the batch.
+  if (c.i("transBatchA")) a = movedim(a, 0, -2);
+  if (c.i("transBatchB")) b = movedim(b, 0, -2);
   if (c.i("transA")) a = transpose(a);
   if (c.i("transB")) b = transpose(b);
   const double alpha = c.f("alpha", 1);

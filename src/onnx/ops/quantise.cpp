@@ -49,10 +49,15 @@ Range range_of(const Call& c, Elem e) {
   }
 }
 
-Value quantised(const Call& c, const Tensor& x, const Tensor& scale, const Tensor& zero, Elem to) {
-  const Tensor wide = size_of(x.dtype()) < 4 ? cast(x, DType::f32) : x;
-  const Tensor q = wide / cast(scale, wide.dtype());
-  if (!is_integer(storage_of(to))) return cast_value(q, to);
+/// `precision`: the element type to divide in; undefined: x's own, no narrower than f32.
+Value quantised(const Call& c, const Tensor& x, const Tensor& scale, const Tensor& zero, Elem to,
+                Elem precision = Elem::undefined) {
+  const DType t = precision != Elem::undefined ? storage_of(precision)
+                  : size_of(x.dtype()) < 4     ? DType::f32
+                                               : x.dtype();
+  const Tensor ratio = cast(x, t) / cast(scale, t);
+  const Tensor q = size_of(t) < 4 ? cast(ratio, DType::f32) : ratio;
+  if (!is_integer(storage_of(to))) return cast_value(q, to, c.i("saturate", 1) != 0);
   const Range r = range_of(c, to);
   const Tensor shifted = zero.defined() ? round(q) + cast(zero, q.dtype()) : round(q);
   return {cast(clip(shifted, r.low, r.high), storage_of(to)), to};
@@ -66,10 +71,12 @@ Tensor centred(const Tensor& q, const Tensor& zero, DType t) {
 Values quantize_linear(Call& c) {
   const int64_t axis = axis_of(c), block = c.i("block_size");
   const Elem wanted = static_cast<Elem>(c.i("output_dtype"));
+  const Elem precision = static_cast<Elem>(c.i("precision"));
+  c.i("saturate", 1);  // of no meaning for integers
   const Elem to = c.has(2) ? c.in[2].elem() : wanted == Elem::undefined ? Elem::u8 : wanted;
   const Tensor scale = spread(c, c[1], c.shape(0), axis, block);
   const Tensor zero = c.has(2) ? spread(c, c[2], c.shape(0), axis, block) : Tensor();
-  return {quantised(c, c[0], scale, zero, to)};
+  return {quantised(c, c[0], scale, zero, to, precision)};
 }
 
 Values dequantize_linear(Call& c) {
@@ -78,7 +85,9 @@ Values dequantize_linear(Call& c) {
   const Tensor scale = spread(c, c[1], c.shape(0), axis, block);
   const Tensor zero = c.has(2) ? spread(c, c[2], c.shape(0), axis, block) : Tensor();
   const DType wide = t == DType::f64 ? t : DType::f32;
-  return {cast(centred(c[0], zero, wide) * cast(scale, wide), t)};
+  const Elem wanted = static_cast<Elem>(c.i("output_dtype"));
+  return {cast(centred(c[0], zero, wide) * cast(scale, wide),
+               wanted == Elem::undefined ? t : storage_of(wanted))};
 }
 
 Values dynamic_quantize(Call& c) {

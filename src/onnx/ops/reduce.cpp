@@ -12,12 +12,12 @@ template <typename F>
 Values reduced(Call& c, F f) {
   const Tensor& x = c[0];
   Ints axes = ints_of(c, "axes", 1);
+  const bool keep = c.i("keepdims", 1) != 0, idle = c.i("noop_with_empty_axes") != 0;
   if (axes.empty()) {
-    if (c.i("noop_with_empty_axes")) return {c.in[0]};
+    if (idle) return {c.in[0]};
     for (int64_t d = 0; d < x.rank(); ++d) axes.push_back(d);
   }
   for (int64_t& a : axes) a = c.axis(a, x.rank());
-  const bool keep = c.i("keepdims", 1) != 0;
   if (axes.empty()) return {like(c.in[0], f(reshape(x, {1}), {0}, false))};  // a scalar
   return {like(c.in[0], f(x, axes, keep))};
 }

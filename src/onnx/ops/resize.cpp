@@ -171,7 +171,7 @@ Values resize(Call& c) {
   if (dims.empty())
     for (int64_t d = 0; d < shape.rank(); ++d) dims.push_back(d);
   const bool by_size = c.has(3) && c.shape(3).numel();
-  c.check(by_size || c.has(2), {"has neither sizes nor scales"});
+  c.check(c.has(2) || by_size, {"has neither sizes nor scales"});
   std::vector<double> scales, roi = c.has(1) ? c.reals(1) : std::vector<double>();
   const Ints sizes = by_size ? c.ints(3) : Ints();
   if (!by_size) scales = c.reals(2);

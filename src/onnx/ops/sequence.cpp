@@ -48,7 +48,7 @@ Values sequence_map(Call& c) {
   std::vector<Values> lists(body->graphs[0]->outputs.size());
   for (size_t k = 0; k < n; ++k) {
     Values in;
-    for (const Value& v : c.in) {
+    for (const Value& v : c.in.all()) {
       if (v.is_sequence())
         c.check(v.items().size() == n, {"sequences of ", n, " and ", v.items().size()});
       in.push_back(v.is_sequence() ? v.items()[k] : v);
@@ -65,7 +65,7 @@ Values sequence_map(Call& c) {
 
 ONNX(SequenceEmpty) = {"SequenceEmpty", [](Call&) -> Values { return {Value::sequence({})}; }};
 ONNX(SequenceConstruct) = {"SequenceConstruct",
-                           [](Call& c) -> Values { return {Value::sequence(c.in)}; }};
+                           [](Call& c) -> Values { return {Value::sequence(c.in.all())}; }};
 ONNX(SequenceInsert) = {"SequenceInsert", [](Call& c) -> Values {
                           Values items = c.value(0).items();
                           const size_t at =

@@ -137,8 +137,9 @@ Values pad_axes(Call& c) {
   std::string mode = c.s("mode", "constant");
   if (mode == "edge") mode = "replicate";
   if (mode == "wrap") mode = "circular";
+  const bool filled = c.has(2);
   if (mode != "constant") return {Value(pad(x, low, high, mode), c.in[0].elem())};
-  const Tensor value = c.has(2) ? reshape(c[2], Shape{}) : Tensor::scalar(c.f("value"), x.dtype());
+  const Tensor value = filled ? reshape(c[2], Shape{}) : Tensor::scalar(c.f("value"), x.dtype());
   return {Value(pad(x, low, high, mode, value), c.in[0].elem())};
 }
 
@@ -227,7 +228,7 @@ ONNX(Flatten) = {
       return {moved(c.in[0], [&](const Tensor& x) { return reshape(x, {rows, columns}); })};
     }};
 ONNX(Concat) = {"Concat",
-                [](Call& c) -> Values { return {concat_values(c, c.in, c.i("axis", 1))}; }};
+                [](Call& c) -> Values { return {concat_values(c, c.in.all(), c.i("axis", 1))}; }};
 ONNX(ConcatFromSequence) = {"ConcatFromSequence", [](Call& c) -> Values {
                               Values items = c.value(0).items();
                               if (!c.i("new_axis")) return {concat_values(c, items, c.i("axis"))};
@@ -253,7 +254,7 @@ ONNX(Expand) = {"Expand", [](Call& c) -> Values {
                   const Shape out = broadcast_shapes(c.shape(0), c.ints(1));
                   return {moved(c.in[0], [&](const Tensor& x) { return expand(x, out); })};
                 }};
-ONNX(Identity) = {"Identity", [](Call& c) -> Values { return {c.in.at(0)}; }};
+ONNX(Identity) = {"Identity", [](Call& c) -> Values { return {c.value(0)}; }};
 ONNX(Shape) = {"Shape", [](Call& c) -> Values {
                  const Shape& s = c.shape(0);
                  const auto clamped = [&](int64_t v) {

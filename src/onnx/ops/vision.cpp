@@ -273,6 +273,8 @@ Values deform_conv(Call& c) {
   c.check(x.rank() == 4 && weight.rank() == 4 && offset.rank() == 4 && x.numel() > 0,
           {"X ", x.shape(), ", W ", weight.shape(), ", offset ", offset.shape()});
   const Shape kernel = weight.shape().slice(2, 4);
+  c.check(c.is("kernel_shape", kernel) == kernel,
+          {"kernel_shape is not that of the weight, ", as_list(kernel)});
   const Window o = window_of(c, x.shape(), kernel);
   const int64_t groups = c.i("group", 1), parts = c.i("offset_group", 1), taps = kernel.numel();
   const int64_t n = x.size(0), channels = x.size(1), oh = offset.size(2), ow = offset.size(3);
