@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "nacre/ops.h"
 
@@ -75,6 +76,41 @@ TEST(Graph, DiffNamesWhatWasAddedRemovedAndChanged) {
   const auto removed = diff(network(1, 0.1, true), before);
   ASSERT_EQ(removed.size(), 1u);
   EXPECT_EQ(removed[0].kind, GraphChange::Kind::removed);
+}
+
+TEST(Graph, ManyChangesOfSavedModelsAreListedAndNoOther) {
+  const std::string paths[] = {temporary("nacre_graph_before.graph"),
+                               temporary("nacre_graph_after.graph")};
+  const Tensor x = normal({2, 64}, Key(1)), last = normal({256, 8}, Key(3));
+  std::vector<float> weights = normal({64, 256}, Key(2)).to_vector<float>();
+  const auto save = [&](bool after) {
+    const Tensor first = Tensor::from(weights, {64, 256});
+    const Graph g = Graph::trace(
+        [&](const Tensors& in) {
+          const Tensor h = relu(matmul(after ? in[0] : tanh(in[0]), first));
+          const Tensor y = matmul(h, last);
+          return Tensors{after ? softmax(y) : y};
+        },
+        {x});
+    g.save(paths[after]);
+    return g.call({x})[0].to_vector<float>();
+  };
+  const auto want = save(false);
+  weights[9999] += 1e-3f;  // one of 16,384: seen by the content
+  save(true);
+  const Graph before = Graph::load(paths[0]), after = Graph::load(paths[1]);
+  std::map<GraphChange::Kind, std::vector<std::string>> found;
+  for (const GraphChange& c : diff(before, after)) found[c.kind].push_back(c.text);
+  const auto expect_one = [&](GraphChange::Kind kind, const char* what) {
+    ASSERT_EQ(found[kind].size(), 1u) << what;
+    EXPECT_NE(found[kind][0].find(what), std::string::npos) << found[kind][0];
+  };
+  expect_one(GraphChange::Kind::removed, "tanh");
+  expect_one(GraphChange::Kind::added, "softmax");
+  expect_one(GraphChange::Kind::changed, "constant");
+  // The file of a version is that version.
+  EXPECT_EQ(before.call({x})[0].to_vector<float>(), want);
+  for (const std::string& path : paths) std::filesystem::remove(path);
 }
 
 TEST(Graph, DamagedFilesAreRefused) {

@@ -27,7 +27,7 @@ TEST(Accuracy, OfTheDigitsThatShip) {
     std::printf("digits, seed %ld: %.4f\n", static_cast<long>(seed), accuracy);
     mean += accuracy / 5;
   }
-  EXPECT_GE(mean, 0.985);  // measured: 0.9933
+  EXPECT_GE(mean, 0.985);  // measured: 0.9914, on one thread
 }
 
 }  // namespace
