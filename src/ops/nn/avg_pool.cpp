@@ -78,6 +78,8 @@ OP(avg_pool) = {
           s.add({s.uniform({1, 2, 6, 7})},
                 two({3}, {.stride = {2}, .ceil_mode = true, .include_pad = false}),
                 "F.avg_pool2d({0}, 3, 2, ceil_mode=True, count_include_pad=False)");
+          s.add({s.uniform({1, 1, 2, 4})}, two({3}, {.stride = {2}, .ceil_mode = true}),
+                "F.avg_pool2d({0}, 3, 2, ceil_mode=True)");
           s.add({s.uniform({2, 2, 3, 3})}, two({1}, {}), "F.avg_pool2d({0}, 1)");
           s.add({s.uniform({0, 2, 4, 4})}, two({2}, {}), "F.avg_pool2d({0}, 2)");
           s.add({s.uniform({1, 1, 4, 5})}, two({2}, {.stride = {1}, .padding = {0, 1, 1, 0}}),

@@ -99,6 +99,8 @@ OP(max_pool) = {
                 "F.max_pool2d({0}, (3, 2), (2, 1), 1, (1, 2), return_indices=True)");
           s.add({s.uniform({1, 2, 6, 7})}, two({3}, {.stride = {2}, .ceil_mode = true}),
                 "F.max_pool2d({0}, 3, 2, ceil_mode=True, return_indices=True)");
+          s.add({s.uniform({1, 1, 2, 4})}, two({3}, {.stride = {2}, .ceil_mode = true}),
+                "F.max_pool2d({0}, 3, 2, ceil_mode=True, return_indices=True)");
           s.add({s.uniform({2, 2, 3, 3})}, two({1}, {}),
                 "F.max_pool2d({0}, 1, return_indices=True)");
           s.add({s.uniform({0, 2, 4, 4})}, two({2}, {}),

@@ -54,6 +54,7 @@ SlidingWindow resolve_window(const char* op, const Shape& spatial, const Ints& k
   for (int64_t d = 0; d < rank; ++d) {
     const int64_t e = extent(w.kernel[d], w.dilation[d]), s = w.stride[d];
     const int64_t room = spatial[d] + w.pad_low[d] + w.pad_high[d] - e;
+    if (room < 0 && -room < s) w.pad_high[d] -= room;  // one window, of which a part lies outside
     if (room < 0 || room % s == 0) continue;
     const int64_t last = (room / s + 1) * s;  // start of the partial window
     if (last < spatial[d] + w.pad_low[d]) w.pad_high[d] = last + e - spatial[d] - w.pad_low[d];
