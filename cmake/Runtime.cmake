@@ -5,8 +5,9 @@
 get_filename_component(nacre_root ${CMAKE_CURRENT_LIST_DIR} DIRECTORY)
 set(nacre_runtime_parts
     base/base base/file base/hash base/random base/signals base/text
-    data/bmp data/bytes data/filter data/geometry data/image data/pnm data/resize data/steps_batch
-    data/steps_geometry data/steps_other data/steps_pixel data/text_features data/transform
+    data/audio data/bmp data/bytes data/filter data/geometry data/image data/pnm data/resize
+    data/steps_audio data/steps_batch data/steps_geometry data/steps_other data/steps_pixel
+    data/text_features data/transform data/wav
     embed/all_kernels embed/kernels/elementwise embed/kernels/layout embed/kernels/pools
     embed/kernels/order embed/kernels/products embed/kernels/reduce embed/runtime embed/step)
 set(nacre_runtime_sources ${nacre_root}/apps/runtime/c.cpp ${nacre_root}/apps/runtime/decoders.cpp)

@@ -74,7 +74,7 @@ foreach(folder ${entries})
   endif()
 endforeach()
 
-foreach(name serve serve_concurrency cli fuzz)
+foreach(name serve serve_concurrency cli embed fuzz)
   if(TARGET test_${name})
     target_link_libraries(test_${name} PRIVATE nacre_serve)
   endif()

@@ -99,8 +99,9 @@ typedef struct nacre_class {
   double probability;
 } nacre_class;
 
-/** The classes of a picture file (PNG, JPEG, WebP, BMP, PPM), best first: at most `most` of them,
- *  and their number. nacre_usage if the model gives values. */
+/** The classes of a picture file (PNG, JPEG, WebP, BMP, PPM) or, of a model that was trained on
+ *  clips, of a WAV file; best first: at most `most` of them, and their number. nacre_usage if the
+ * model gives values. */
 nacre_status nacre_predict_picture(const nacre_model* model, const void* bytes, size_t size,
                                    nacre_class* classes, size_t most, size_t* found);
 /** The same for a row of a table: cells in the order of the training columns without the target,

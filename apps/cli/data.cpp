@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "nacre/data.h"
 #include "nacre/error.h"
@@ -26,6 +27,9 @@ std::string shape_of(const Sample& s) {
   if (!s.image.empty())
     return cat({s.image.width, "x", s.image.height, " pictures, ", s.image.channels,
                 s.image.channels == 1 ? " channel" : " channels"});
+  if (!s.audio.empty())
+    return cat({"clips of ", format_number(static_cast<double>(s.audio.size()) / s.audio_rate, 3),
+                " s at ", s.audio_rate, " Hz"});
   if (!s.features.empty())
     return cat({s.features.size(), " numbers a row", s.text.empty() ? "" : " and text"});
   if (!s.text.empty()) return "texts";
@@ -37,10 +41,10 @@ std::string shape_of(const Sample& s) {
 std::string shape_of(const Dataset& data, std::string& trouble) {
   if (data.size() == 0) return "empty";
   Sample first;
-  bool found = false, sizes = false, channels = false;
+  bool found = false, sizes = false, channels = false, lengths = false, rates = false;
   int64_t missing = 0, broken = 0;
   const int64_t n = std::min<int64_t>(64, data.size());
-  for (int64_t i = 0; i < n && !(found && first.image.empty()); ++i) {
+  for (int64_t i = 0; i < n && !(found && first.image.empty() && first.audio.empty()); ++i) {
     Sample s;
     try {
       s = data.get(i * data.size() / n);
@@ -52,6 +56,8 @@ std::string shape_of(const Dataset& data, std::string& trouble) {
     found = true;
     sizes |= s.image.width != first.image.width || s.image.height != first.image.height;
     channels |= s.image.channels != first.image.channels;
+    lengths |= s.audio.size() != first.audio.size();
+    rates |= s.audio_rate != first.audio_rate;
   }
   if (broken)
     trouble =
@@ -63,9 +69,11 @@ std::string shape_of(const Dataset& data, std::string& trouble) {
         std::any_of(s.features.begin(), s.features.end(), [](float v) { return std::isnan(v); });
   }
   std::string text = shape_of(first);
-  if (sizes || channels)
-    text += cat({", others of other ", sizes ? "sizes" : "", sizes && channels ? " and " : "",
-                 channels ? "channels" : ""});
+  std::string others;
+  for (const auto& [differs, what] :
+       {std::pair{sizes, "sizes"}, {channels, "channels"}, {lengths, "lengths"}, {rates, "rates"}})
+    if (differs) others += cat({others.empty() ? "" : " and ", what});
+  if (!others.empty()) text += ", others of other " + others;
   return missing ? cat({text, ", missing in ", missing, missing == 1 ? " row" : " rows"}) : text;
 }
 
@@ -242,6 +250,8 @@ int run_data_check(const DataArgs& a) {
 
 int run_data_convert(const DataArgs& a) {
   const DataSplits d = open_dataset(a.path);
+  if (d.train->size() > 0 && !d.train->get(0).audio.empty())
+    fail(Error::Kind::unsupported, {"clips of sound have no other form to be written in"});
   std::string written = a.to;
   if (a.to.ends_with(".csv") && a.to.size() > 4)
     written = write_csv_files(d, a.to);

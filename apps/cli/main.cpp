@@ -250,13 +250,14 @@ int run(int argc, char** argv) {
   });
 
   PredictArgs predict;
-  auto* p = app.add_subcommand("predict", "Predict pictures, or rows of a table");
+  auto* p = app.add_subcommand("predict", "Predict pictures, clips of sound, or rows of a table");
   p->footer(
       "Example:\n  nacre predict runs/a/model.safetensors cat.png photos/\n  nacre predict "
       "m.safetensors - < cat.png");
   p->add_option("model", predict.model, "model file")->required();
-  p->add_option("inputs", predict.inputs,
-                "pictures, folders of pictures, a .csv file of rows, or - for standard input")
+  p->add_option(
+       "inputs", predict.inputs,
+       "pictures, WAV clips, folders of them, a .csv file of rows, or - for standard input")
       ->required();
   p->add_option("--top", predict.top, "classes to show")->check(CLI::Range(1, 1000000));
   takes_precision(p, predict.precision);
@@ -331,7 +332,8 @@ int run(int argc, char** argv) {
       ->transform(CLI::AsSizeValue(false));
   sv->add_option("--body-limit", serve.body_limit, "of a request, unpacked, as 64MB")
       ->transform(CLI::AsSizeValue(false));
-  sv->add_option("--max-pixels", serve.max_pixels, "of a picture")->check(CLI::PositiveNumber);
+  sv->add_option("--max-pixels", serve.max_pixels, "of a picture, and samples of a clip")
+      ->check(CLI::PositiveNumber);
   sv->add_option("--connections", serve.connections, "open at once")->check(CLI::Range(1, 100000));
   sv->add_option("--connections-per-address", serve.connections_per_address, "of one client")
       ->check(CLI::Range(1, 100000));

@@ -10,7 +10,9 @@
 #include "base/signals.h"
 #include "cli/commands.h"
 #include "cli/show.h"
+#include "data/bytes.h"
 #include "data/readers.h"
+#include "nacre/audio.h"
 #include "nacre/precision.h"
 #include "nacre/predict.h"
 #include "train/terminal.h"
@@ -84,9 +86,7 @@ std::vector<std::string> files_of(const std::string& input) {
 /// Whether an input of a model of a table is a table too, or a picture.
 bool holds_rows(const std::string& name, const std::string& bytes, const ModelInfo& info) {
   if (info.input.rank() == 1) return true;
-  if (name == "-")
-    return image_format({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}) ==
-           ImageFormat::unknown;
+  if (name == "-") return image_format(data::bytes_of(bytes)) == ImageFormat::unknown;
   return name.ends_with(".csv") || name.ends_with(".tsv") || name.ends_with(".gz");
 }
 
@@ -104,11 +104,11 @@ void predict_rows(const PredictArgs& a, const DatasetPtr& rows, const Predictor&
   }
 }
 
-/// Whether a file that lies among pictures was meant to be one.
-bool meant_as_picture(const std::string& file, const std::string& bytes) {
-  return data::is_picture_name(file) ||
-         image_format({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}) !=
-             ImageFormat::unknown;
+/// Whether a file that lies among pictures or clips was meant to be one.
+bool meant_as_sample(const std::string& file, const std::string& bytes) {
+  const auto head = data::bytes_of(bytes);
+  return data::is_picture_name(file) || data::is_clip_name(file) || is_wav(head) ||
+         image_format(head) != ImageFormat::unknown;
 }
 
 }  // namespace
@@ -131,17 +131,17 @@ int run_predict(const PredictArgs& a) {
       continue;
     }
     const bool folder = !pipe && folder_exists(input);
-    int pictures = 0;
+    int samples = 0;
     for (const std::string& file : pipe ? std::vector<std::string>{"-"} : files_of(input)) {
       check_stop();
       try {
         const std::string bytes =
             pipe ? piped : read_file(file, static_cast<uint64_t>(DecodeLimits{}.max_bytes));
-        if (folder && !meant_as_picture(file, bytes)) {
-          log_warning({file, " is no picture and is passed over"});
+        if (folder && !meant_as_sample(file, bytes)) {
+          log_warning({file, " is no picture or clip and is passed over"});
           continue;
         }
-        ++pictures;
+        ++samples;
         const std::string name = pipe ? "standard input" : file;
         Sample s = model.picture(bytes, name);
         const Image picture = a.draw ? s.image : Image();
@@ -151,7 +151,7 @@ int run_predict(const PredictArgs& a) {
         ++failed;
       }
     }
-    if (folder && pictures == 0) fail(Error::Kind::data, {input, " holds no pictures"});
+    if (folder && samples == 0) fail(Error::Kind::data, {input, " holds no pictures or clips"});
   }
   return failed ? 1 : 0;
 }

@@ -16,7 +16,8 @@ namespace {
 
 constexpr const char* kHelp =
     "%s\n\nUsage: %s%s [OPTIONS] INPUT...\n"
-    "INPUT is a picture (PGM, PPM, BMP; - for standard input) or an array of samples (.npy, f32).\n"
+    "INPUT is a picture (PGM, PPM, BMP) or WAV clip, - for standard input, or an array of samples\n"
+    "(.npy, f32).\n"
     "  --top N          classes to show (default: 5)\n"
     "  --json           one JSON object a line\n"
     "  --output FILE    write the network's output for the last INPUT as .npy\n"
@@ -117,7 +118,7 @@ class Runner {
     for (const std::string& name : net_.kernels()) std::printf(" %s", name.c_str());
     std::printf("\n");
     if (!net_.transform().empty())
-      std::printf(sample_.rank() == 4 ? "pictures %s\n" : "rows     as left by %s\n",
+      std::printf(sample_.rank() == 4 ? "samples  %s\n" : "rows     as left by %s\n",
                   net_.transform().c_str());
     if (!net_.classes().empty()) std::printf("classes  %zu\n", net_.classes().size());
   }

@@ -125,7 +125,7 @@ class Reader {
   }
 
   Instances picture(std::string_view bytes) {
-    add_picture(bytes, "the picture");
+    add_picture(bytes, "the file");
     return std::move(out_);
   }
 
@@ -184,14 +184,15 @@ class Reader {
   }
 
   void add_picture(std::string_view bytes, const std::string& where) {
-    if (model_.info().input.rank() != 3) throw Refusal(400, "the model does not take pictures");
+    if (model_.info().input.rank() != 3)
+      throw Refusal(400, "the model does not take pictures or clips");
     add(model_.picture(bytes, where, limits_));
   }
 
   void instance(const Json& v, const std::string& where) {
     if (v.is_object()) {
       if (const Json* b64 = v.find("b64"); b64 && b64->is_text() && v.size() == 1)
-        return add_picture(from_base64(b64->text(), where), "the picture");
+        return add_picture(from_base64(b64->text(), where), "the file");
       std::vector<std::pair<std::string, std::string>> cells;
       for (const auto& [name, value] : v.fields()) cells.emplace_back(name, cell(value, where));
       return add(model_.row_by_name(cells, &out_.remark));

@@ -98,7 +98,7 @@ HttpResponse status_page(const std::vector<ModelState>& states, bool draining) {
            "<style>body{font:16px sans-serif;margin:2em}td,th{padding:.2em 1em .2em 0;"
            "text-align:left}</style><h1>nacre serve</h1><p>",
            draining ? "Draining: no new work is taken."
-                    : "POST a picture or a row to /v1/models/NAME:predict, or tensors to "
+                    : "POST a picture, a clip or a row to /v1/models/NAME:predict, or tensors to "
                       "/v2/models/NAME/infer. <a href=/openapi.json>OpenAPI</a>, "
                       "<a href=/metrics>metrics</a>.",
            "</p><table><tr><th>model<th>version<th>state<th>network<th>answered\n", rows,
@@ -129,7 +129,7 @@ std::string openapi_json() {
       {"post", "/v2/repository/models/{name}/unload", "Let go of a model", "json"},
       {"get", "/v1/models", "All models and their versions", ""},
       {"post", "/v1/models/{name}:predict",
-       "A picture, a row, rows or CSV in; labels with probabilities or values out", "any"},
+       "A picture, a clip, a row, rows or CSV in; labels with probabilities or values out", "any"},
       {"post", "/v1/models/{name}/versions/{version}:predict", "The same, of a version", "any"},
       {"post", "/v1/models/{name}:canary", "Send a share of the requests to another version",
        "json"},
@@ -165,7 +165,8 @@ std::string openapi_json() {
     if (!body.empty())
       operation["requestBody"] = Json::object(
           {{"content",
-            body == "any"       ? content({"application/json", "text/csv", "text/plain", "image/*"})
+            body == "any"
+                ? content({"application/json", "text/csv", "text/plain", "image/*", "audio/wav"})
             : body == "tensors" ? content({"application/json", "application/octet-stream"})
                                 : content({"application/json"})}});
     Json responses = Json::object({{"200", Json::object({{"description", "done"}})}});

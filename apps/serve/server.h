@@ -21,7 +21,7 @@ struct ServeOptions {
   RepositoryOptions models;
   uint64_t memory_limit = 0;  ///< bytes of models and requests; 0: 3/4 of what it may use
   uint64_t body_limit = uint64_t{64} << 20;  ///< of a request, unpacked
-  int64_t max_pixels = int64_t{1} << 24;     ///< of a picture
+  int64_t max_pixels = int64_t{1} << 24;     ///< of a picture, and samples of a clip
   std::string token;                         ///< empty: none is asked for
   std::vector<std::string> hosts;  ///< further names of this server, for changes to models
   NotFinite not_finite = NotFinite::null;

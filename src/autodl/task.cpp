@@ -228,6 +228,10 @@ FitTask make_task(const FitOptions& options) {
   const Sample first = t.pool->get(0);
   const TableSchema* schema = table_schema(*t.pool);
   t.texts = schema ? schema->has_text() : first.image.empty() && !first.text.empty();
+  if (!first.audio.empty())
+    fail(Error::Kind::unsupported,
+         {options.data, " holds clips of sound, which fit does not take; nacre train cnn --data ",
+          options.data, " does"});
   if (first.image.empty() && first.features.empty() && !t.texts)
     fail(Error::Kind::unsupported, {options.data, " holds neither pictures nor rows nor texts"});
   t.kind = first.image.empty() ? FitTask::Kind::rows : FitTask::Kind::pictures;

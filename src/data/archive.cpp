@@ -1,4 +1,4 @@
-// Pictures of classes packed into one file: a tar, a tar packed by gzip, or a zip.
+// Pictures or clips of classes packed into one file: a tar, a tar packed by gzip, or a zip.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -15,7 +15,7 @@ namespace {
 constexpr uint64_t kMaxUnpacked = uint64_t{1} << 31;  // of a .tar.gz, which is held in memory
 constexpr size_t kMaxMembers = size_t{1} << 24;
 
-/// A picture, and its place among the folders: "pets/cat/1.png".
+/// A picture or clip, and its place among the folders: "pets/cat/1.png".
 struct Found {
   PictureEntry entry;
   std::string place;
@@ -44,11 +44,13 @@ class Reader {
       read_zip_members(bytes);
     else
       read_tar_members(bytes, "", true);
+    if (pictures.empty()) pictures.swap(clips);
+    for (const Found& f : clips) others.push_back(path_ + ":" + f.entry.path);
   }
 
   bool is_zip = false;
   std::shared_ptr<const void> owner;
-  std::vector<Found> pictures;
+  std::vector<Found> pictures;  ///< or clips, if there are no pictures
   std::vector<std::string> others;
 
  private:
@@ -78,7 +80,7 @@ class Reader {
   }
 
   void add(const std::string& name, const std::string& inside, PictureEntry picture) {
-    if (pictures.size() + others.size() >= kMaxMembers)
+    if (pictures.size() + clips.size() + others.size() >= kMaxMembers)
       fail(Error::Kind::data, {path_, ": has more than ", kMaxMembers, " members"});
     const std::string shown = inside.empty() ? name : inside + ":" + name;
     std::string place = inside.empty() ? "" : inside.substr(0, inside.size() - 4);
@@ -96,15 +98,16 @@ class Reader {
       fail(Error::Kind::data, {path_, ": the member '", clip(printable(shown), 100),
                                "' would lie outside the archive"});
     if (hidden || place.empty()) return;
-    if (!is_picture_name(place)) {
+    if (!is_picture_name(place) && !is_clip_name(place)) {
       others.push_back(path_ + ":" + shown);
       return;
     }
     picture.path = shown;
-    pictures.push_back({std::move(picture), std::move(place)});
+    (is_picture_name(place) ? pictures : clips).push_back({std::move(picture), std::move(place)});
   }
 
   const std::string& path_;
+  std::vector<Found> clips;
 };
 
 /// Folders that all pictures share are no classes.
@@ -127,7 +130,7 @@ DataSplits open_archive(const std::string& path, bool parts, const DecodeLimits&
   out.kind = archive.is_zip ? "zip" : "tar";
   out.ignored = std::move(archive.others);
   auto& pictures = archive.pictures;
-  if (pictures.empty()) fail(Error::Kind::data, {path, ": holds no pictures"});
+  if (pictures.empty()) fail(Error::Kind::data, {path, ": holds no pictures and no clips"});
   enter_common_folders(pictures);
   parts = parts && std::any_of(pictures.begin(), pictures.end(), [](const Found& f) {
             return f.in_folder() && part_of_folder(std::string(f.first())) == train;
@@ -146,7 +149,8 @@ DataSplits open_archive(const std::string& path, bool parts, const DecodeLimits&
   }
   if (of_part[train].empty())
     fail(Error::Kind::data,
-         {path, ": holds ", pictures.size(), " pictures, but no folder per class"});
+         {path, ": holds ", pictures.size(),
+          is_clip_name(pictures[0].place) ? " clips" : " pictures", ", but no folder per class"});
   const std::vector<std::string> classes(names.begin(), names.end());
   for (auto& [part, list] : of_part) {
     if (list.empty()) continue;

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/signals.h"
+#include "base/text.h"
 #include "nacre/data.h"
 #include "nacre/error.h"
 #include "nacre/screening.h"
@@ -68,12 +69,43 @@ struct Sizes {
   }
 };
 
+/// The rates and lengths of clips.
+struct Clips {
+  std::map<int, std::pair<int64_t, std::string>> rates;  ///< clips, name of the first
+  double low = 0, high = 0;                              ///< seconds
+  std::string shortest, longest;
+  void add(const Sample& s, const std::string& name) {
+    auto& [count, first] = rates[s.audio_rate];
+    if (count++ == 0) first = name;
+    const double seconds = static_cast<double>(s.audio.size()) / s.audio_rate;
+    if (shortest.empty() || seconds < low) low = seconds, shortest = name;
+    if (longest.empty() || seconds > high) high = seconds, longest = name;
+  }
+  void finish(const std::string& part, Report& report) const {
+    if (rates.size() > 1) {
+      std::string text;
+      for (const auto& [rate, seen] : rates)
+        text += cat({text.empty() ? "" : ", ", seen.first, " of ", rate, " Hz"});
+      for (const auto& [rate, seen] : rates)
+        report.add(Finding::Level::note, "mixed_rates", cat({part, ": clips differ: ", text}),
+                   seen.second);
+    }
+    if (low < high)
+      for (const std::string& name : {shortest, longest})
+        report.add(Finding::Level::note, "mixed_lengths",
+                   cat({part, ": clips are ", format_number(low, 3), " to ", format_number(high, 3),
+                        " seconds long"}),
+                   name);
+  }
+};
+
 /// Reads all samples of a part; counts labels.
 std::vector<int64_t> read_all(const Part& part, Report& report) {
   const Dataset& data = *part.data;
   const auto classes = static_cast<int64_t>(data.classes().size());
   std::vector<int64_t> counts(data.classes().size(), 0);
   Sizes sizes;
+  Clips clips;
   for (int64_t i = 0; i < data.size(); ++i) {
     check_stop();
     const int64_t label = data.label(i);
@@ -88,6 +120,11 @@ std::vector<int64_t> read_all(const Part& part, Report& report) {
         return std::any_of(v.begin(), v.end(), [](float x) { return std::isnan(x); });
       };
       if (!s.image.empty()) sizes.add(s.image, data.name(i));
+      if (!s.audio.empty()) clips.add(s, data.name(i));
+      if (!s.audio.empty() &&
+          std::all_of(s.audio.begin(), s.audio.end(), [&](float v) { return v == s.audio[0]; }))
+        report.add(Finding::Level::warning, "silent", part.name + ": clips without a sound",
+                   data.name(i));
       if (missing(s.features))
         report.add(Finding::Level::note, "missing_values",
                    part.name + ": rows with missing numbers; training puts the mean there",
@@ -101,6 +138,7 @@ std::vector<int64_t> read_all(const Part& part, Report& report) {
     }
   }
   sizes.finish(part.name, report);
+  clips.finish(part.name, report);
   return counts;
 }
 

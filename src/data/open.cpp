@@ -181,7 +181,7 @@ bool try_cifar(const std::string& folder, const std::vector<FolderEntry>& entrie
   return true;
 }
 
-// ---- folders of pictures
+// ---- folders of pictures, clips or texts
 
 bool is_text_name(std::string_view name) { return name.ends_with(".txt"); }
 
@@ -273,24 +273,25 @@ DatasetPtr class_folders(const std::string& folder, std::vector<std::string> cla
   if (names.empty() && !classes.empty() && file_exists(folder + ".txt"))
     return listed_pictures(folder, folder + ".txt", classes, limits);
   if (classes.empty()) classes = names;
-  std::vector<PictureEntry> pictures, texts;
+  std::vector<PictureEntry> found;
   std::vector<std::string> others;
-  const auto collect_all = [&](bool (*wanted)(std::string_view), std::vector<PictureEntry>& out) {
+  bool texts = false;
+  for (const auto wanted : {is_picture_name, is_clip_name, is_text_name}) {
     others.clear();
     for (const auto& name : names) {
       const std::string path = folder + "/" + name;
       Way way(path);
-      collect(path, class_index(classes, name, folder), 0, wanted, out, others, way);
+      collect(path, class_index(classes, name, folder), 0, wanted, found, others, way);
     }
-  };
-  collect_all(is_picture_name, pictures);
-  if (pictures.empty()) collect_all(is_text_name, texts);
+    texts = wanted == is_text_name;
+    if (!found.empty()) break;
+  }
   ignored.insert(ignored.end(), others.begin(), others.end());
   for (const auto& e : entries)
     if (!e.is_folder && !e.name.starts_with(".")) ignored.push_back(folder + "/" + e.name);
-  if (!texts.empty()) return text_files(std::move(texts), std::move(classes));
-  auto remark = imagenet_remark(classes, static_cast<int64_t>(pictures.size()));
-  return picture_dataset(std::move(pictures), std::move(classes), limits, remark);
+  if (texts) return text_files(std::move(found), std::move(classes));
+  auto remark = imagenet_remark(classes, static_cast<int64_t>(found.size()));
+  return picture_dataset(std::move(found), std::move(classes), limits, remark);
 }
 
 bool try_folders(const std::string& folder, const std::vector<FolderEntry>& entries,
@@ -464,13 +465,16 @@ DataSplits open_any(const std::string& path, const OpenOptions& options) {
     if (!out.train) fail(Error::Kind::data, {path, ": has a test part, but no training part"});
     return out;
   }
-  const auto pictures = std::count_if(entries.begin(), entries.end(), [](const auto& e) {
-    return !e.is_folder && is_picture_name(e.name);
-  });
+  const auto count = [&](bool (*wanted)(std::string_view)) {
+    return std::count_if(entries.begin(), entries.end(),
+                         [&](const auto& e) { return !e.is_folder && wanted(e.name); });
+  };
+  const auto pictures = count(is_picture_name), clips = count(is_clip_name);
   fail(Error::Kind::data,
        {path, ": holds nothing that is read (",
         entries.empty() ? "it is empty"
         : pictures      ? cat({pictures, " pictures, but no folder per class"})
+        : clips         ? cat({clips, " clips, but no folder per class"})
                         : cat({entries.size(), " entries"}),
         "); read are a folder per class, train/ and test/ of those, IDX, CIFAR, CSV, TSV and "
         "archives (.tar, .tar.gz, .zip)"});

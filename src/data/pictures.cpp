@@ -1,4 +1,4 @@
-// Pictures in a folder per class, in files or inside an archive.
+// Pictures or clips in a folder per class, in files or inside an archive.
 #include <algorithm>
 #include <cctype>
 
@@ -8,6 +8,7 @@
 #include "base/zip.h"
 #include "data/bytes.h"
 #include "data/readers.h"
+#include "nacre/audio.h"
 #include "nacre/error.h"
 
 namespace nacre::data {
@@ -28,10 +29,9 @@ class Pictures final : public Dataset {
   int64_t size() const override { return static_cast<int64_t>(entries_.size()); }
   Sample get(int64_t i) const override {
     Sample s;
+    with_bytes(
+        i, [&](std::string_view bytes) { s = decode_sample(bytes_of(bytes), name(i), limits_); });
     s.label = label(i);
-    with_bytes(i, [&](std::string_view bytes) {
-      s.image = decode_image(bytes_of(bytes), name(i), limits_);
-    });
     return s;
   }
   int64_t label(int64_t i) const override { return at(i).label; }
@@ -80,16 +80,23 @@ DatasetPtr picture_dataset(std::vector<PictureEntry> entries, std::vector<std::s
                                     std::move(remark), archive, std::move(owner));
 }
 
-bool is_picture_name(std::string_view name) {
+namespace {
+
+bool ends_in(std::string_view name, std::initializer_list<std::string_view> endings) {
   const size_t dot = name.rfind('.');
   if (dot == name.npos) return false;
   std::string ending(name.substr(dot + 1));
   for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  for (const std::string_view known :
-       {"png", "jpg", "jpeg", "jpe", "webp", "bmp", "ppm", "pgm", "pnm"})
-    if (ending == known) return true;
-  return false;
+  return std::find(endings.begin(), endings.end(), ending) != endings.end();
 }
+
+}  // namespace
+
+bool is_picture_name(std::string_view name) {
+  return ends_in(name, {"png", "jpg", "jpeg", "jpe", "webp", "bmp", "ppm", "pgm", "pnm"});
+}
+
+bool is_clip_name(std::string_view name) { return ends_in(name, {"wav", "wave"}); }
 
 std::string imagenet_remark(const std::vector<std::string>& classes, int64_t size) {
   const bool synsets =

@@ -77,11 +77,11 @@ void read_csv(const std::string& text, char separator, const CsvOptions& options
 /// The separator that the first line uses most.
 char csv_separator(std::string_view text);
 
-/// How the bytes of a picture lie there: in a file of their own, as they are in a tar, as they are
-/// in a zip (with a checksum), or deflated in a zip.
+/// How the bytes of a picture or clip lie there: in a file of their own, as they are in a tar, as
+/// they are in a zip (with a checksum), or deflated in a zip.
 enum class Packing : uint8_t { file, plain, checked, deflated };
 
-/// A picture of a folder or archive.
+/// A picture, clip or text of a folder or archive.
 struct PictureEntry {
   std::string path;  ///< of the file, or of the member in the archive
   int64_t label = -1;
@@ -91,7 +91,7 @@ struct PictureEntry {
   std::string_view bytes = {};  ///< in the archive
 };
 
-/// Pictures in files, or in an archive whose bytes `owner` keeps.
+/// Pictures or clips in files, or in an archive whose bytes `owner` keeps.
 DatasetPtr picture_dataset(std::vector<PictureEntry> entries, std::vector<std::string> classes,
                            const DecodeLimits& limits, std::string remark,
                            const std::string& archive = "",
@@ -123,6 +123,7 @@ int64_t class_index(const std::vector<std::string>& classes, const std::string& 
                     const std::string& where);
 
 bool is_picture_name(std::string_view name);
+bool is_clip_name(std::string_view name);
 
 /// Says how far an ImageNet-like set of 1000 synsets is from the published size.
 std::string imagenet_remark(const std::vector<std::string>& classes, int64_t size);

@@ -55,6 +55,7 @@ struct StepDef {
 
 const std::vector<StepDef>& geometry_steps();
 const std::vector<StepDef>& pixel_steps();
+const std::vector<StepDef>& audio_steps();
 const std::vector<StepDef>& other_steps();
 const std::vector<StepDef>& batch_steps();
 

@@ -1,5 +1,5 @@
-// Steps for audio, text and rows of tables. A step leaves samples without its part alone, so that
-// one pipeline serves mixed data.
+// Steps for text and rows of tables. A step leaves samples without its part alone, so that one
+// pipeline serves mixed data.
 #include <algorithm>
 #include <cmath>
 
@@ -8,35 +8,6 @@
 
 namespace nacre::data {
 namespace {
-
-void audio_gain_step(Sample& s, const Args& a, bool, Rng& rng) {
-  const double db = a.number("db");
-  const auto factor = static_cast<float>(std::pow(10.0, rng.uniform(-db, db) / 20));
-  for (float& v : s.audio) v *= factor;
-}
-
-void audio_shift_step(Sample& s, const Args& a, bool, Rng& rng) {
-  const double limit = a.number("part") * static_cast<double>(s.audio.size());
-  const auto by = static_cast<ptrdiff_t>(std::lround(rng.uniform(-limit, limit)));
-  std::vector<float> out(s.audio.size(), 0.0f);
-  const auto n = static_cast<ptrdiff_t>(out.size());
-  for (ptrdiff_t i = std::max<ptrdiff_t>(0, by); i < std::min(n, n + by); ++i)
-    out[static_cast<size_t>(i)] = s.audio[static_cast<size_t>(i - by)];
-  s.audio = std::move(out);
-}
-
-void audio_noise_step(Sample& s, const Args& a, bool, Rng& rng) {
-  double power = 0;
-  for (const float v : s.audio) power += static_cast<double>(v) * v;
-  if (power <= 0) return;
-  power /= static_cast<double>(s.audio.size());
-  const double std = std::sqrt(power * std::pow(10.0, -a.number("snr") / 10));
-  for (float& v : s.audio) v += static_cast<float>(std * rng.normal());
-}
-
-void audio_length_step(Sample& s, const Args& a, bool, Rng&) {
-  if (!s.audio.empty()) s.audio.resize(static_cast<size_t>(a.integer("samples")), 0.0f);
-}
 
 std::vector<std::string> words_of(const std::string& text) {
   std::vector<std::string> words(1);
@@ -127,26 +98,6 @@ Param needed(std::string_view name, double low, double high, Param::Kind kind = 
 
 const std::vector<StepDef>& other_steps() {
   static const std::vector<StepDef> steps = {
-      {"audio_gain",
-       "louder or softer by up to db decibels",
-       {needed("db", 0, 100)},
-       true,
-       audio_gain_step},
-      {"audio_shift",
-       "earlier or later by up to a part of the length; silence comes in",
-       {needed("part", 0, 1)},
-       true,
-       audio_shift_step},
-      {"audio_noise",
-       "adds white noise at a signal to noise ratio of snr decibels",
-       {needed("snr", -100, 200)},
-       true,
-       audio_noise_step},
-      {"audio_length",
-       "cut, or filled with silence, to that many samples",
-       {needed("samples", 1, 1e9, Param::integer)},
-       false,
-       audio_length_step},
       {"word_dropout",
        "leaves out each word with probability p; one word stays",
        {needed("p", 0, 1)},

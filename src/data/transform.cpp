@@ -12,7 +12,8 @@ namespace {
 constexpr size_t kMaxSpec = size_t{4} << 20;
 
 const StepDef* find_step(std::string_view name) {
-  for (const auto* table : {&geometry_steps(), &pixel_steps(), &other_steps(), &batch_steps()})
+  for (const auto* table :
+       {&geometry_steps(), &pixel_steps(), &audio_steps(), &other_steps(), &batch_steps()})
     for (const StepDef& def : *table)
       if (def.name == name) return &def;
   return nullptr;
@@ -272,8 +273,8 @@ Transform Transform::then(const Transform& next) const {
 
 std::vector<StepHelp> transform_steps() {
   std::vector<StepHelp> out;
-  for (const auto* table :
-       {&data::geometry_steps(), &data::pixel_steps(), &data::other_steps(), &data::batch_steps()})
+  for (const auto* table : {&data::geometry_steps(), &data::pixel_steps(), &data::audio_steps(),
+                            &data::other_steps(), &data::batch_steps()})
     for (const data::StepDef& def : *table)
       out.push_back({data::usage_of(def), std::string(def.help)});
   return out;

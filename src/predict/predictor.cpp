@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "graph/node.h"
+#include "nacre/audio.h"
 #include "nacre/graph.h"
 #include "nacre/ops.h"
 #include "nacre/program.h"
@@ -293,11 +294,10 @@ size_t Predictor::bytes() const { return impl_->bytes; }
 Sample Predictor::picture(std::string_view bytes, std::string_view name,
                           const DecodeLimits& limits) const {
   if (impl_->has_table && info().input.rank() != 3)
-    fail(Error::Kind::usage, {impl_->name, " takes rows of a table, it does not take pictures"});
-  Sample s;
-  s.image =
-      decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, name, limits);
-  return s;
+    fail(Error::Kind::usage,
+         {impl_->name, " takes rows of a table, it does not take pictures or clips"});
+  return decode_sample({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, name,
+                       limits);
 }
 
 Sample Predictor::row(const std::vector<std::string>& cells, std::string* remark) const {
@@ -370,6 +370,8 @@ std::vector<float> Predictor::prepare(Sample sample) const {
     fail(Error::Kind::usage,
          {m.name, " has ", m.inputs.size(), " inputs and takes tensors only; see `nacre run`"});
   m.transform.apply(sample, false, Key(0));
+  if (!sample.audio.empty())
+    fail(Error::Kind::data, {m.name, " was not trained on clips of sound, it does not take them"});
   Batch b = collate({std::move(sample)}, {0}, static_cast<int64_t>(info().classes.size()));
   const Shape& in = info().input;
   Shape want = {1};

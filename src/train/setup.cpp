@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 
 #include "base/hash.h"
 #include "base/json.h"
@@ -16,6 +17,9 @@ namespace nacre {
 namespace {
 
 constexpr int64_t kStatisticsSamples = 2000, kLooked = 64;
+constexpr int kHighestRate = 16000;  // of clips; speech has little above its half
+constexpr int64_t kLongest = 10;     // seconds of a clip
+constexpr int64_t kColumns = 256;    // of a spectrogram, at most
 
 bool has_option(const std::string& options, const std::string& name) {
   return (" " + options).find(" " + name + "=") != std::string::npos;
@@ -55,7 +59,7 @@ Statistics pixel_statistics(const Dataset& data, const Transform& before, uint64
   return {mean, std::sqrt(std::max(1e-12, squares / n - mean * mean))};
 }
 
-/// Pictures of all parts of the data: those of a folder differ.
+/// Pictures or clips of all parts of the data: those of a folder differ.
 std::vector<Sample> some_samples(const Dataset& data) {
   std::vector<Sample> list;
   const int64_t n = std::min(kLooked, data.size());
@@ -76,10 +80,33 @@ int64_t channels_for(const ModelEntry& entry, const std::string& options,
   return colour ? 3 : 1;
 }
 
+/// What makes a picture of a clip: one rate and length for all, and a column every 10 ms or, of
+/// long ones, up to 256.
+std::string clip_transform(const std::vector<Sample>& samples) {
+  std::map<int, int64_t> rates;
+  double seconds = 0;
+  for (const Sample& s : samples) {
+    if (s.audio.empty()) continue;
+    ++rates[s.audio_rate];
+    seconds = std::max(seconds, static_cast<double>(s.audio.size()) / s.audio_rate);
+  }
+  const int usual = std::max_element(rates.begin(), rates.end(), [](auto& a, auto& b) {
+                      return a.second < b.second;
+                    })->first;
+  const int rate = std::min(usual, kHighestRate);
+  const auto length = static_cast<int64_t>(std::ceil(std::min<double>(seconds, kLongest) * rate));
+  int64_t window = 16;  // up to 32 ms
+  while (2 * window * 1000 <= int64_t{32} * rate && window < 512) window *= 2;
+  const int64_t hop = std::max<int64_t>({1, rate / 100, (length + kColumns - 1) / kColumns});
+  return cat({"audio_rate(", rate, ")|audio_length(", length, ")|log_mel(window=", window,
+              ",hop=", hop, ")"});
+}
+
 /// Channels and size are always set, so that the model takes pictures unlike the training part's.
+/// `spec` is what comes before.
 std::string image_transform(const ModelEntry& entry, const TrainConfig& config, const Dataset& data,
-                            const std::vector<Sample>& samples, int64_t channels) {
-  std::string spec;
+                            const std::vector<Sample>& samples, int64_t channels,
+                            std::string spec) {
   const auto add = [&](const std::string& step) { spec += (spec.empty() ? "" : "|") + step; };
   const auto resize = [&](int64_t width, int64_t height) {
     add(cat({"resize(", width, width == height ? "" : cat({",", height}), ")"}));
@@ -376,16 +403,19 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
   Setup s;
   s.options = config.options;
   Sample first = data.train->get(0);
-  const bool image = !first.image.empty();
+  const bool clip = !first.audio.empty(), image = clip || !first.image.empty();
   const TableSchema* columns = data.train->schema();
   const bool text = columns ? columns->has_text() : !first.text.empty();
   if (!image && first.features.empty() && !text)
-    fail(Error::Kind::data, {"the data hold neither pictures nor columns nor texts to learn from"});
+    fail(Error::Kind::data,
+         {"the data hold neither pictures nor clips nor columns nor texts to learn from"});
   std::string spec = config.transform;
   if (spec == "auto" && image) {
-    const std::vector<Sample> samples = some_samples(*data.train);
+    std::vector<Sample> samples = some_samples(*data.train);
+    const std::string before = clip ? clip_transform(samples) : "";
+    for (Sample& sample : samples) Transform::parse(before).apply(sample, false, Key(0));
     spec = image_transform(entry, config, *data.train, samples,
-                           channels_for(entry, s.options, samples));
+                           channels_for(entry, s.options, samples), before);
   } else if (spec == "auto" || spec == "selected") {
     if (spec == "selected" && first.features.empty())
       fail(Error::Kind::usage, {"the transform selected chooses among the columns of a table, and "
@@ -394,6 +424,10 @@ Setup fit_to_data(const ModelEntry& entry, const TrainConfig& config, const Data
   }
   s.transform = Transform::parse(spec);
   s.transform.apply(first, false, Key(0));
+  if (image && first.image.empty())
+    fail(Error::Kind::usage, {"the transform '", spec,
+                              "' leaves a clip of sound; the step log_mel makes a picture of it, "
+                              "as the transform auto does"});
   if (image) {
     s.input = {first.image.channels, first.image.height, first.image.width};
     add_option(s.options, entry, "channels", first.image.channels);

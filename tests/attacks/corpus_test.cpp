@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "fuzz/safetensors_bytes.h"
 #include "nacre/error.h"
+#include "predict/models.h"
 #include "tools/shell.h"
 
 namespace nacre::attacks {
@@ -34,6 +35,7 @@ const std::map<std::string, Format> kFormats = {
     {"tflite", {"tflite", "", "convert", "out.onnx"}},
     {"tar", {"tar", "", "data info", ""}},
     {"yaml", {"yaml", "", "train --config", ""}},
+    {"wav", {"wav", "", "predict m.safetensors", ""}},
 };
 
 class Corpus : public testing::TestWithParam<std::string> {};
@@ -44,7 +46,12 @@ TEST_P(Corpus, IsRefusedBySentence) {
   const std::string file = (folder / ("f." + format.ending)).string();
   std::vector<std::string> arguments;
   std::stringstream command(format.command);
-  for (std::string word; command >> word;) arguments.push_back(word);
+  for (std::string word; command >> word;)
+    arguments.push_back(word == "m.safetensors" ? (folder / word).string() : word);
+  if (arguments[0] == "predict") {
+    const Model model = digits_model();
+    save_model(arguments[1], *model.net, model.info);
+  }
   arguments.push_back(file);
   if (!format.output.empty()) arguments.push_back((folder / format.output).string());
 
@@ -77,7 +84,7 @@ TEST_P(Corpus, IsRefusedBySentence) {
 INSTANTIATE_TEST_SUITE_P(Files, Corpus,
                          testing::Values("safetensors", "npy", "npz", "torch", "gguf", "mxnet",
                                          "onnx", "caffe", "ncnn", "graphdef", "tflite", "tar",
-                                         "yaml"),
+                                         "yaml", "wav"),
                          [](const auto& reader) { return reader.param; });
 
 // The metadata of model files: architecture, options, classes and transform are texts from a file.

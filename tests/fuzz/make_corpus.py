@@ -372,3 +372,58 @@ for name, changes in {
     "bad_nothing": None,
 }.items():
     put("checkpoint/" + name, "" if changes is None else json.dumps(changes, separators=(",", ":")))
+
+
+# ---- wav
+def chunk(name, data, size=None):
+    return name + struct.pack("<I", len(data) if size is None else size) + data + b"\0" * (len(data) % 2)
+
+
+def wav(*chunks):
+    body = b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body
+
+
+def fmt(code=1, channels=1, rate=8000, bits=16, block=None, extra=b""):
+    block = channels * bits // 8 if block is None else block
+    return chunk(b"fmt ", struct.pack("<HHIIHH", code, channels, rate % 2**32, 0, block, bits) + extra)
+
+
+pcm = struct.pack("<4h", 0, 1000, -1000, 32767)
+extension = struct.pack("<HHI", 22, 16, 4) + struct.pack("<H", 1) + bytes(14)
+for name, data in {
+    "good": wav(fmt(), chunk(b"data", pcm)),
+    "good_8": wav(fmt(bits=8), chunk(b"data", b"\0\x80\xff")),
+    "good_24": wav(fmt(channels=2, bits=24), chunk(b"data", bytes(range(12)))),
+    "good_float": wav(fmt(3, bits=32), chunk(b"data", struct.pack("<2f", 0.5, -2))),
+    "good_extensible": wav(fmt(0xFFFE, extra=extension), chunk(b"data", pcm)),
+    "good_chunks": wav(chunk(b"LIST", b"odd"), fmt(), chunk(b"fact", b"1234"), chunk(b"data", pcm), chunk(b"id3 ", b"x")),
+    "good_stream": wav(fmt(), chunk(b"data", pcm + b"x", 2**32 - 1)),
+    "good_rate": wav(fmt(rate=1), chunk(b"data", pcm)),
+    "bad_truncated": wav(fmt(), chunk(b"data", pcm, 100)),
+    "bad_huge": wav(fmt(), chunk(b"data", pcm, 2**32 - 2)),
+    "bad_half": wav(fmt(), chunk(b"data", pcm + b"x")),
+    "bad_empty": wav(fmt(), chunk(b"data", b"")),
+    "bad_no_data": wav(fmt()),
+    "bad_no_format": wav(chunk(b"data", pcm)),
+    "bad_format_short": wav(chunk(b"fmt ", b"\1\0\1\0"), chunk(b"data", pcm)),
+    "bad_format_huge": wav(chunk(b"fmt ", b"\1\0\1\0", 2**31), chunk(b"data", pcm)),
+    "bad_channels": wav(fmt(channels=0), chunk(b"data", pcm)),
+    "bad_channels_many": wav(fmt(channels=4000), chunk(b"data", pcm)),
+    "bad_rate": wav(fmt(rate=0), chunk(b"data", pcm)),
+    "bad_rate_huge": wav(fmt(rate=2**32 - 1), chunk(b"data", pcm)),
+    "bad_block": wav(fmt(block=0), chunk(b"data", pcm)),
+    "bad_block_wrap": wav(fmt(channels=64, bits=32, block=1), chunk(b"data", pcm)),
+    "bad_bits": wav(fmt(bits=0), chunk(b"data", pcm)),
+    "bad_bits_odd": wav(fmt(bits=12), chunk(b"data", pcm)),
+    "bad_mu_law": wav(fmt(7, bits=8), chunk(b"data", pcm)),
+    "bad_mp3": wav(fmt(0x55, bits=0), chunk(b"data", pcm)),
+    "bad_nan": wav(fmt(3, bits=32), chunk(b"data", struct.pack("<2f", 0.5, float("nan")))),
+    "bad_infinite": wav(fmt(3, bits=64), chunk(b"data", struct.pack("<d", 1e300))),
+    "bad_chunk_huge": wav(chunk(b"LIST", b"abcd", 2**32 - 1), fmt(), chunk(b"data", pcm)),
+    "bad_no_chunks": wav(),
+    "bad_big_endian": b"RIFX" + wav(fmt(), chunk(b"data", pcm))[4:],
+    "bad_avi": wav(fmt(), chunk(b"data", pcm)).replace(b"WAVE", b"AVI "),
+    "bad_nothing": b"",
+}.items():
+    put("wav/" + name, data)

@@ -32,6 +32,7 @@
 #include "tflite_fuzz.cpp"
 #include "torch_fuzz.cpp"
 #include "transform_fuzz.cpp"
+#include "wav_fuzz.cpp"
 #include "yaml_fuzz.cpp"
 
 namespace {
@@ -161,7 +162,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Target{"serve", fuzz_serve, ""}, Target{"graphdef", fuzz_graphdef, ""},
                     Target{"tflite", fuzz_tflite, ""},
                     Target{"mxnet_symbol", fuzz_mxnet_symbol, ""},
-                    Target{"paddle", fuzz_paddle, ""}, Target{"caffe2", fuzz_caffe2, ""}),
+                    Target{"paddle", fuzz_paddle, ""}, Target{"caffe2", fuzz_caffe2, ""},
+                    Target{"wav", fuzz_wav, ""}),
     [](const auto& target) { return target.param.name; });
 
 }  // namespace
