@@ -3,9 +3,10 @@
 
     python3 tests/onnx/check_perturbed.py build/nacre [FOLDER...]   # needs numpy, onnx, onnxruntime, libonnx-testdata
 
-Every case is tried: all names are changed (in subgraphs too), sizes where the model can be computed with others, numbers
-always. What should come out is computed by ONNX Runtime and by onnx.reference, which have to agree where both run the
-model (with other sizes both have to), and is compared with the tolerances of ONNX's runner. Prints a line for each case that differs, and counts.
+Every case is tried: all names are changed (in subgraphs too), sizes where the model can be computed with others,
+numbers always. What should come out is computed by ONNX Runtime and by onnx.reference, which have to agree where both
+run the model (with other sizes both have to), and is compared with the tolerances of ONNX's runner. Prints a line for
+each case that differs, and counts.
 """
 import collections
 import glob
