@@ -21,6 +21,9 @@ namespace nacre::cli {
 namespace {
 std::string count(int64_t n) { return n ? std::to_string(n) : ""; }
 
+/// "1234 bytes"
+std::string size_text(const std::string& file) { return cat({bytes_of_model(file), " bytes"}); }
+
 /// Multiply-accumulates of what was recorded and not counted before.
 int64_t new_macs(const Tensor& y, std::unordered_set<const Node*>& seen) {
   int64_t macs = 0;
@@ -40,7 +43,7 @@ int64_t new_macs(const Tensor& y, std::unordered_set<const Node*>& seen) {
 int within(const ZooArgs& a, int64_t parameters, int64_t macs, const Costs& costs) {
   if (a.limits.empty()) return 0;
   Json numbers = Json::object();
-  numbers["bytes"] = std::filesystem::file_size(a.name);
+  numbers["bytes"] = bytes_of_model(a.name);
   numbers["parameters"] = parameters;
   numbers["macs"] = macs;
   costs.add(numbers);
@@ -118,7 +121,7 @@ int show_onnx(const ZooArgs& a) {
     Json j = Json::object();
     j["name"] = a.name;
     j["opset"] = net->opset();
-    j["bytes"] = std::filesystem::file_size(a.name);
+    j["bytes"] = bytes_of_model(a.name);
     j["parameters"] = net->parameter_count();
     j["macs"] = macs;
     costs.add(j);
@@ -132,8 +135,9 @@ int show_onnx(const ZooArgs& a) {
     std::printf("input       %s: %s\n", p.name.c_str(), str(p.type).c_str());
   for (const onnx::Port& p : net->outputs())
     std::printf("output      %s: %s\n", p.name.c_str(), str(p.type).c_str());
-  std::printf("parameters  %ld\nMACs        %ld\n%s\n", static_cast<long>(net->parameter_count()),
-              static_cast<long>(macs), costs.text().c_str());
+  std::printf("size        %s\nparameters  %ld\nMACs        %ld\n%s\n", size_text(a.name).c_str(),
+              static_cast<long>(net->parameter_count()), static_cast<long>(macs),
+              costs.text().c_str());
   TextTable table({"layer", "operator", "output", "parameters", "MACs", "traffic", "ms"});
   for (const Row& r : rows)
     table.add({r.layer, r.op, r.output, count(r.parameters), count(r.macs), costs.traffic(r.path),
@@ -312,7 +316,7 @@ int run_zoo_show(const ZooArgs& a) {
     j["paper"] = m.paper;
     j["options"] = options;
     if (file) {
-      j["bytes"] = std::filesystem::file_size(a.name);
+      j["bytes"] = bytes_of_model(a.name);
       j["transform"] = held.info.transform;
       j["classes"] = Json::array();
       for (const std::string& c : held.info.classes) j["classes"].push_back(c);
@@ -342,7 +346,8 @@ int run_zoo_show(const ZooArgs& a) {
     for (size_t i = 0; i < std::min<size_t>(10, held.info.classes.size()); ++i)
       classes += (i ? ", " : "") + held.info.classes[i];
     if (held.info.classes.size() > 10) classes += cat({", ... (", held.info.classes.size(), ")"});
-    std::printf("transform   %s\nclasses     %s\n", held.info.transform.c_str(), classes.c_str());
+    std::printf("size        %s\ntransform   %s\nclasses     %s\n", size_text(a.name).c_str(),
+                held.info.transform.c_str(), classes.c_str());
     auto& card = held.info.extra;
     if (card.contains("score"))
       std::printf("trained     on %s with seed %s; %s on the part '%s'\n", card["data"].c_str(),

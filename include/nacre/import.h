@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace nacre {
 
@@ -34,6 +35,8 @@ bool is_network_file(const std::string& path);
 ///
 /// Weights elsewhere are named by `weights`. Throws Error(usage) for other endings.
 std::string import_network(const std::string& path, const std::string& weights = "");
+/// The files that make up a network: its own, and that of its weights or all in their folder.
+std::vector<std::string> network_files(const std::string& path);
 
 /// The model with the sizes of its outputs, which import_network() knows only in part: for programs
 /// that ask a file for them. `net` is the model as onnx::parse() reads it. Sizes that depend on a

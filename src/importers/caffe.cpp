@@ -589,9 +589,10 @@ CaffeSolver read_caffe_solver(std::string_view text, std::string_view what) {
 }
 
 const NetworkKind kCaffeFiles = {
-    ".prototxt", "Caffe", [](const std::string& path, const std::string& weights) {
-      return read_text_network(
-          path, weights.empty() ? beside(path, ".prototxt", ".caffemodel") : weights, import_caffe);
+    ".prototxt", "Caffe",
+    [](const std::string& path) { return beside(path, ".prototxt", ".caffemodel"); },
+    [](const std::string& path, const std::string& weights) {
+      return read_text_network(path, weights, import_caffe);
     }};
 
 }  // namespace nacre

@@ -508,10 +508,10 @@ std::string import_caffe2(std::string_view predict, std::string_view init, std::
 }
 
 const NetworkKind kCaffe2Files = {
-    "predict_net.pb", "Caffe2", [](const std::string& path, const std::string& weights) {
-      const auto net = MappedFile::open(path);
-      const auto init = MappedFile::open(
-          weights.empty() ? beside(path, "predict_net.pb", "init_net.pb") : weights);
+    "predict_net.pb", "Caffe2",
+    [](const std::string& path) { return beside(path, "predict_net.pb", "init_net.pb"); },
+    [](const std::string& path, const std::string& weights) {
+      const auto net = MappedFile::open(path), init = MappedFile::open(weights);
       return import_caffe2(net->bytes(), init->bytes(), path, init->path());
     }};
 

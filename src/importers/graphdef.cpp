@@ -225,7 +225,7 @@ std::string import_graphdef(std::string_view graph, std::string_view what) {
                    [&] { return Importer(read_graphdef(graph, what), what, graph.size()).run(); });
 }
 
-const NetworkKind kGraphDefFiles = {".pb", "TensorFlow",
+const NetworkKind kGraphDefFiles = {".pb", "TensorFlow", no_weights,
                                     [](const std::string& path, const std::string& weights) {
                                       return read_whole_network(path, weights, import_graphdef);
                                     }};

@@ -1,6 +1,8 @@
 // Which importer a file belongs to.
 #include "nacre/import.h"
 
+#include <filesystem>
+
 #include "base/file.h"
 #include "importers/kinds.h"
 #include "nacre/error.h"
@@ -42,11 +44,26 @@ std::string read_whole_network(const std::string& path, const std::string& weigh
 bool is_network_file(const std::string& path) { return kind_of(path) != nullptr; }
 
 std::string import_network(const std::string& path, const std::string& weights) {
-  if (const NetworkKind* kind = kind_of(path)) return kind->read(path, weights);
+  if (const NetworkKind* kind = kind_of(path))
+    return kind->read(path, weights.empty() ? kind->weights(path) : weights);
   std::string list;
   for (const NetworkKind* k : kKinds)
     list += cat({list.empty() ? "" : ", ", k->ending, " (", k->framework, ")"});
   fail(Error::Kind::usage, {path, " is no network that nacre translates; those end in ", list});
+}
+
+std::vector<std::string> network_files(const std::string& path) {
+  std::vector<std::string> files = {path};
+  const NetworkKind* kind = kind_of(path);
+  const std::string weights = kind ? kind->weights(path) : "";
+  if (folder_exists(weights)) {
+    for (const FolderEntry& entry : list_folder(weights))
+      if (!entry.is_folder && entry.name != std::filesystem::path(path).filename())
+        files.push_back(weights + "/" + entry.name);
+  } else if (!weights.empty()) {
+    files.push_back(weights);
+  }
+  return files;
 }
 
 }  // namespace nacre

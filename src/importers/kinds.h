@@ -10,7 +10,9 @@ namespace nacre {
 struct NetworkKind {
   std::string_view ending;     ///< of the file's name
   std::string_view framework;  ///< for messages
-  /// The ONNX model of the network at `path`. `weights` is empty if nobody said where they are.
+  /// Where its weights are if nobody said: a file or a folder, or "" for those that hold them.
+  std::string (*weights)(const std::string& path);
+  /// The ONNX model of the network at `path`.
   std::string (*read)(const std::string& path, const std::string& weights);
 };
 
@@ -23,7 +25,9 @@ std::string beside(const std::string& path, std::string_view ending, std::string
 std::string read_text_network(const std::string& path, const std::string& weights,
                               std::string (*import)(std::string_view, std::string_view,
                                                     std::string_view, std::string_view));
-/// What `import` makes of a network that has its weights in it.
+/// Of networks that have their weights in them.
+inline std::string no_weights(const std::string&) { return ""; }
+/// What `import` makes of such a network.
 std::string read_whole_network(const std::string& path, const std::string& weights,
                                std::string (*import)(std::string_view, std::string_view));
 

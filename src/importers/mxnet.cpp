@@ -178,10 +178,9 @@ std::string import_mxnet(std::string_view symbol, std::string_view params, std::
   });
 }
 
-const NetworkKind kMxnetFiles = {
-    "-symbol.json", "MXNet", [](const std::string& path, const std::string& weights) {
-      return read_text_network(path, weights.empty() ? mxnet_params_beside(path) : weights,
-                               import_mxnet);
-    }};
+const NetworkKind kMxnetFiles = {"-symbol.json", "MXNet", mxnet_params_beside,
+                                 [](const std::string& path, const std::string& weights) {
+                                   return read_text_network(path, weights, import_mxnet);
+                                 }};
 
 }  // namespace nacre

@@ -696,9 +696,9 @@ std::string import_ncnn(std::string_view param, std::string_view bin, std::strin
 }
 
 const NetworkKind kNcnnFiles = {
-    ".param", "ncnn", [](const std::string& path, const std::string& weights) {
-      return read_text_network(path, weights.empty() ? beside(path, ".param", ".bin") : weights,
-                               import_ncnn);
+    ".param", "ncnn", [](const std::string& path) { return beside(path, ".param", ".bin"); },
+    [](const std::string& path, const std::string& weights) {
+      return read_text_network(path, weights, import_ncnn);
     }};
 
 }  // namespace nacre

@@ -132,16 +132,16 @@ std::string import_folder(std::string_view bytes, const std::string& folder,
   return PaddleImporter(program, arrays, what).run();
 }
 
-std::string read_program(const std::string& path, std::string weights, std::string_view ending) {
+/// Of a __model__: in one file, or each variable in a file of the same folder.
+std::string weights_of_folder(const std::string& path) {
+  const std::string file = beside(path, "__model__", "__params__");
+  if (file_exists(file)) return file;
+  const std::string folder = beside(path, "__model__", "");
+  return folder.empty() ? "." : folder;
+}
+
+std::string read_program(const std::string& path, const std::string& weights) {
   const auto map = MappedFile::open(path);
-  if (weights.empty()) {
-    weights = ending == ".pdmodel" ? beside(path, ending, ".pdiparams")
-                                   : beside(path, ending, "__params__");
-    if (ending != ".pdmodel" && !file_exists(weights)) {
-      weights = beside(path, ending, "");
-      if (weights.empty()) weights += '.';
-    }
-  }
   if (std::filesystem::is_directory(weights))
     return with_name(path, weights, [&] { return import_folder(map->bytes(), weights, path); });
   return import_paddle(map->bytes(), MappedFile::open(weights)->bytes(), path, weights);
@@ -165,13 +165,9 @@ std::string import_paddle(std::string_view program, std::string_view params, std
   });
 }
 
-const NetworkKind kPaddleFiles = {".pdmodel", "PaddlePaddle",
-                                  [](const std::string& path, const std::string& weights) {
-                                    return read_program(path, weights, ".pdmodel");
-                                  }};
-const NetworkKind kPaddleFolders = {"__model__", "PaddlePaddle",
-                                    [](const std::string& path, const std::string& weights) {
-                                      return read_program(path, weights, "__model__");
-                                    }};
+const NetworkKind kPaddleFiles = {
+    ".pdmodel", "PaddlePaddle",
+    [](const std::string& path) { return beside(path, ".pdmodel", ".pdiparams"); }, read_program};
+const NetworkKind kPaddleFolders = {"__model__", "PaddlePaddle", weights_of_folder, read_program};
 
 }  // namespace nacre

@@ -214,7 +214,7 @@ std::string import_tflite(std::string_view model, std::string_view what) {
                    [&] { return Importer(read_tflite(model, what), what, model.size()).run(); });
 }
 
-const NetworkKind kTfliteFiles = {".tflite", "TFLite",
+const NetworkKind kTfliteFiles = {".tflite", "TFLite", no_weights,
                                   [](const std::string& path, const std::string& weights) {
                                     return read_whole_network(path, weights, import_tflite);
                                   }};

@@ -14,6 +14,10 @@ namespace nacre {
 std::unique_ptr<onnx::Network> load_network(const std::string& path,
                                             const std::string& weights = "");
 
+/// Bytes of all files that a model was read from: its own, those of its weights, and the external
+/// data that an ONNX model names.
+uint64_t bytes_of_model(const std::string& path);
+
 /// Shape of an input where the file leaves sizes open: those become 1. Throws Error(usage) if the
 /// input is no tensor.
 Shape usual_shape(const onnx::Port& port);

@@ -18,8 +18,9 @@ namespace {
 const std::string kTests = std::string(NACRE_SOURCE_DIR) + "/tests/";
 
 struct Format {
-  std::string ending, second;  ///< what comes after the first zero byte is a file of its own
+  std::string ending, second;  ///< a file of its own: what comes after the first zero byte
   std::string command = "convert", output = "out.npz";
+  bool counted = false;  ///< instead, four bytes before the first file say how long it is
 };
 const std::map<std::string, Format> kFormats = {
     {"safetensors", {"safetensors", ""}},
@@ -30,7 +31,10 @@ const std::map<std::string, Format> kFormats = {
     {"mxnet", {"params", ""}},
     {"onnx", {"onnx", ""}},
     {"caffe", {"prototxt", "caffemodel", "convert", "out.onnx"}},
+    {"caffe2", {"predict_net.pb", "init_net.pb", "convert", "out.onnx", true}},
+    {"mxnet_symbol", {"x-symbol.json", "x-0001.params", "convert", "out.onnx"}},
     {"ncnn", {"param", "bin", "convert", "out.onnx"}},
+    {"paddle", {"pdmodel", "pdiparams", "convert", "out.onnx", true}},
     {"graphdef", {"pb", "", "convert", "out.onnx"}},
     {"tflite", {"tflite", "", "convert", "out.onnx"}},
     {"tar", {"tar", "", "data info", ""}},
@@ -63,12 +67,19 @@ TEST_P(Corpus, IsRefusedBySentence) {
     std::getline(lines, sentence);
     if (!name.starts_with(GetParam() + "/")) continue;
     SCOPED_TRACE(name);
-    const std::string bytes = read_file(kTests + "fuzz/corpus/" + name, 1 << 20);
-    const size_t end =
-        format.second.empty() ? bytes.size() : std::min(bytes.find('\0'), bytes.size());
+    std::string bytes = read_file(kTests + "fuzz/corpus/" + name, 1 << 20);
+    size_t end = bytes.size(), next = end;
+    if (format.counted) {
+      uint32_t length = 0;
+      bytes.copy(reinterpret_cast<char*>(&length), sizeof length);
+      bytes.erase(0, sizeof length);
+      end = next = std::min<size_t>(length, bytes.size());
+    } else if (!format.second.empty()) {
+      end = std::min(bytes.find('\0'), bytes.size());
+      next = std::min(end + 1, bytes.size());
+    }
     folder.write("f." + format.ending, bytes.substr(0, end));
-    if (!format.second.empty())
-      folder.write("f." + format.second, bytes.substr(std::min(end + 1, bytes.size())));
+    if (!format.second.empty()) folder.write("f." + format.second, bytes.substr(next));
     const std::string second = (folder / ("f." + format.second)).string();
     for (const auto& [mark, path] : {std::pair('@', &file), {'&', &second}})
       for (size_t at; (at = sentence.find(mark)) != std::string::npos;)
@@ -83,8 +94,8 @@ TEST_P(Corpus, IsRefusedBySentence) {
 
 INSTANTIATE_TEST_SUITE_P(Files, Corpus,
                          testing::Values("safetensors", "npy", "npz", "torch", "gguf", "mxnet",
-                                         "onnx", "caffe", "ncnn", "graphdef", "tflite", "tar",
-                                         "yaml", "wav"),
+                                         "onnx", "caffe", "caffe2", "mxnet_symbol", "ncnn",
+                                         "paddle", "graphdef", "tflite", "tar", "yaml", "wav"),
                          [](const auto& reader) { return reader.param; });
 
 // The metadata of model files: architecture, options, classes and transform are texts from a file.

@@ -1,6 +1,7 @@
 // ONNX files on the command line.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "base/json.h"
@@ -89,6 +90,30 @@ TEST_F(OnnxCli, LimitsFailABuild) {
   const auto unknown = show("weight: 7\n");
   EXPECT_EQ(unknown.code, 2);
   EXPECT_TRUE(holds(unknown.output, "limits 'weight'; what is known of")) << unknown.output;
+}
+
+TEST_F(OnnxCli, SizeIsThatOfAllFiles) {
+  const std::string goldens = std::string(NACRE_SOURCE_DIR) + "/tests/importers/goldens/";
+  make::Parts p = make::linear();
+  p.initializers[0] = make::external("w", {3, 2}, "./w.bin");
+  const std::string model = write("m.onnx", p);
+  std::ofstream(path("w.bin"), std::ios::binary) << std::string(24, '\0');
+  std::ofstream(path("unrelated"), std::ios::binary) << "not counted";
+  const auto size = [](const std::string& file) { return std::filesystem::file_size(file); };
+  for (const auto& [file, bytes] :
+       {std::pair(model, size(model) + 24),
+        std::pair(goldens + "tiny.prototxt",
+                  size(goldens + "tiny.prototxt") + size(goldens + "tiny.caffemodel"))}) {
+    const auto shown = nacre("zoo show " + file);
+    EXPECT_EQ(shown.code, 0) << shown.output;
+    EXPECT_TRUE(holds(shown.output, cat({"\nsize        ", bytes, " bytes\n"}))) << shown.output;
+    std::ofstream(path("limits.yaml")) << "bytes: " << bytes;
+    EXPECT_EQ(nacre("zoo show " + file + " --limits " + path("limits.yaml")).code, 0);
+    std::ofstream(path("limits.yaml")) << "bytes: " << bytes - 1;
+    const auto above = nacre("zoo show " + file + " --json --limits " + path("limits.yaml"));
+    EXPECT_EQ(above.code, 1);
+    EXPECT_TRUE(holds(above.output, cat({"\"bytes\": ", bytes}))) << above.output;
+  }
 }
 
 TEST_F(OnnxCli, ConvertTakesTheWeightsOut) {
