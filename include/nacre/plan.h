@@ -13,9 +13,9 @@ struct PlanStats {
   uint64_t plain = 0;         ///< plans made without them, for shapes seen once
   uint64_t hits = 0;          ///< evaluations that found their plan
   uint64_t nodes = 0;         ///< nodes evaluated
-  size_t cached_plans = 0;  ///< at most 4096 and 256 MiB; the least recently used go first
-  size_t cached_bytes = 0;  ///< that these hold, about
-  size_t arena_bytes = 0;  ///< work space, which plans that run at different times share
+  size_t cached_plans = 0;    ///< at most 4096 and 256 MiB; the least recently used go first
+  size_t cached_bytes = 0;    ///< that these hold, about
+  size_t arena_bytes = 0;     ///< work space, which plans that run at different times share
 };
 PlanStats plan_stats();
 void clear_plans();

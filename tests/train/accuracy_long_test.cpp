@@ -49,7 +49,7 @@ TEST_F(Accuracy, OfASmallNetworkOnMnist) {
 
 TEST_F(Accuracy, OfASmallNetworkOnASampleOfFashionMnist) {
   if (!find("fashion-mnist")) GTEST_SKIP() << "needs $NACRE_DATA/fashion-mnist";
-  EXPECT_GE(of("cnn-fashion", 1), 0.90);
+  EXPECT_GE(of("cnn-fashion", 1), 0.90);  // measured: 0.9068
 }
 
 }  // namespace
