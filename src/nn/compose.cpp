@@ -156,18 +156,16 @@ std::string usage_of(const LayerDef& def) {
   return list.empty() ? text : text + "(" + list + ")";
 }
 
-/// Layers whose output is added to their input.
-struct Residual : Module {
-  Residual(const Scope& s, std::unique_ptr<Module> inner) : Module(s), inner(std::move(inner)) {}
-  Tensor forward(const Tensor& x, Context& ctx) override { return x + (*inner)(x, ctx); }
+/// Layers in brackets, whose input may be added to their output.
+struct Nested : Module {
+  Nested(const Scope& s, std::unique_ptr<Module> inner, bool residual)
+      : Module(s), inner(std::move(inner)), residual(residual) {}
+  Tensor forward(const Tensor& x, Context& ctx) override {
+    const Tensor y = (*inner)(x, ctx);
+    return residual ? x + y : y;
+  }
   std::unique_ptr<Module> inner;
-};
-
-/// A module that was made before, as one of a Sequential.
-struct Held : Module {
-  Held(const Scope& s, std::unique_ptr<Module> inner) : Module(s), inner(std::move(inner)) {}
-  Tensor forward(const Tensor& x, Context& ctx) override { return (*inner)(x, ctx); }
-  std::unique_ptr<Module> inner;
+  bool residual;
 };
 
 class Composer {
@@ -226,10 +224,10 @@ class Composer {
       auto stack = std::make_unique<Sequential>(here);
       for (int k = 0; k < static_cast<int>(times); ++k) {
         at_ = from;
-        stack->add_as<Held>(std::to_string(k), network(here / std::to_string(k), x, depth + 1));
+        stack->add<Nested>(network(here / std::to_string(k), x, depth + 1), false);
         if (!take(')')) wrong("expected '|' or ')'");
       }
-      net.add<Held>(std::move(stack));
+      net.add<Nested>(std::move(stack), false);
       return;
     }
     const size_t from = at_;
@@ -242,7 +240,7 @@ class Composer {
       if (x.shape() != in)
         fail(Error::Kind::shape, {"[compose] layers in residual(...) turn ", in, " into ",
                                   x.shape(), ", which cannot be added to it"});
-      net.add<Residual>(std::move(inner));
+      net.add<Nested>(std::move(inner), true);
       return;
     }
     const auto def = std::find_if(layers().begin(), layers().end(),

@@ -264,27 +264,33 @@ bool survives(std::string bytes, bool sign) {
 }
 
 TEST(Runtime, DamagedProgramsAreRefusedOrRun) {
-  const Function::F net = [](const Tensor& x) -> Tensor {
+  const Function::F pictures = [](const Tensor& x) -> Tensor {
     return softmax(matmul(reshape(max_pool2d(conv2d(x, ones({2, 1, 2, 2})), {2, 2})[0], {-1, 8}),
                           ones({8, 3})) +
                        mean(x),
                    1);
   };
-  const std::string whole =
-      export_program(test::predictor_of(std::make_unique<Function>(net), {1, 5, 5}));
-  ASSERT_TRUE(survives(whole, false));
-  int taken = 0;
-  for (size_t n = 0; n < whole.size(); ++n) {
-    EXPECT_FALSE(survives(whole.substr(0, n), false)) << n;
-    survives(whole.substr(0, n), true);
+  const Function::F orders = [](const Tensor& x) -> Tensor {
+    return topk(x, 2, 3)[0] +
+           index_select(roll(x, {1}, {2}), 3, Tensor::from<int64_t>({4, 0}, {2}));
+  };
+  for (const Function::F f : {pictures, orders}) {
+    const std::string whole =
+        export_program(test::predictor_of(std::make_unique<Function>(f), {1, 5, 5}));
+    ASSERT_TRUE(survives(whole, false));
+    int taken = 0;
+    for (size_t n = 0; n < whole.size(); ++n) {
+      EXPECT_FALSE(survives(whole.substr(0, n), false)) << n;
+      survives(whole.substr(0, n), true);
+    }
+    for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+      std::string damaged = whole;
+      damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ 1 << bit % 8);
+      EXPECT_FALSE(survives(damaged, false)) << bit;
+      taken += survives(damaged, true);
+    }
+    EXPECT_GT(taken, 100);  // those of weights and names
   }
-  for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
-    std::string damaged = whole;
-    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ 1 << bit % 8);
-    EXPECT_FALSE(survives(damaged, false)) << bit;
-    taken += survives(damaged, true);
-  }
-  EXPECT_GT(taken, 100);  // those of weights and names
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ namespace {
 /// Columns of a product that are computed at a time.
 constexpr int64_t kPanel = 16;
 typedef float Vector __attribute__((vector_size(32), aligned(4)));
-constexpr int64_t kRows = 6, kWidth = 8;
+constexpr int64_t kRows = 6;
 
 struct Tile {
   int64_t rows, columns, k;
