@@ -8,7 +8,8 @@ namespace nacre {
 
 /// Element types, with the numbers of onnx.proto. Those that nacre computes in are held as
 /// themselves, the others in the next wider type of nacre's (u16 and i16 in i32; u32 and u64 in
-/// i64, u64 by its bits; float8 and float4 in f32; int4 in i8, uint4 in u8).
+/// i64, u64 by its bits; float8, float6 and float4 in f32; int4 and int2 in i8, uint4 and uint2 in
+/// u8).
 enum class Elem : int32_t {
   undefined = 0,
   f32 = 1,
@@ -34,6 +35,11 @@ enum class Elem : int32_t {
   u4 = 21,
   i4 = 22,
   f4e2m1 = 23,
+  f8e8m0 = 24,
+  u2 = 25,
+  i2 = 26,
+  f6e2m3 = 27,
+  f6e3m2 = 28,
 };
 
 }  // namespace nacre

@@ -10,7 +10,7 @@
 // use as weights are parameters, so an imported network can be trained on. Values that ONNX takes
 // for shapes and the like are evaluated while the graph is recorded.
 //
-// Opsets 1 to 21 of the standard domain, and the fused operators of com.microsoft that exporters
+// Opsets 1 to 28 of the standard domain, and the fused operators of com.microsoft that exporters
 // emit; see docs/onnx.md. A file is not trusted: see load().
 #pragma once
 

@@ -207,22 +207,38 @@ Values Call::run(std::string_view name, Values inputs) const {
   return run_graph(*a->graphs[0], std::move(inputs), frame_, ctx);
 }
 
-Value as_elem(const Tensor& t, Elem e) {
+namespace {
+
+/// Bits of an integer type that is held in a wider one; 0: of others.
+int bits_held_wider(Elem e) {
   switch (e) {
-    case Elem::u16:
-      return {bitwise_and(t, 0xffff), e};
-    case Elem::i16:
-      return {bitwise_and(t + 0x8000, 0xffff) - 0x8000, e};
-    case Elem::u32:
-      return {bitwise_and(t, int64_t{0xffffffff}), e};
+    case Elem::u2:
+    case Elem::i2:
+      return 2;
     case Elem::u4:
-      return {bitwise_and(t, 15), e};
     case Elem::i4:
-      return {bitwise_and(t + 8, 15) - 8, e};
+      return 4;
+    case Elem::u16:
+    case Elem::i16:
+      return 16;
+    case Elem::u32:
+      return 32;
     default:
-      return {t, e};
+      return 0;
   }
 }
+
+}  // namespace
+
+Tensor low_bits(const Tensor& t, Elem e) {
+  const int bits = bits_held_wider(e);
+  if (!bits) return t;
+  const int64_t mask = (int64_t{1} << bits) - 1, half = int64_t{1} << (bits - 1);
+  const bool with_sign = e == Elem::i2 || e == Elem::i4 || e == Elem::i16;
+  return with_sign ? bitwise_and(t + half, mask) - half : bitwise_and(t, mask);
+}
+
+Value as_elem(const Tensor& t, Elem e) { return {low_bits(t, e), e}; }
 
 Value like(const Value& v, const Tensor& t) {
   return as_elem(t.dtype() == storage_of(v.elem()) ? t : cast(t, storage_of(v.elem())), v.elem());

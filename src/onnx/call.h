@@ -138,6 +138,8 @@ Values run_graph(const GraphProto& graph, Values inputs, const Frame& outer, Con
 
 /// t in the element type of `v`: of types that nacre holds in wider ones the low bits count.
 Value like(const Value& v, const Tensor& t);
+/// Integers reduced to the range of e, if it is held in a wider type.
+Tensor low_bits(const Tensor& t, Elem e);
 /// t, whose type is storage_of(e), reduced to the range of e.
 Value as_elem(const Tensor& t, Elem e);
 

@@ -11,7 +11,8 @@ namespace nacre::onnx {
 namespace {
 
 bool is_small_float(Elem e) {
-  return (e >= Elem::f8e4m3fn && e <= Elem::f8e5m2fnuz) || e == Elem::f4e2m1;
+  return (e >= Elem::f8e4m3fn && e <= Elem::f8e5m2fnuz) || e == Elem::f4e2m1 || e == Elem::f8e8m0 ||
+         e == Elem::f6e2m3 || e == Elem::f6e3m2;
 }
 
 /// A number as NumPy prints a float32 or float64: shortest, "1.0" for whole ones.
@@ -75,19 +76,19 @@ Value from_text(const Value& v, Elem to) {
 Elem elem_named(std::string_view name) {
   std::string lower;
   for (char c : name) lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  for (int e = 1; e <= static_cast<int>(Elem::f4e2m1); ++e)
+  for (int e = 1; e <= static_cast<int>(Elem::f6e3m2); ++e)
     if (name_of(static_cast<Elem>(e)) == lower) return static_cast<Elem>(e);
   fail(Error::Kind::data, {"'", name, "' is no element type"});
 }
 
-Value cast_value(const Value& v, Elem to, bool saturate) {
+Value cast_value(const Value& v, Elem to, bool saturate, std::string_view round_mode) {
   if (to == Elem::string) return v.is_strings() ? v : to_text(v);
   if (v.is_strings()) return from_text(v, to);
   const DType dtype = storage_of(to);
   if (v.elem() == to) return v;
   if (is_small_float(to)) {
     std::vector<float> x = v.tensor().to_vector<float>();
-    for (float& f : x) f = round_to(to, f, saturate);
+    for (float& f : x) f = round_to(to, f, saturate, round_mode);
     return {Tensor::from(x, v.shape()), to};
   }
   Tensor t = v.tensor();
@@ -95,6 +96,9 @@ Value cast_value(const Value& v, Elem to, bool saturate) {
     const Tensor wide = cast(t, DType::f64);
     t = where(t < 0, wide + 0x1p64, wide);
   }
+  // Low bits count, of negative numbers too.
+  if (to == Elem::u4 || to == Elem::i4 || to == Elem::u2 || to == Elem::i2)
+    return {cast(low_bits(cast(t, DType::i32), to), dtype), to};
   return as_elem(cast(t, dtype), to);
 }
 

@@ -8,7 +8,7 @@
 namespace nacre::onnx {
 namespace {
 
-constexpr int64_t kNewestOpset = 24;
+constexpr int64_t kNewestOpset = 28;
 
 /// f(node) for each node of a list of nodes and of their subgraphs.
 template <typename Nodes, typename F>

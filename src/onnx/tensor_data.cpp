@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -26,10 +27,16 @@ struct Descriptor {
 /// Bits of one element in raw data.
 int bits_of(Elem e) {
   switch (e) {
+    case Elem::u2:
+    case Elem::i2:
+      return 2;
     case Elem::u4:
     case Elem::i4:
     case Elem::f4e2m1:
       return 4;
+    case Elem::f6e2m3:
+    case Elem::f6e3m2:
+      return 6;
     case Elem::u8:
     case Elem::i8:
     case Elem::boolean:
@@ -37,6 +44,7 @@ int bits_of(Elem e) {
     case Elem::f8e4m3fnuz:
     case Elem::f8e5m2:
     case Elem::f8e5m2fnuz:
+    case Elem::f8e8m0:
       return 8;
     case Elem::u16:
     case Elem::i16:
@@ -52,7 +60,7 @@ int bits_of(Elem e) {
   }
 }
 
-/// The layout of a float8 or float4 type.
+/// The layout of a float8, float6 or float4 type with a sign.
 struct Small {
   int exponent, mantissa, bias;
   bool infinite;  ///< all exponent bits set stand for infinity and NaN
@@ -68,6 +76,10 @@ Small layout_of(Elem e) {
       return {5, 2, 15, true, false};
     case Elem::f8e5m2fnuz:
       return {5, 2, 16, false, true};
+    case Elem::f6e2m3:
+      return {2, 3, 1, false, false};
+    case Elem::f6e3m2:
+      return {3, 2, 3, false, false};
     default:
       return {2, 1, 1, false, false};  // f4e2m1
   }
@@ -82,6 +94,10 @@ float largest_of(Elem e) {
     case Elem::f8e5m2:
     case Elem::f8e5m2fnuz:
       return 57344;
+    case Elem::f6e2m3:
+      return 7.5F;
+    case Elem::f6e3m2:
+      return 28;
     default:
       return 6;
   }
@@ -114,10 +130,13 @@ void widen(Elem e, std::string_view raw, int64_t n, char* out) {
       std::memcpy(out + k * static_cast<int64_t>(sizeof(To)), &w, sizeof(To));
     }
   };
-  const auto nibble = [&](int64_t k) {
-    return static_cast<unsigned>(static_cast<unsigned char>(raw[static_cast<size_t>(k / 2)])) >>
-               (k % 2 * 4) &
-           15u;
+  // Types of less than a byte follow each other, low bits first.
+  const int64_t bits = bits_of(e);
+  const auto code = [&](int64_t k) {
+    const auto at = static_cast<size_t>(k * bits / 8);
+    unsigned two = static_cast<unsigned char>(raw[at]);
+    if (at + 1 < raw.size()) two |= unsigned{static_cast<unsigned char>(raw[at + 1])} << 8;
+    return two >> (k * bits % 8) & ((1u << bits) - 1);
   };
   switch (e) {
     case Elem::u16:
@@ -127,21 +146,26 @@ void widen(Elem e, std::string_view raw, int64_t n, char* out) {
     case Elem::u32:
       return each(uint32_t{}, int64_t{});
     case Elem::u4:
-      for (int64_t k = 0; k < n; ++k) out[k] = static_cast<char>(nibble(k));
+    case Elem::u2:
+      for (int64_t k = 0; k < n; ++k) out[k] = static_cast<char>(code(k));
       return;
     case Elem::i4:
+    case Elem::i2: {
+      const int half = 1 << (bits - 1);
       for (int64_t k = 0; k < n; ++k)
-        out[k] = static_cast<char>(static_cast<int>(nibble(k) ^ 8u) - 8);
+        out[k] = static_cast<char>((static_cast<int>(code(k)) ^ half) - half);
       return;
+    }
     case Elem::f4e2m1:
     case Elem::f8e4m3fn:
     case Elem::f8e4m3fnuz:
     case Elem::f8e5m2:
     case Elem::f8e5m2fnuz:
+    case Elem::f8e8m0:
+    case Elem::f6e2m3:
+    case Elem::f6e3m2:
       for (int64_t k = 0; k < n; ++k) {
-        const unsigned bits =
-            e == Elem::f4e2m1 ? nibble(k) : static_cast<unsigned char>(raw[static_cast<size_t>(k)]);
-        const float v = float8(e, static_cast<uint8_t>(bits));
+        const float v = float8(e, static_cast<uint8_t>(code(k)));
         std::memcpy(out + 4 * k, &v, 4);
       }
       return;
@@ -163,7 +187,7 @@ std::string raw_of_lists(const TensorProto& t, int64_t n, const DataSource& sour
                                                                       : 5;
   // Elements are counted first, so that memory is taken only for what is there.
   const int bits = bits_of(t.type);
-  const int64_t entries = bits == 4 ? (n + 1) / 2 : n;
+  const int64_t entries = bits < 6 ? (n * bits + 7) / 8 : n;  // float6 are one to an entry
   int64_t have = 0;
   for (WireReader r(t.body, source.what); r.next();) {
     if (r.field() != field) continue;
@@ -193,12 +217,31 @@ std::string raw_of_lists(const TensorProto& t, int64_t n, const DataSource& sour
       r.integers([&](int64_t v) { raw.append(reinterpret_cast<const char*>(&v), width); });
     }
   }
-  return raw;
+  if (bits != 6) return raw;
+  std::string packed(static_cast<size_t>((n * 6 + 7) / 8), '\0');
+  for (size_t k = 0; k < raw.size(); ++k)
+    for (size_t b = 0; b < 6; ++b)
+      if (raw[k] >> b & 1) packed[(6 * k + b) / 8] |= static_cast<char>(1 << (6 * k + b) % 8);
+  return packed;
+}
+
+/// A power of 2 without a sign, by its exponent; 255 is NaN.
+float round_to_e8m0(float v, bool saturate, std::string_view mode) {
+  const auto bits = std::bit_cast<uint32_t>(v);
+  const uint32_t exponent = bits >> 23 & 255, fraction = bits & 0x7fffff;
+  if (exponent == 255) return std::numeric_limits<float>::quiet_NaN();
+  // Halves go up, but those of the smallest number.
+  const bool nearest = fraction > 0x400000 || (fraction == 0x400000 && exponent > 0);
+  const bool up = mode == "up" ? fraction > 0 : mode == "nearest" && nearest;
+  const bool stays = !up || (saturate && exponent == 254);
+  return float8(Elem::f8e8m0, static_cast<uint8_t>(exponent + (stays ? 0 : 1)));
 }
 
 }  // namespace
 
 float float8(Elem type, uint8_t bits) {
+  if (type == Elem::f8e8m0)
+    return bits == 255 ? std::numeric_limits<float>::quiet_NaN() : std::ldexp(1.0F, bits - 127);
   const Small s = layout_of(type);
   const int sign = bits >> (s.exponent + s.mantissa) & 1;
   const int e = bits >> s.mantissa & ((1 << s.exponent) - 1), m = bits & ((1 << s.mantissa) - 1);
@@ -212,13 +255,17 @@ float float8(Elem type, uint8_t bits) {
   return static_cast<float>(sign ? -v : v);
 }
 
-float round_to(Elem type, float v, bool saturate) {
+float round_to(Elem type, float v, bool saturate, std::string_view mode) {
+  if (type == Elem::f8e8m0) return round_to_e8m0(v, saturate, mode);
   const Small s = layout_of(type);
-  if (std::isnan(v)) return v;
+  // Types without NaN and infinity have -0 and their largest number in place of them.
+  const bool finite = s.exponent + s.mantissa < 7;
+  if (std::isnan(v)) return finite ? -0.0F : v;
+  saturate = saturate || finite;
   const float largest = largest_of(type);
   const float beyond = s.infinite ? INFINITY : std::numeric_limits<float>::quiet_NaN();
   if (std::isinf(v)) {
-    if (type == Elem::f4e2m1 || saturate) return std::copysign(largest, v);
+    if (saturate) return std::copysign(largest, v);
     return s.infinite ? v : beyond;
   }
   // Steps between neighbours are 2^(exponent - mantissa bits), no finer than those of subnormals.
@@ -227,7 +274,7 @@ float round_to(Elem type, float v, bool saturate) {
   const int step = std::max(exponent - 1, 1 - s.bias) - s.mantissa;
   const auto rounded = static_cast<float>(std::ldexp(std::nearbyint(std::ldexp(v, -step)), step));
   if (std::abs(rounded) > largest) {
-    if (saturate || type == Elem::f4e2m1) return std::copysign(largest, v);
+    if (saturate) return std::copysign(largest, v);
     return s.infinite ? std::copysign(INFINITY, v) : beyond;
   }
   return rounded == 0 && s.no_minus_zero ? 0.0f : rounded;
@@ -318,6 +365,25 @@ Value decode(const TensorProto& t, const DataSource& source) {
   std::string wide(static_cast<size_t>(n) * size_of(dtype), '\0');
   widen(t.type, raw, n, wide.data());
   return {Tensor::from_bytes(wide.data(), wide.size(), Shape(t.dims), dtype), t.type};
+}
+
+Value bits_as(const Value& v, Elem to) {
+  const auto plain = [](Elem e) {
+    return bits_of(e) == 8 * static_cast<int>(size_of(storage_of(e))) || e == Elem::u16 ||
+           e == Elem::i16 || e == Elem::u32;
+  };
+  const DType dtype = storage_of(to);
+  const auto n = static_cast<size_t>(v.shape().numel());
+  const auto width = static_cast<size_t>(bits_of(to)) / 8;
+  if (v.is_strings() || !plain(v.elem()) || !plain(to) || bits_of(v.elem()) != bits_of(to))
+    fail(Error::Kind::data, {"the bits of ", v.str(), " are not taken for ", name_of(to)});
+  // Storage is little-endian: the low bytes are the element.
+  const size_t held = size_of(v.tensor().dtype());
+  const char* from = static_cast<const char*>(v.tensor().data());
+  std::string raw(n * width, '\0'), wide(n * size_of(dtype), '\0');
+  for (size_t k = 0; k < n; ++k) std::memcpy(raw.data() + k * width, from + k * held, width);
+  widen(to, raw, static_cast<int64_t>(n), wide.data());
+  return {Tensor::from_bytes(wide.data(), wide.size(), v.shape(), dtype), to};
 }
 
 Value decode(const SparseTensorProto& t, const DataSource& source) {

@@ -25,10 +25,15 @@ Value decode(const SparseTensorProto& t, const DataSource& source);
 std::string read_inside(const std::string& folder, const std::string& location, int64_t offset,
                         int64_t length);
 
-/// v rounded to a float8 or float4 type, to nearest even; beyond its range the largest number if
-/// `saturate`, else what ONNX's Cast gives (NaN or infinity).
-float round_to(Elem type, float v, bool saturate);
-/// The float8 number with these bits.
+/// The bits of v taken for numbers of another type of the same width: integers, bool, and floats of
+/// 16 bits or more. Evaluates; throws Error(data) for other types.
+Value bits_as(const Value& v, Elem to);
+
+/// v rounded to a float8, float6 or float4 type, to nearest even; beyond its range the largest
+/// number if `saturate`, else what ONNX's Cast gives (NaN or infinity). `mode` is for float8e8m0:
+/// "up", "down" or "nearest".
+float round_to(Elem type, float v, bool saturate, std::string_view mode = "up");
+/// The float8, float6 or float4 number with these bits.
 float float8(Elem type, uint8_t bits);
 
 }  // namespace nacre::onnx

@@ -4,10 +4,11 @@ namespace nacre::onnx {
 
 std::string_view name_of(Elem e) {
   constexpr std::string_view names[] = {
-      "undefined",      "float",      "uint8",          "int8",       "uint16",   "int16",
-      "int32",          "int64",      "string",         "bool",       "float16",  "double",
-      "uint32",         "uint64",     "complex64",      "complex128", "bfloat16", "float8e4m3fn",
-      "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4",      "int4",     "float4e2m1"};
+      "undefined",      "float",      "uint8",          "int8",       "uint16",    "int16",
+      "int32",          "int64",      "string",         "bool",       "float16",   "double",
+      "uint32",         "uint64",     "complex64",      "complex128", "bfloat16",  "float8e4m3fn",
+      "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4",      "int4",      "float4e2m1",
+      "float8e8m0",     "uint2",      "int2",           "float6e2m3", "float6e3m2"};
   const auto i = static_cast<uint32_t>(e);
   return i < std::size(names) ? names[i] : "unknown type";
 }
@@ -20,6 +21,9 @@ DType storage_of(Elem e) {
     case Elem::f8e5m2:
     case Elem::f8e5m2fnuz:
     case Elem::f4e2m1:
+    case Elem::f8e8m0:
+    case Elem::f6e2m3:
+    case Elem::f6e3m2:
       return DType::f32;
     case Elem::f64:
       return DType::f64;
@@ -29,9 +33,11 @@ DType storage_of(Elem e) {
       return DType::bf16;
     case Elem::u8:
     case Elem::u4:
+    case Elem::u2:
       return DType::u8;
     case Elem::i8:
     case Elem::i4:
+    case Elem::i2:
       return DType::i8;
     case Elem::u16:
     case Elem::i16:

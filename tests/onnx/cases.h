@@ -15,8 +15,9 @@ struct Case {
   std::string name, model;
   std::vector<std::string> inputs, outputs;
 };
+/// Without a model if the folder has none.
 Case read_case(const std::string& folder);
-/// The cases of a file that goldens/make.py wrote.
+/// The cases of a file that goldens/make.py or newer.py wrote.
 std::vector<Case> read_packed_cases(const std::string& path);
 
 /// What went wrong with a case; "" if nothing did. Numbers may differ by 1e-3 of their size and by
@@ -24,12 +25,17 @@ std::vector<Case> read_packed_cases(const std::string& path);
 std::string run_case(const Case& c, double absolute = 1e-7);
 
 struct Tally {
-  int passed = 0, failed = 0, excepted = 0;
+  int passed = 0, failed = 0, skipped = 0;  ///< skipped: there is nothing to compare with
 };
 
 /// Runs all cases below `folder`. `exceptions`: cases that are known to fail, by name, with the
-/// reason. Problems are cases that fail and stand not there, and those that stand there and pass.
+/// reason. Problems are cases that fail and stand not there, those that stand there and pass, and
+/// those that are skipped.
 Tally run_cases(const std::string& folder, const std::map<std::string, std::string>& exceptions,
+                std::vector<std::string>& problems);
+/// The same for cases of a file, whose zeros may be off by 1e-6.
+Tally run_cases(const std::vector<Case>& cases,
+                const std::map<std::string, std::string>& exceptions,
                 std::vector<std::string>& problems);
 
 /// Lines "folder/case: reason" of a file; those that begin with # are remarks.

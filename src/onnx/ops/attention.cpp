@@ -110,6 +110,33 @@ Values attention(Call& c) {
   return {flat ? heads_joined(y) : y, present[0], present[1], seen};
 }
 
+/// Scores and probabilities pass through graphs of the file.
+Values flex_attention(Call& c) {
+  const Tensor& q = c[0];
+  Tensor k = c[1], v = c[2];
+  c.check(q.rank() == 4 && k.rank() == 4 && v.rank() == 4 && k.size(1) == v.size(1) &&
+              k.size(1) > 0 && q.size(1) % k.size(1) == 0,
+          {"Q ", q.shape(), ", K ", k.shape(), ", V ", v.shape()});
+  if (const int64_t groups = q.size(1) / k.size(1); groups > 1) {
+    k = repeat_interleave(k, groups, 1);
+    v = repeat_interleave(v, groups, 1);
+  }
+  const double scale = c.f("scale", 1 / std::sqrt(static_cast<double>(q.size(3))));
+  const int64_t precision = c.i("softmax_precision");
+  const DType t = precision                ? storage_of(static_cast<Elem>(precision))
+                  : size_of(q.dtype()) < 4 ? DType::f32
+                                           : q.dtype();
+  const auto changed = [&](const char* graph, const Tensor& x) -> Tensor {
+    if (!c.given(graph)) return x;
+    const Values y = c.run(graph, {x});
+    c.check(y.size() == 1 && y[0].shape() == x.shape(), {graph, " gives no value like its input"});
+    return cast(y[0].tensor(), t);
+  };
+  const Tensor scores = cast(matmul(q * std::sqrt(scale), transpose(k) * std::sqrt(scale)), t);
+  const Tensor weights = changed("prob_mod", softmax(changed("score_mod", scores), 3));
+  return {cast(matmul(weights, cast(v, t)), v.dtype())};
+}
+
 Values rotary(Call& c) {
   const bool flat = c.rank(0) == 3;
   const Tensor x = heads_apart(c, c[0], c.i("num_heads"));
@@ -224,6 +251,7 @@ Values multi_head(Call& c) {
 }  // namespace
 
 ONNX(Attention) = {"Attention", attention};
+ONNX(FlexAttention) = {"FlexAttention", flex_attention, "ai.onnx.preview"};
 ONNX(RotaryEmbedding) = {"RotaryEmbedding", rotary};
 ONNX(ms_Attention) = {"Attention", fused_attention, kMicrosoft};
 ONNX(ms_MultiHeadAttention) = {"MultiHeadAttention", multi_head, kMicrosoft};

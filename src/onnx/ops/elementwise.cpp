@@ -49,16 +49,39 @@ Tensor quotient(const Tensor& a, const Tensor& b) {
   return where(logical_and(inexact, opposite), q + 1, q);
 }
 
+/// Bits of an integer type.
+int64_t bits_of(Elem e) {
+  switch (e) {
+    case Elem::u8:
+    case Elem::i8:
+      return 8;
+    case Elem::u16:
+    case Elem::i16:
+      return 16;
+    case Elem::u32:
+    case Elem::i32:
+      return 32;
+    default:
+      return 64;
+  }
+}
+
 Values bit_shift(Call& c) {
   const std::string direction = c.s("direction");
   c.check(direction == "LEFT" || direction == "RIGHT",
           {"direction '", direction, "' is neither LEFT nor RIGHT"});
   const bool left = direction == "LEFT";
-  if (!left && c.in[0].elem() == Elem::u64) {  // the sign bit is a bit like any other
-    const Tensor n = c[1], once = bitwise_and(shift_right(c[0], 1), INT64_MAX);
-    return {Value(where(eq(n, 0), c[0], shift_right(once, maximum(n - 1, 0))), Elem::u64)};
+  const Elem e = c.in[0].elem();
+  const Tensor& x = c[0];
+  // By all bits or more, or by less than none, everything but the sign is moved out.
+  const Tensor outside = logical_or(c[1] < 0, ge(c[1], bits_of(e))), n = where(outside, 0, c[1]);
+  if (left) return {like(c.in[0], where(outside, 0, shift_left(x, n)))};
+  if (e == Elem::u64) {  // the sign bit is a bit like any other
+    const Tensor once = bitwise_and(shift_right(x, 1), INT64_MAX);
+    const Tensor y = where(eq(n, 0), x, shift_right(once, maximum(n - 1, 0)));
+    return {Value(where(outside, 0, y), e)};
   }
-  return {like(c.in[0], left ? shift_left(c[0], c[1]) : shift_right(c[0], c[1]))};
+  return {like(c.in[0], where(outside, where(x < 0, -1, 0), shift_right(x, n)))};
 }
 
 /// Softmax and its kin: before opset 13 over all dimensions from the axis on.
@@ -178,6 +201,10 @@ ONNX(HardSigmoid) = {"HardSigmoid", [](Call& c) -> Values {
 ONNX(Softplus) = {"Softplus", [](Call& c) -> Values { return {softplus(c[0])}; }};
 ONNX(Gelu) = {"Gelu", [](Call& c) -> Values { return {gelu(c[0], c.s("approximate", "none"))}; }};
 ONNX(Swish) = {"Swish", [](Call& c) -> Values { return {c[0] * sigmoid(c[0] * c.f("alpha", 1))}; }};
+ONNX(SwiGLU) = {"SwiGLU", [](Call& c) -> Values {
+                  c.check(c.shape(0) == c.shape(1), {"A ", c.shape(0), " and B ", c.shape(1)});
+                  return {c[0] * sigmoid(c[0] * c.f("alpha", 1)) * c[1]};
+                }};
 ONNX(Shrink) = {
     "Shrink", [](Call& c) -> Values {
       const double bias = c.f("bias"), lambda = c.f("lambd", 0.5);

@@ -73,6 +73,26 @@ Values scatter_elements(Call& c) {
   return {Value(scatter(c[0], axis, c[1], c[2], reduce_of(c)), c.in[0].elem())};
 }
 
+/// Entries of a cache along its axis overwritten from a place on that each sample states.
+Values tensor_scatter(Call& c) {
+  const Shape &past = c.shape(0), &update = c.shape(1);
+  const int64_t rank = past.rank(), axis = c.axis(c.i("axis", -2), rank);
+  const std::string mode = c.s("mode", "linear");
+  c.check(mode == "linear" || mode == "circular", {"mode '", mode, "' is not known"});
+  bool fits = update.rank() == rank && axis > 0;
+  for (int64_t d = 0; fits && d < rank; ++d)
+    fits = d == axis ? update[d] <= past[d] : update[d] == past[d];
+  c.check(fits && (!c.has(2) || c.shape(2) == Shape{past[0]}),
+          {"cache ", past, " and update ", update, " along axis ", axis});
+  Shape row(past.size(), 1), column = row;
+  row[axis] = update[axis];
+  column[0] = past[0];
+  Tensor at = reshape(arange(update[axis]), row);
+  if (c.has(2)) at = at + reshape(cast(c[2], DType::i64), column);
+  if (mode == "circular" && past[axis]) at = remainder(at, past[axis]);
+  return {Value(scatter(c[0], axis, expand(at, update), c[1], "set"), c.in[0].elem())};
+}
+
 Values one_hot_values(Call& c) {
   const int64_t depth = c.integer(1), rank = c.rank(0);
   c.check(depth > 0, {"depth ", depth, " is not positive"});
@@ -183,6 +203,7 @@ ONNX(GatherND) = {"GatherND", gather_nd};
 ONNX(ScatterND) = {"ScatterND", scatter_nd};
 ONNX(ScatterElements) = {"ScatterElements", scatter_elements};
 ONNX(Scatter) = {"Scatter", scatter_elements};
+ONNX(TensorScatter) = {"TensorScatter", tensor_scatter};
 ONNX(OneHot) = {"OneHot", one_hot_values, "", "1,2"};
 ONNX(Compress) = {"Compress", compress};
 ONNX(Unique) = {"Unique", unique_values};

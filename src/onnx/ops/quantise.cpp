@@ -42,6 +42,10 @@ Range range_of(const Call& c, Elem e) {
       return {0, 15};
     case Elem::i4:
       return {-8, 7};
+    case Elem::u2:
+      return {0, 3};
+    case Elem::i2:
+      return {-2, 1};
     case Elem::i32:
       return {-2147483648.0, 2147483647.0};
     default:

@@ -78,6 +78,22 @@ ONNX(ReduceLogSumExp) = {"ReduceLogSumExp",
 ONNX(ArgMax) = {"ArgMax", arg<argmax>};
 ONNX(ArgMin) = {"ArgMin", arg<argmin>};
 
+ONNX(CumProd) = {"CumProd", [](Call& c) -> Values {
+                   const int64_t axis = c.axis(c.integer(1), c.rank(0)), n = c.shape(0)[axis];
+                   Tensor y = c[0];
+                   const bool reverse = c.i("reverse") != 0;
+                   if (reverse) y = flip(y, {axis});
+                   // Entries moved up by k, ones in their place.
+                   const auto moved_up = [&](const Tensor& x, int64_t k) {
+                     Ints low(x.shape().size(), 0), high = low;
+                     low[axis] = k;
+                     high[axis] = -k;
+                     return pad(x, low, high, "constant", Tensor::scalar(1, x.dtype()));
+                   };
+                   if (c.i("exclusive") && n) y = moved_up(y, 1);
+                   for (int64_t k = 1; k < n; k *= 2) y = y * moved_up(y, k);
+                   return {like(c.in[0], reverse ? flip(y, {axis}) : y)};
+                 }};
 ONNX(CumSum) = {"CumSum", [](Call& c) -> Values {
                   const int64_t axis = c.axis(c.integer(1), c.rank(0));
                   Tensor x = c[0];

@@ -1,6 +1,7 @@
 // Shapes, and what moves elements without computing.
 #include "onnx/call.h"
 #include "onnx/cast.h"
+#include "onnx/tensor_data.h"
 
 namespace nacre::onnx {
 namespace {
@@ -159,8 +160,10 @@ Values space_to_depth(Call& c) {
   const int64_t b = c.i("blocksize");
   c.check(s.rank() == 4 && b > 0 && s[2] % b == 0 && s[3] % b == 0,
           {"blocks of ", b, " do not fit ", s});
+  const std::string mode = c.opset >= 28 ? c.s("mode", "DCR") : "DCR";
+  c.check(mode == "DCR" || mode == "CRD", {"mode '", mode, "' is neither DCR nor CRD"});
   const Tensor apart = reshape(c[0], {s[0], s[1], s[2] / b, b, s[3] / b, b});
-  const Tensor y = permute(apart, {0, 3, 5, 1, 2, 4});
+  const Tensor y = permute(apart, mode == "DCR" ? Ints{0, 3, 5, 1, 2, 4} : Ints{0, 1, 3, 5, 2, 4});
   return {Value(reshape(y, {s[0], s[1] * b * b, s[2] / b, s[3] / b}), c.in[0].elem())};
 }
 
@@ -183,6 +186,14 @@ Values constant(Call& c) {
     return {Value::strings({static_cast<int64_t>(v.size())}, v)};
   }
   c.fail({"has no value"});
+}
+
+/// Of casts to float8e8m0.
+std::string round_mode(const Call& c) {
+  const std::string mode = c.s("round_mode", "up");
+  c.check(mode == "up" || mode == "down" || mode == "nearest",
+          {"round_mode '", mode, "' is neither up, down nor nearest"});
+  return mode;
 }
 
 Value concat_values(const Call& c, const Values& in, int64_t axis) {
@@ -280,11 +291,15 @@ ONNX(Cast) = {
       const AttributeProto* to = c.find("to");
       c.check(to != nullptr, {"attribute 'to' is missing"});
       return {cast_value(c.value(0), to->type == 3 ? elem_named(to->s) : static_cast<Elem>(to->i),
-                         c.i("saturate", 1) != 0)};
+                         c.i("saturate", 1) != 0, round_mode(c))};
     }};
-ONNX(CastLike) = {"CastLike", [](Call& c) -> Values {
-                    return {cast_value(c.value(0), c.value(1).elem(), c.i("saturate", 1) != 0)};
-                  }};
+ONNX(CastLike) = {
+    "CastLike", [](Call& c) -> Values {
+      return {cast_value(c.value(0), c.value(1).elem(), c.i("saturate", 1) != 0, round_mode(c))};
+    }};
+ONNX(BitCast) = {"BitCast", [](Call& c) -> Values {
+                   return {bits_as(c.value(0), static_cast<Elem>(c.i("to")))};
+                 }};
 ONNX(Trilu) = {"Trilu", [](Call& c) -> Values {
                  const int64_t k = c.has(1) ? c.integer(1) : 0;
                  return {Value(c.i("upper", 1) ? triu(c[0], k) : tril(c[0], k), c.in[0].elem())};

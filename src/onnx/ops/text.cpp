@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "base/pattern.h"
 #include "onnx/call.h"
 
 namespace nacre::onnx {
@@ -166,5 +167,15 @@ ONNX(StringNormalizer) = {"StringNormalizer", normalise};
 ONNX(TfIdfVectorizer) = {"TfIdfVectorizer", tf_idf};
 ONNX(StringConcat) = {"StringConcat", join};
 ONNX(StringSplit) = {"StringSplit", split_text};
+
+ONNX(RegexFullMatch) = {"RegexFullMatch", [](Call& c) -> Values {
+                          const std::string expression = c.s("pattern");
+                          Pattern{expression};  // whole by itself, not only inside of what follows
+                          const Pattern whole("\\A(?:" + expression + ")\\z");
+                          std::vector<bool> found;
+                          for (const std::string& s : c.value(0).text())
+                            found.push_back(whole.found_in(s));
+                          return {Tensor::from(found, c.shape(0))};
+                        }};
 
 }  // namespace nacre::onnx

@@ -388,6 +388,58 @@ Values centre_crop_pad(Call& c) {
   return {Value(pad(c[0], low, high), c.in[0].elem())};
 }
 
+/// Windows (columns of CxK numbers) added up where they lie in the picture, of any dimensions.
+Values col2im(Call& c) {
+  const Ints size = c.ints(1), kernel = c.ints(2), ones_(kernel.size(), 1);
+  const int64_t n = size.rank();
+  const Ints stride = c.is("strides", ones_), dilation = c.is("dilations", ones_);
+  const Ints pads = c.is("pads", Ints(2 * size.size(), 0));
+  const bool fits = n > 0 && kernel.rank() == n && stride.rank() == n && dilation.rank() == n &&
+                    pads.rank() == 2 * n && c.rank(0) == 3;
+  c.check(fits, {"input ", c.shape(0), ", image_shape ", as_list(size), ", block_shape ",
+                 as_list(kernel), " or attributes do not fit"});
+  if (n == 2 && pads[0] == pads[2] && pads[1] == pads[3])
+    return {fold(c[0], size, kernel, stride, {pads[0], pads[1]}, dilation)};
+  Shape whole;                            // the picture and its borders
+  double taps = 1, places = 1;            // of a window, and of windows
+  Tensor at = zeros({1, 1}, DType::i64);  // [taps, windows]
+  for (int64_t d = 0; d < n; ++d) {
+    const int64_t span = size[d] + pads[d] + pads[n + d];
+    const double reach = static_cast<double>(dilation[d]) * static_cast<double>(kernel[d] - 1) + 1;
+    c.check(size[d] > 0 && kernel[d] > 0 && stride[d] > 0 && dilation[d] > 0 && pads[d] >= 0 &&
+                pads[n + d] >= 0 && span < int64_t{1} << 40 && reach <= static_cast<double>(span),
+            {"blocks of ", as_list(kernel), " do not fit a picture of ", as_list(size)});
+    const int64_t blocks = (span - static_cast<int64_t>(reach)) / stride[d] + 1;
+    taps *= static_cast<double>(kernel[d]);
+    places *= static_cast<double>(blocks);
+    c.check(taps * places <= static_cast<double>(c.shape(0).numel()),
+            {"the blocks of ", as_list(kernel), " are more than the input ", c.shape(0), " has"});
+    const Tensor tap = reshape(arange(kernel[d]) * dilation[d], {1, kernel[d], 1, 1});
+    const Tensor place = reshape(arange(blocks) * stride[d], {1, 1, 1, blocks});
+    const int64_t rows = at.size(0), columns = at.size(1);
+    at = reshape(reshape(at, {rows, 1, columns, 1}) * span + tap + place,
+                 {rows * kernel[d], columns * blocks});
+    whole.push_back(span);
+  }
+  const Shape& s = c.shape(0);
+  const auto k = static_cast<int64_t>(taps), windows = static_cast<int64_t>(places);
+  c.check(s[1] % k == 0 && s[2] == windows,
+          {"input ", s, " for blocks of ", as_list(kernel), " at ", windows, " places"});
+  const Shape columns = {s[0], s[1] / k, k * windows};
+  check_fits(whole, c[0].dtype());
+  Shape out = {s[0], s[1] / k};
+  for (int64_t d : whole) out.push_back(d);
+  const Tensor index = expand(reshape(at, {1, 1, k * windows}), columns);
+  const Tensor y = scatter(zeros({s[0], s[1] / k, whole.numel()}, c[0].dtype()), 2, index,
+                           reshape(c[0], columns), "add");
+  Ints low = {0, 0}, high = {0, 0};
+  for (int64_t d = 0; d < n; ++d) {
+    low.push_back(-pads[d]);
+    high.push_back(-pads[n + d]);
+  }
+  return {pad(reshape(y, out), low, high)};
+}
+
 }  // namespace
 
 ONNX(GridSample) = {"GridSample", grid_values};
@@ -397,15 +449,6 @@ ONNX(MaxRoiPool) = {"MaxRoiPool", max_roi_pool};
 ONNX(DeformConv) = {"DeformConv", deform_conv};
 ONNX(NonMaxSuppression) = {"NonMaxSuppression", suppress};
 ONNX(CenterCropPad) = {"CenterCropPad", centre_crop_pad};
-ONNX(Col2Im) = {"Col2Im", [](Call& c) -> Values {
-                  const Ints size = c.ints(1), kernel = c.ints(2), ones_(kernel.size(), 1);
-                  c.check(kernel.rank() == 2 && size.rank() == 2,
-                          {"only pictures of two dimensions are known"});
-                  const Ints pads = c.is("pads", {0, 0, 0, 0});
-                  c.check(pads.rank() == 4 && pads[0] == pads[2] && pads[1] == pads[3],
-                          {"pads ", as_list(pads), " are not symmetric"});
-                  return {fold(c[0], size, kernel, c.is("strides", ones_), {pads[0], pads[1]},
-                               c.is("dilations", ones_))};
-                }};
+ONNX(Col2Im) = {"Col2Im", col2im};
 
 }  // namespace nacre::onnx
