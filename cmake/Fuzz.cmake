@@ -4,14 +4,15 @@
 #   cmake --preset fuzz && ninja -C build-fuzz fuzz
 #   mkdir new && build-fuzz/fuzz/npy -max_total_time=60 new tests/fuzz/corpus/npy
 #
-# Most readers need no more than the folders base, formats, data and importers. What loads graphs and models
+# Most readers need no more than the folders base, formats, data, importers and embed. What loads graphs and models
 # needs the whole library, which takes a quarter of an hour: the target fuzz_whole.
 if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
   message(FATAL_ERROR "libFuzzer comes with clang; this is ${CMAKE_CXX_COMPILER_ID}")
 endif()
 file(GLOB reader_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/base/*.cpp
      ${PROJECT_SOURCE_DIR}/src/formats/*.cpp ${PROJECT_SOURCE_DIR}/src/data/*.cpp
-     ${PROJECT_SOURCE_DIR}/src/importers/*.cpp)
+     ${PROJECT_SOURCE_DIR}/src/importers/*.cpp ${PROJECT_SOURCE_DIR}/src/embed/*.cpp
+     ${PROJECT_SOURCE_DIR}/src/embed/kernels/*.cpp)
 list(APPEND reader_sources ${PROJECT_SOURCE_DIR}/apps/serve/protocol.cpp
      ${PROJECT_SOURCE_DIR}/apps/serve/number_lists.cpp)
 list(REMOVE_ITEM reader_sources ${PROJECT_SOURCE_DIR}/src/formats/tensor.cpp

@@ -1,8 +1,9 @@
 #include "base/zip.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cstring>
-#include <set>
 
 #include "base/gzip.h"
 #include "base/text.h"
@@ -85,6 +86,9 @@ class Reader {
                    comment = get<uint16_t>(bytes_, at + 32);
     if (end - at - 46 < name + extra + comment) damaged("its directory is damaged");
     e.name = bytes_.substr(at + 46, name);
+    // The upper half of the attributes is a Unix mode if the entry was made there.
+    e.link = get<uint16_t>(bytes_, at + 4) >> 8 == 3 &&
+             (get<uint32_t>(bytes_, at + 38) >> 16 & S_IFMT) == S_IFLNK;
     read_extra(bytes_.substr(at + 46 + name, extra), e.size, packed, local);
     at += 46 + name + extra + comment;
 
@@ -125,16 +129,20 @@ class Reader {
 
   /// Entries that share bytes are how small archives unpack to huge ones.
   void check_apart(const std::vector<ZipEntry>& entries) const {
-    std::vector<std::pair<const char*, const char*>> ranges;
-    std::set<std::string_view> names;
-    for (const ZipEntry& e : entries) {
-      ranges.emplace_back(e.packed.data(), e.packed.data() + e.packed.size());
-      if (!names.insert(e.name).second)
-        damaged(cat({"entry '", clip(printable(e.name), 100), "' stands twice"}));
-    }
-    std::sort(ranges.begin(), ranges.end());
-    for (size_t i = 1; i < ranges.size(); ++i)
-      if (ranges[i].first < ranges[i - 1].second) damaged("entries overlap");
+    // Names of an archive of a million entries are many: both lists take the same memory.
+    std::vector<std::string_view> list;
+    list.reserve(entries.size());
+    for (const ZipEntry& e : entries) list.push_back(e.name);
+    std::sort(list.begin(), list.end());
+    if (const auto twice = std::adjacent_find(list.begin(), list.end()); twice != list.end())
+      damaged(cat({"entry '", clip(printable(*twice), 100), "' stands twice"}));
+    list.clear();
+    for (const ZipEntry& e : entries) list.push_back(e.packed);
+    std::sort(list.begin(), list.end(), [](std::string_view a, std::string_view b) {
+      return a.data() != b.data() ? a.data() < b.data() : a.size() < b.size();
+    });
+    for (size_t i = 1; i < list.size(); ++i)
+      if (list[i].data() < list[i - 1].data() + list[i - 1].size()) damaged("entries overlap");
   }
 
   std::string_view bytes_, what_;

@@ -16,6 +16,7 @@ struct ZipEntry {
   uint32_t crc = 0;
   uint64_t size = 0;        ///< bytes when unpacked
   std::string_view packed;  ///< the entry's bytes in the archive
+  bool link = false;        ///< a symbolic link: the content is where it leads
 };
 
 /// The entries of an archive, in the order of its directory. Throws Error(data), naming `what`, if

@@ -61,7 +61,7 @@ class Reader {
       picture.packing = e.deflated ? Packing::deflated : Packing::checked;
       picture.size = e.size;
       picture.crc = e.crc;
-      if (!e.name.ends_with('/')) add(e.name, "", std::move(picture));
+      if (!e.name.ends_with('/') && !e.link) add(e.name, "", std::move(picture));
     }
   }
 

@@ -6,11 +6,13 @@
 
 #include <cstring>
 #include <filesystem>
+#include <map>
 
 #include "attacks/program.h"
 #include "base/file.h"
 #include "base/gzip.h"
 #include "base/zip.h"
+#include "formats/wire.h"
 #include "nacre/random.h"
 #include "tools/shell.h"
 
@@ -160,6 +162,69 @@ TEST_F(FileAttacks, HundredThousandThings) {
   import("b.prototxt", deep, "brackets are nested too deep");
 }
 
+// Row 6 for what came later.
+TEST_F(FileAttacks, HundredThousandThingsOfOtherFrameworks) {
+  constexpr int kMany = 100000;
+  const auto text = [](const std::string& s) { return number(uint64_t{s.size()}) + s; };
+  const auto words = [](std::initializer_list<uint64_t> list) {
+    std::string s;
+    for (const uint64_t v : list) s += number(v);
+    return s;
+  };
+  std::string params = words({0x112, 0, kMany}), names = words({kMany});
+  std::string nodes = R"({"op":"null","name":"x","inputs":[]})";
+  std::string items = "\x80\x02}(", ops;
+  std::vector<std::pair<std::string, std::string>> entries = {{"a/data.pkl", "\x80\x02}."}};
+  for (int k = 0; k < kMany; ++k) {
+    const std::string name = std::to_string(k);
+    params += number(0xf993fac9u) + number(0) + number(0);  // an array without dimensions
+    names += text("arg:" + name);
+    nodes += R"(,{"op":"Twist","name":"l)" + name + R"(","inputs":[[)" + name + ",0,0]]}";
+    items += "X" + number(static_cast<uint32_t>(name.size())) + name + "K\x01";
+    entries.emplace_back("a/data/" + name, "");
+    WireWriter op, block;
+    op.bytes(3, "twist");
+    block.message(4, op);
+    ops += block.str();
+  }
+  folder_.write("a.params", params + names);
+  EXPECT_EQ(nacre({"convert", path("a.params"), path("out.npz")}).code, 0);
+  convert("b.params", params, "is not a valid MXNet file of arrays");
+  folder_.write("a-0000.params", words({0x112, 0, 0, 0}));
+  import("a-symbol.json", R"({"heads":[[1,0,0]],"nodes":[)" + nodes + "]}",
+         "more than 400000 values");
+  convert("a.pth", zip(entries), "holds no arrays");
+  convert("b.pth", zip({{"a/data.pkl", items + "u."}}), "holds no arrays");
+  folder_.write("a.pdiparams", "");
+  WireWriter program;
+  program.bytes(1, ops);
+  import("a.pdmodel", program.str(), "twist (100000 times");
+
+  // A list of operators behind a good file; all of them are one table, whose only field is the
+  // list of its results.
+  std::string lite = read_file(kSource + "/tests/importers/goldens/tf_mlp_float.tflite", 1 << 20);
+  const auto at = [&](size_t place) {
+    uint32_t v;
+    std::memcpy(&v, &lite.at(place), sizeof v);
+    return v;
+  };
+  const auto field = [&](size_t table, size_t k) {
+    uint16_t offset;
+    std::memcpy(&offset, &lite.at(table - at(table) + 4 + 2 * k), sizeof offset);
+    return table + offset;
+  };
+  const size_t graphs = field(at(0), 2), first = graphs + at(graphs) + 4;
+  const size_t list = field(first + at(first), 3), end = (lite.size() + 3) / 4 * 4;
+  lite.resize(end);
+  lite.replace(list, 4, number(static_cast<uint32_t>(end - list)));
+  lite += number(uint32_t{kMany});
+  const size_t table = end + 4 + 4 * size_t{kMany} + 12;
+  for (int k = 0; k < kMany; ++k) lite += number(static_cast<uint32_t>(table - lite.size()));
+  for (const uint16_t v : {10, 8, 0, 0, 4, 0}) lite += number(v);
+  for (const uint32_t v : {12, 4, 1, 0}) lite += number(v);
+  import("a.tflite", lite, "tensor 'x' is made twice");
+}
+
 // Row 10: what unpacks to far more than it is.
 TEST_F(FileAttacks, Bombs) {
   const std::string mega(1 << 20, '\0');
@@ -177,7 +242,18 @@ TEST_F(FileAttacks, Bombs) {
   const std::string zeros = std::string(45 << 20, '\0');
   convert("a.npz", zip({{"a.npy", zeros}}, true), "unpacks to more than the limit of");
   convert("a.pth", zip({{"a/data.pkl", zeros + zeros}}, true), "unpacks to 94371840 bytes");
-  data("a.zip", zip({{"a/1.png", zeros}}, true), "a/1.png");
+  folder_.write("a.zip", zip({{"a/1.png", zeros}}, true));
+  expect_refused({"data", "check", path("a.zip")}, path("a.zip"),
+                 "a/1.png has 47185920 bytes, at most 33554432 are read", 1, true);
+}
+
+// Row 10: an archive of a million entries.
+TEST_F(FileAttacks, MillionEntries) {
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (int k = 0; k < 1'000'000; ++k) entries.emplace_back(std::to_string(k), "");
+  const std::string archive = zip(entries);
+  data("a.zip", archive, "holds no pictures");
+  convert("a.npz", archive, "which is not an array");
 }
 
 // Row 10: names that lead out, links, names that stand twice.
@@ -190,6 +266,11 @@ TEST_F(FileAttacks, ArchivesThatLeadOut) {
   }
   data("b.zip", zip({{"a/1.pgm", picture}, {"a/1.pgm", picture}}), "stands twice");
   data("c.tar", tar_header("a/1.pgm", "00000000000", '2', "/etc/passwd"), "holds no pictures");
+  std::string link = zip({{"a/1.pgm", "/etc/passwd"}});
+  const size_t entry = link.find("PK\1\2");
+  link[entry + 5] = 3;  // made on Unix
+  link.replace(entry + 38, 4, number(0120777u << 16));
+  data("c.zip", link, "holds no pictures");
   convert("a.pth", zip({{"../data.pkl", "\x80\x02}."}}), "leads out of it");
 }
 
@@ -316,32 +397,50 @@ TEST_F(FileAttacks, Pictures) {
 TEST_F(FileAttacks, DamagedFiles) {
   const std::string formats = kSource + "/tests/formats/goldens/";
   const std::string images = kSource + "/tests/fuzz/corpus/image/";
+  const std::string networks = kSource + "/tests/importers/goldens/";
   Rng rng(Key(3));
-  for (const std::string& good :
-       {formats + "torch.safetensors", formats + "stored.npz", formats + "deflated.npz",
-        formats + "f4.npy", formats + "state.pth", formats + "tar.pth", formats + "weights.gguf",
-        kSource + "/tests/importers/goldens/tiny.caffemodel", images + "rgb.png",
-        images + "progressive.jpg", images + "lossy.webp", images + "fields.bmp"}) {
-    const std::string whole = read_file(good, 1 << 20);
-    const std::string name = "f" + fs::path(good).extension().string();
-    const bool picture = good.starts_with(images);
-    std::vector<std::string> arguments = {"convert", path(name), path("out.npz")};
-    if (good.ends_with(".npz")) arguments[2] = path("out.safetensors");
+  // Files, and those of weights beside them, which are damaged by turns.
+  for (const auto& [good, weights] : std::vector<std::pair<std::string, std::string>>{
+           {formats + "torch.safetensors", ""},
+           {formats + "stored.npz", ""},
+           {formats + "deflated.npz", ""},
+           {formats + "f4.npy", ""},
+           {formats + "state.pth", ""},
+           {formats + "tar.pth", ""},
+           {formats + "weights.gguf", ""},
+           {kSource + "/tests/data/vision/net.onnx", ""},
+           {networks + "tf_vision.pb", ""},
+           {networks + "tf_mlp_int8.tflite", ""},
+           {networks + "tiny.prototxt", "tiny.caffemodel"},
+           {networks + "tiny_predict_net.pb", "tiny_init_net.pb"},
+           {networks + "shapes.param", "shapes.bin"},
+           {networks + "pictures-symbol.json", "pictures-0003.params"},
+           {networks + "paddle_pictures.pdmodel", "paddle_pictures.pdiparams"},
+           {images + "rgb.png", ""},
+           {images + "progressive.jpg", ""},
+           {images + "lossy.webp", ""},
+           {images + "fields.bmp", ""}}) {
+    const std::string name = fs::path(good).filename();
+    std::map<std::string, std::string> files = {{name, read_file(good, 1 << 20)}};
+    if (!weights.empty()) files[weights] = read_file(networks + weights, 1 << 20);
+    const bool network = good.starts_with(networks), picture = good.starts_with(images);
+    const std::string output = network                  ? "out.onnx"
+                               : name.ends_with(".npz") ? "out.safetensors"
+                                                        : "out.npz";
+    std::vector<std::string> arguments = {"convert", path(name), path(output)};
     if (picture) arguments = {"data", "check", path("")};
-    if (good.ends_with(".caffemodel")) {
-      folder_.write("f.prototxt",
-                    read_file(kSource + "/tests/importers/goldens/tiny.prototxt", 1 << 20));
-      arguments = {"convert", path("f.prototxt"), path("out.onnx")};
+    for (const auto& [damaged, whole] : files) {
+      for (const auto& [other, content] : files) folder_.write(other, content);
+      for (int k = 0; k < 6; ++k) {
+        SCOPED_TRACE(damaged + " " + std::to_string(k));
+        std::string bytes = whole;
+        if (k % 2 == 0) bytes.resize(rng.below(bytes.size()));
+        if (k % 2 == 1) bytes[rng.below(bytes.size())] ^= static_cast<char>(1 << rng.below(8));
+        folder_.write(damaged, bytes);
+        expect_survived(arguments, path(damaged));
+      }
     }
-    for (int k = 0; k < 6; ++k) {
-      SCOPED_TRACE(name + " " + std::to_string(k));
-      std::string bytes = whole;
-      if (k % 2 == 0) bytes.resize(rng.below(bytes.size()));
-      if (k % 2 == 1) bytes[rng.below(bytes.size())] ^= static_cast<char>(1 << rng.below(8));
-      folder_.write(name, bytes);
-      expect_survived(arguments, path(name));
-    }
-    fs::remove(folder_ / name);
+    for (const auto& [file, content] : files) fs::remove(folder_ / file);
   }
 }
 

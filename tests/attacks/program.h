@@ -17,9 +17,9 @@ struct Outcome {
 Outcome nacre(const std::vector<std::string>& arguments);
 
 /// The program refused `file`: exit code `code`, one line that holds `sentence`, and, without
-/// sanitizers, less memory than twice the file and 64 MiB.
+/// sanitizers, less memory than twice the file and 64 MiB. Commands that list have `lines`.
 void expect_refused(const std::vector<std::string>& arguments, const std::string& file,
-                    const std::string& sentence, int code = 1);
+                    const std::string& sentence, int code = 1, bool lines = false);
 /// The same, but the program may also take the file.
 void expect_survived(const std::vector<std::string>& arguments, const std::string& file);
 

@@ -208,3 +208,160 @@ for name, data in {
     "bad_nothing": b"",
 }.items():
     put("caffe2/" + name, data)
+
+
+# ---- Caffe solver files
+for name, text in {
+    "good_sgd": "net: \"a.prototxt\"\nbase_lr: 0.01 momentum: 0.9 lr_policy: 'step' stepsize: 10 gamma: .1 max_iter: 4500 # end\n",
+    "good_adam": "train_net: 'a' 'b' type: 'Adam' base_lr: 1e-3 weight_decay: 5e-4 clip_gradients: 35 snapshot_prefix: ''",
+    "good_old": "solver_type: ADAGRAD lr_policy: \"poly\" power: 1 test_iter: [1, 2]",
+    "good_nothing": "",
+    "bad_number": "base_lr: fast",
+    "bad_integer": "max_iter: 1.5",
+    "bad_huge": "max_iter: 99999999999999999999999",
+    "bad_step": "lr_policy: 'step' stepsize: ten gamma: .1",
+    "bad_message": "base_lr { a: 1 }",
+    "bad_text": "net: 'a",
+    "bad_open": "test_state { stage: 'a'",
+    "bad_close": "base_lr: 1 }",
+    "bad_deep": "a {" * 100,
+    "bad_list": "test_iter: [1, 2",
+}.items():
+    put("solver/" + name, text.encode())
+
+
+# ---- Program files (src/embed/format.h); the checksum is made to fit by the target
+class Program:
+    def __init__(self, batched=1):
+        self.values, self.constants, self.data, self.steps = [], b"", b"", b""
+        self.batched, self.steps_count, self.constants_count = batched, 0, 0
+
+    def value(self, *shape):
+        self.values.append(shape)
+        return len(self.values) - 1
+
+    def constant(self, *shape, place=None):
+        v, n = self.value(*shape), 1
+        for d in shape:
+            n *= d
+        self.constants += struct.pack("<IQ", v, len(self.data) if place is None else place)
+        self.constants_count += 1
+        self.data += struct.pack(f"<{n}f", *(k % 7 - 3 for k in range(n))) if n < 1000 else b""
+        return v
+
+    def step(self, op, values, shape, *numbers, out=None):
+        y = self.value(*shape) if out is None else out
+        self.steps += struct.pack(f"<BB{len(values)}IIB{len(numbers)}q", op, len(values), *values, y, len(numbers), *numbers)
+        self.steps_count += 1
+        return y
+
+    def bytes(self, inputs, outputs, types=(0, 0), classes=()):
+        text = lambda s: struct.pack("<I", len(s)) + s
+        out = text(b"net") + text(b"") + bytes([1, self.batched]) + struct.pack("<I", len(classes)) + b"".join(map(text, classes))
+        out += struct.pack("<I", len(self.values)) + b"".join(struct.pack(f"<B{len(v)}q", len(v), *v) for v in self.values)
+        for values, kind in ((inputs, types[0]), (outputs, types[1])):
+            out += struct.pack("<I", len(values)) + b"".join(text(b"p%d" % v) + struct.pack("<BI", kind, v) for v in values)
+        out += struct.pack("<I", self.constants_count) + self.constants + struct.pack("<I", self.steps_count) + self.steps
+        out = b"NACREPRG" + struct.pack("<II", 1, 0) + out
+        return out + bytes(-len(out) % 64) + self.data
+
+
+RESHAPE, COPY, UNARY, BINARY, SELECT, CONV, MAX_POOL, AVG_POOL, MATMUL, REDUCE, SOFTMAX, CONCAT, PAD, TAKE, GATHER, ORDER = range(16)
+
+
+def network():
+    """Two classes of a picture of 1x5x5."""
+    p = Program()
+    x = p.value(1, 1, 5, 5)
+    y = p.step(CONV, [x, p.constant(2, 1, 2, 2), p.constant(2)], (1, 2, 4, 4), 1, 1, 1, 1, 1, 0, 0, 0, 0, 1)
+    y = p.step(MAX_POOL, [y], (1, 2, 2, 2), 2, 2, 2, 2, 1, 1, 0, 0, 0, 0)
+    y = p.step(MATMUL, [p.step(RESHAPE, [y], (1, 8)), p.constant(8, 2)], (1, 2), 0)
+    return p.bytes([x], [p.step(SOFTMAX, [y], (1, 2), 1)], classes=(b"cat", b"dog"))
+
+
+def program(op, inputs, shape, *numbers, constants=(), types=(0, 0), batched=1):
+    """One step on inputs, and then constants, of these shapes."""
+    p = Program(batched)
+    x = [p.value(*s) for s in inputs]
+    return p.bytes(x, [p.step(op, x + [p.constant(*s) for s in constants], shape, *numbers)], types)
+
+
+def ports(inputs, outputs, types=(0, 0)):
+    p = Program()
+    y = p.step(UNARY, [p.value(1, 2)], (1, 2), 2)
+    return p.bytes(inputs, outputs if outputs is not None else [y], types)
+
+
+def places(at):
+    p = Program()
+    x = p.value(1, 2)
+    return p.bytes([x], [p.step(BINARY, [x, p.constant(2, place=at)], (1, 2), 0)])
+
+
+def circle():
+    p = Program()
+    x = p.value(1, 2)
+    return p.bytes([x], [p.step(UNARY, [2], (1, 2), 2), p.step(UNARY, [1], (1, 2), 2)])
+
+
+def twice():
+    p = Program()
+    x = p.value(1, 2)
+    y = p.step(UNARY, [x], (1, 2), 2)
+    return p.bytes([x], [p.step(UNARY, [x], (1, 2), 3, out=y)])
+
+
+whole = network()
+for name, data in {
+    "good_network": whole,
+    "good_behind": b"\x7fELF".ljust(64, b"\0") + whole + struct.pack("<Q", len(whole)) + b"NACREEND",
+    "good_copy": program(COPY, [(1, 2, 3)], (1, 3, 2), 5, 0, -1, -3),
+    "good_average": program(AVG_POOL, [(1, 1, 3, 3)], (1, 1, 2, 2), 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 0),
+    "good_select": program(SELECT, [(1, 3), (1, 1)], (1, 3), constants=[(3,)]),
+    "good_take": program(TAKE, [(1, 4), (1, 3)], (1, 3), 1, types=(6, 0), batched=0),
+    "good_gather": program(GATHER, [(1, 4), (1, 3)], (1, 3), 1, types=(7, 4), batched=0),
+    "good_order": program(ORDER, [(1, 4)], (1, 2), 1, 1, types=(5, 7)),
+    "good_concat": program(CONCAT, [(1, 2), (1, 1)], (1, 3), 1),
+    "good_pad": program(PAD, [(1, 2)], (1, 5), 0, 2, constants=[(1,)]),
+    "good_reduce": program(REDUCE, [(1, 2, 3)], (1, 1), 1, 1, 2),
+    "good_power": program(BINARY, [(1, 2), (1, 1)], (1, 2), 6, types=(0, 8)),
+    "bad_nothing": b"",
+    "bad_magic": b"NACREPRO" + whole[8:],
+    "bad_version": whole[:8] + struct.pack("<I", 2) + whole[12:],
+    "bad_cut": whole[:-4],
+    "bad_name": whole[:16] + struct.pack("<I", 2**32 - 1) + whole[20:],
+    "bad_size_zero": program(UNARY, [(1, 0)], (1, 0), 2),
+    "bad_size_negative": program(UNARY, [(1, -5)], (1, -5), 2),
+    "bad_size_huge": program(UNARY, [(1, 2**40)], (1, 2**40), 2),
+    "bad_size_product": program(UNARY, [(1, 2**20, 2**20)], (1, 2**20, 2**20), 2),
+    "bad_rank": program(UNARY, [(1,) * 13], (1,) * 13, 2),
+    "bad_work": program(SELECT, [(1, 2**33)] * 3, (1, 2**33)),
+    "bad_port_type": program(UNARY, [(1, 2)], (1, 2), 2, types=(200, 0)),
+    "bad_port_value": ports([9], None),
+    "bad_no_outputs": ports([0], []),
+    "bad_input_twice": ports([0, 0], None),
+    "bad_unmade": ports([], None),
+    "bad_sample": program(UNARY, [(3, 2)], (3, 2), 2),
+    "bad_circle": circle(),
+    "bad_twice": twice(),
+    "bad_step": program(16, [(1, 2)], (1, 2)),
+    "bad_function": program(UNARY, [(1, 2)], (1, 2), 99),
+    "bad_function_negative": program(BINARY, [(1, 2), (1, 2)], (1, 2), -1),
+    "bad_numbers": program(SOFTMAX, [(1, 2)], (1, 2)),
+    "bad_dimension": program(SOFTMAX, [(1, 2)], (1, 2), -1),
+    "bad_copy_offset": program(COPY, [(1, 2)], (1, 2), 1, 0, 1),
+    "bad_copy_stride": program(COPY, [(1, 2)], (1, 2), 0, 0, 2**62),
+    "bad_copy_back": program(COPY, [(1, 2)], (1, 2), 0, 0, -1),
+    "bad_stride": program(MAX_POOL, [(1, 1, 4, 4)], (1, 1, 2, 2), 2, 2, 0, 0, 1, 1, 0, 0, 0, 0),
+    "bad_window": program(MAX_POOL, [(1, 1, 4, 4)], (1, 1, 9, 9), 2, 2, 1, 1, 1, 1, 0, 0, 0, 0),
+    "bad_groups": program(CONV, [(1, 2, 4, 4)], (1, 2, 4, 4), 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, constants=[(2, 1, 1, 1)]),
+    "bad_matmul": program(MATMUL, [(1, 4)], (1, 2), 0, constants=[(3, 2)]),
+    "bad_order": program(ORDER, [(1, 4)], (1, 9), 1, 1),
+    "bad_gather": program(GATHER, [(1, 4), (1, 3)], (1, 4), 1),
+    "bad_pad": program(PAD, [(1, 2)], (1, 5), 0, 4, constants=[(1,)]),
+    "bad_concat": program(CONCAT, [(1, 2), (1, 1)], (1, 4), 1),
+    "bad_constant_end": places(64),
+    "bad_constant_odd": places(2),
+    "bad_constant_overflow": places(2**64 - 4),
+}.items():
+    put("program/" + name, data)

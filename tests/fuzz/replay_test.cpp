@@ -25,9 +25,11 @@
 #include "npz_fuzz.cpp"
 #include "onnx_fuzz.cpp"
 #include "paddle_fuzz.cpp"
+#include "program_fuzz.cpp"
 #include "safetensors_fuzz.cpp"
 #include "schema_fuzz.cpp"
 #include "serve_fuzz.cpp"
+#include "solver_fuzz.cpp"
 #include "tar_fuzz.cpp"
 #include "tflite_fuzz.cpp"
 #include "torch_fuzz.cpp"
@@ -163,7 +165,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Target{"tflite", fuzz_tflite, ""},
                     Target{"mxnet_symbol", fuzz_mxnet_symbol, ""},
                     Target{"paddle", fuzz_paddle, ""}, Target{"caffe2", fuzz_caffe2, ""},
-                    Target{"wav", fuzz_wav, ""}),
+                    Target{"wav", fuzz_wav, ""}, Target{"solver", fuzz_solver, ""},
+                    Target{"program", fuzz_program, ""}),
     [](const auto& target) { return target.param.name; });
 
 }  // namespace
