@@ -103,26 +103,16 @@ inline std::vector<Golden> goldens(int64_t most = INT64_MAX) {
   return list;
 }
 
-/// Fills the model by name, runs it and compares names, sizes and outputs; returns the largest
-/// difference as a share of the largest output.
-inline double golden_difference(const Golden& g) {
-  const auto net = make_model(g.model, g.options,
-                              Scope::load([](const std::string& name, const Shape& shape, DType) {
-                                return Tensor::from(golden_values(name, shape), shape);
-                              }));
-  EXPECT_EQ(hash_of_names(*net), g.names)
-      << "variables differ from those that tests/zoo/goldens/make.py --names " << g.model
-      << " prints";
-  EXPECT_EQ(net->parameter_count(), g.parameters);
-  EXPECT_EQ(count_macs(*net, with_batch(1, g.full)), g.macs);
-
+/// Runs a model that has its golden values and compares the outputs; returns the largest difference
+/// as a share of the largest output.
+inline double output_difference(const Golden& g, Module& net) {
   const Shape input = with_batch(2, g.input);
   std::vector<float> x = golden_values("input", input);
   const double scale = std::sqrt(static_cast<double>(g.input.numel())) / 2;
   for (float& v : x) v = static_cast<float>(v * scale);
   NoGrad guard;
   Context ctx = Context::eval();
-  const Tensor out = (*net)(Tensor::from(x, input), ctx);
+  const Tensor out = net(Tensor::from(x, input), ctx);
   EXPECT_EQ(out.shape(), g.output);
   if (out.shape() != g.output) return INFINITY;
   const auto y = out.to_vector<double>();
@@ -139,6 +129,20 @@ inline double golden_difference(const Golden& g) {
   worst = std::max(worst, std::fabs(largest - g.largest));
   worst = std::max(worst, std::fabs(signed_mean - g.signed_mean));
   return worst / g.largest;
+}
+
+/// Fills the model by name and compares names, sizes and, as above, outputs.
+inline double golden_difference(const Golden& g) {
+  const auto net = make_model(g.model, g.options,
+                              Scope::load([](const std::string& name, const Shape& shape, DType) {
+                                return Tensor::from(golden_values(name, shape), shape);
+                              }));
+  EXPECT_EQ(hash_of_names(*net), g.names)
+      << "variables differ from those that tests/zoo/goldens/make.py --names " << g.model
+      << " prints";
+  EXPECT_EQ(net->parameter_count(), g.parameters);
+  EXPECT_EQ(count_macs(*net, with_batch(1, g.full)), g.macs);
+  return output_difference(g, *net);
 }
 
 }  // namespace nacre::test
