@@ -6,10 +6,10 @@
 //                     {.batch = 64, .workers = 2, .seed = 1});
 //   for (loader.start(epoch); auto batch = loader.next();) train(*batch);
 //
-// Recognised: a folder per class (in train/, val/, test/ or not), IDX (MNIST and its kin), CIFAR-10
-// and CIFAR-100 binaries, archives (.tar, .tar.gz, .zip) of class folders, tars of class tars
-// (ImageNet), tables (CSV, TSV, also .gz), rows "label index:value ...", text lines "label TAB
-// text", and a folder of text files per class.
+// Recognised: a folder of pictures, WAV clips or text files per class (in train/, val/, test/ or
+// not), IDX (MNIST and its kin), CIFAR-10 and CIFAR-100 binaries, archives (.tar, .tar.gz, .zip) of
+// class folders of pictures or clips, tars of class tars (ImageNet), tables (CSV, TSV, also .gz),
+// rows "label index:value ...", and text lines "label TAB text".
 #pragma once
 
 #include <cstdint>
@@ -200,8 +200,8 @@ struct Finding {
 
 /// Reads every sample and says what is wrong: codes unreadable, empty, empty_class, one_class,
 /// no_test_class, duplicate (across splits), conflict (equal contents, other labels), imbalance (10
-/// to 1 or more), label_range, missing_values, mixed_channels, mixed_sizes, size (odd number of
-/// samples), ignored. Nothing wrong: an empty list.
+/// to 1 or more), label_range, missing_values, mixed_channels, mixed_sizes, mixed_rates,
+/// mixed_lengths, silent, size (odd number of samples), ignored. Nothing wrong: an empty list.
 std::vector<Finding> check_dataset(const DataSplits& data);
 
 // ---- samplers: the order of samples in an epoch

@@ -1,4 +1,4 @@
-// Predictor: a trained model in the hands of a program: a picture, a row of a table or tensors in,
+// Predictor: a trained model in the hands of a program: a picture, a clip, a row or tensors in,
 // labels with probabilities or values out.
 //
 //   const Predictor flowers("flowers.safetensors");
@@ -78,7 +78,8 @@ class Predictor {
   size_t bytes() const;
 
   // ---- what a caller has, as a sample; each throws Error(data) if it is not what it should be
-  /// The bytes of a picture file. Throws Error(usage) if the model takes rows of a table.
+  /// The bytes of a picture file or a WAV clip. Throws Error(usage) if the model takes rows of a
+  /// table.
   Sample picture(std::string_view bytes, std::string_view name = "picture",
                  const DecodeLimits& limits = {}) const;
   /// A row of a table, in the order of the training part's columns without the target. An empty

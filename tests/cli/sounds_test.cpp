@@ -64,6 +64,21 @@ TEST_F(Sounds, ArePredicted) {
   expect_one_line(nacre("predict " + model() + " " + path("none.wav")), 1, "no such file");
 }
 
+TEST_F(Sounds, AreHeardByAnExecutable) {
+  ASSERT_EQ(trained_.code, 0) << trained_.output;
+  ASSERT_EQ(nacre("convert " + model() + " --to exe --check --output " + path("vowels.exe")).code,
+            0);
+  folder_->write("u.wav", wav_of(vowel('u', 100, 22050)));
+  const CommandResult heard = run_command(path("vowels.exe") + " --json --top 1 " + path("u.wav"));
+  EXPECT_EQ(heard.code, 0) << heard.output;
+  EXPECT_TRUE(holds(heard.output, R"([{"label": "u", "probability": 0.)")) << heard.output;
+  folder_->write("u.pgm", "P5 2 2 255\n1234");
+  expect_one_line(run_command(path("vowels.exe") + " " + path("u.pgm")), 1,
+                  "is for clips of sound");
+  folder_->write("u.wav", folder_->read("u.wav").substr(0, 99));
+  expect_one_line(run_command(path("vowels.exe") + " " + path("u.wav")), 1, "is truncated");
+}
+
 TEST_F(Sounds, AreAnsweredByTheServer) {
   ASSERT_EQ(trained_.code, 0) << trained_.output;
   serve::ServeOptions options;

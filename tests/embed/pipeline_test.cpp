@@ -1,6 +1,6 @@
 // One pipeline, stored in a model file: the tensors that training's loader, the server and the
-// runner make of a hundred pictures and clips are equal bit by bit. The model hands its input
-// through, so what the server and the runner answer is the tensor.
+// runner make of a hundred pictures and clips are equal bit by bit. mirror.onnx hands its
+// input through, so what the server and the runner answer is the tensor.
 #include <cstring>
 #include <set>
 
@@ -10,15 +10,12 @@
 #include "data/vowels.h"
 #include "nacre/formats.h"
 #include "nacre/predict.h"
-#include "onnx/make_model.h"
 #include "serve/client.h"
 
 namespace nacre::test {
 namespace {
 
-constexpr const char* kSteps =
-    "audio_rate(8000)|audio_length(3000)|log_mel(mels=20,window=256,hop=100,pictures=pass)|"
-    "to_channels(1)|resize(16)|normalize(mean=0.4,std=0.3)";
+const std::string kSource = NACRE_SOURCE_DIR, kMirror = kSource + "/tests/embed/mirror.onnx";
 
 /// A picture without compression: grey or colour, as PGM, PPM or BMP of 24 bits.
 std::string plain_picture(int kind, int width, int height, Rng& rng) {
@@ -62,26 +59,11 @@ std::string as_pnm(const Image& image) {
 class Pipeline : public testing::Test {
  protected:
   Pipeline() {
-    namespace make = onnx::make;
-    WireWriter properties;
-    for (const auto& [name, text] :
-         {std::pair{"nacre.model", "mirror"}, {"nacre.transform", kSteps}}) {
-      WireWriter one;
-      one.bytes(1, name);
-      one.bytes(2, text);
-      properties.message(14, one);
-    }
-    folder_.write("mirror.onnx", make::model({{make::node("Flatten", {"x"}, {"y"})},
-                                              {},
-                                              {make::value("x", {-1, 1, 16, 16})},
-                                              {make::value("y", {-1, 256})},
-                                              {}}) +
-                                     properties.str());
-    const std::string goldens = std::string(NACRE_SOURCE_DIR) + "/tests/data/goldens/";
+    const std::string goldens = kSource + "/tests/data/goldens/";
     for (const auto& entry : list_folder(goldens))
       if (!entry.name.ends_with(".txt") && !entry.name.ends_with(".py"))
         files_.push_back(goldens + entry.name);
-    files_.push_back(std::string(NACRE_SOURCE_DIR) + "/data/textures/cell.png");
+    files_.push_back(kSource + "/data/textures/cell.png");
     Rng rng(Key(4));
     for (int k = 0; k < 21; ++k) {
       const char* endings[] = {".pgm", ".ppm", ".bmp"};
@@ -103,7 +85,7 @@ class Pipeline : public testing::Test {
     std::vector<data::PictureEntry> entries;
     for (const std::string& file : files_) entries.push_back({file, 0});
     const DatasetPtr all = data::picture_dataset(std::move(entries), {"any"}, {}, "");
-    const Transform stored = Transform::parse(open_model(path("mirror.onnx")).info.transform);
+    const Transform stored = Transform::parse(open_model(kMirror).info.transform);
     DataLoader loader(all, stored, sequential(100), {.batch = 16, .workers = 2, .training = true});
     std::vector<std::vector<float>> tensors;
     loader.start(0);
@@ -135,12 +117,10 @@ TEST_F(Pipeline, TrainingServerAndRunnerMakeTheSameTensors) {
 
   serve::ServeOptions options;
   options.models.poll = std::chrono::milliseconds(0);
-  options.models.paths = {path("mirror.onnx")};
+  options.models.paths = {kMirror};
   serve::Server server(options);
   Client client(server.port());
-  ASSERT_EQ(
-      nacre("convert " + path("mirror.onnx") + " " + path("mirror.program") + " --to program").code,
-      0);
+  ASSERT_EQ(nacre("convert " + kMirror + " " + path("mirror.program") + " --to program").code, 0);
   const std::string runner =
       std::string(NACRE_BUILD_DIR) + "/nacre_runner " + path("mirror.program") + " ";
   const auto run = [&](const std::string& file, const std::string& what, size_t k) {
