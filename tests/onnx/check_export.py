@@ -39,15 +39,19 @@ def calibrated(path, arrays):
     hundreds of layers would else amplify every rounding.
     """
     net = onnx.load(path)
-    takers = {}
+    makers = {o: n for n in net.graph.node for o in n.output}
+
+    def norm(name):
+        n = makers.get(name)
+        if n and n.op_type == "Mul":  # by a gate
+            return norm(n.input[0]) or norm(n.input[1])
+        return n if n and n.op_type == "BatchNormalization" else None
+
     for n in net.graph.node:
-        for i in n.input:
-            takers.setdefault(i, []).append(n)
-    for n in net.graph.node:
-        after = takers.get(n.output[0], [])
-        after = after + [t for m in after if m.op_type == "Mul" for t in takers.get(m.output[0], [])]  # a gate
-        if n.op_type == "BatchNormalization" and any(t.op_type == "Add" for t in after):
-            arrays[n.input[1]] = arrays[n.input[1]] * np.float32(0.25)
+        ends = [norm(i) for i in n.input] if n.op_type == "Add" else []
+        if ends.count(None) == 1:  # of two the other one is on the way around the branch
+            last = next(e for e in ends if e)
+            arrays[last.input[1]] = arrays[last.input[1]] * np.float32(0.25)
     for i in net.graph.initializer:
         if i.name in arrays:
             i.CopyFrom(onnx.numpy_helper.from_array(arrays[i.name], i.name))
