@@ -513,7 +513,7 @@ int run(int argc, char** argv) {
   cv->add_option("--runner", convert.runner,
                  "of --to exe: the nacre_runner of another kind of machine (default: the one "
                  "beside nacre)");
-  cv->add_option("--opset", convert.opset, "of ONNX files (17)")->check(CLI::Range(13, 21));
+  cv->add_option("--opset", convert.opset, "of ONNX files (17)")->check(CLI::Range(13, 28));
   cv->add_option("--weights", convert.weights,
                  "file with the weights of a network of another framework (default: the one beside "
                  "it that such networks have)");

@@ -129,7 +129,7 @@ std::unique_ptr<Network> load(const std::string& path);
 std::unique_ptr<Network> parse(std::string_view bytes, std::string_view what);
 
 struct SaveOptions {
-  int64_t opset = 17;  ///< 13 to 21
+  int64_t opset = 17;  ///< 13 to 28
   DType input_type = DType::f32;
   /// Texts to store: "nacre.transform" and "nacre.classes" (one a line) are read by nacre.
   std::map<std::string, std::string> metadata{};

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/nearest.h"
 #include "formats/wire.h"
 #include "graph/node.h"
 #include "graph/untraced.h"
@@ -162,6 +163,15 @@ Tensor Network::forward(const Tensor& x, Context& ctx) {
 
 namespace {
 
+/// 'a', 'b', 'c'; of many the first.
+std::string joined(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 8;
+  std::string all;
+  for (size_t k = 0; k < std::min(names.size(), kMost); ++k)
+    all += (k ? ", '" : "'") + names[k] + "'";
+  return names.size() > kMost ? all + ", ..." : all;
+}
+
 /// The value as the port has it: of its element type, if it is held in the same way.
 Value adapted(const Port& port, const Value& v) {
   const auto wrong = [&](std::string_view got) {
@@ -190,10 +200,19 @@ Value adapted(const Port& port, const Value& v) {
 }  // namespace
 
 Values Network::run(const std::map<std::string, Value>& inputs, Context& ctx) {
+  std::vector<std::string> names = impl_->optional_inputs;
+  for (const Port& p : impl_->inputs) names.push_back(p.name);
+  for (const auto& [name, value] : inputs) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    const std::string nearest = nearest_name(name, names);
+    fail(Error::Kind::usage, {"the model has no input '", name, "'",
+                              !nearest.empty() ? cat({"; did you mean '", nearest, "'?"})
+                              : names.empty()  ? std::string()
+                                               : cat({"; it has ", joined(names)})});
+  }
   Frame frame;
   for (const Impl::Stored& s : impl_->stored)
     frame.values[s.name] = s.variable.defined() ? Value(s.variable.value(), s.elem) : s.text;
-  size_t used = 0;
   for (const Port& p : impl_->inputs) {
     const auto given = inputs.find(p.name);
     if (given == inputs.end()) {
@@ -206,17 +225,10 @@ Values Network::run(const std::map<std::string, Value>& inputs, Context& ctx) {
     if (impl_->leaves && v.is_tensor() && is_float(v.tensor().dtype()))
       v = Value(v.tensor().as_leaf(), v.elem());
     frame.values[p.name] = std::move(v);
-    ++used;
   }
   for (const std::string& name : impl_->optional_inputs)
-    if (const auto given = inputs.find(name); given != inputs.end()) {
+    if (const auto given = inputs.find(name); given != inputs.end())
       frame.values[name] = given->second;
-      ++used;
-    }
-  if (used != inputs.size())
-    for (const auto& [name, value] : inputs)
-      if (!frame.values.contains(name))
-        fail(Error::Kind::usage, {"the model has no input '", name, "'"});
   for (const NodeProto& n : impl_->model.graph.nodes) run_node(n, frame, ctx, &on_node);
   Values out;
   for (const Port& p : impl_->outputs) out.push_back(collect(frame, p.name)[0]);

@@ -267,11 +267,21 @@ WireWriter value_info(const std::string& name, const Shape& shape, DType t, bool
   return info;
 }
 
+/// The version of the format that came with an opset.
+int64_t ir_version(int64_t opset) {
+  return opset >= 28   ? 14
+         : opset >= 25 ? 13
+         : opset >= 23 ? opset - 12
+         : opset >= 21 ? 10
+         : opset >= 19 ? 9
+                       : 8;
+}
+
 }  // namespace
 
 void save(const std::string& path, Module& net, const Shape& sample, const SaveOptions& options) {
-  if (options.opset < 13 || options.opset > 21)
-    fail(Error::Kind::usage, {"models are exported in opsets 13 to 21, not ", options.opset});
+  if (options.opset < 13 || options.opset > 28)
+    fail(Error::Kind::usage, {"models are exported in opsets 13 to 28, not ", options.opset});
   const auto record = [&](int64_t batch) {
     Shape shape = sample;
     shape.insert(0, batch);
@@ -300,7 +310,7 @@ void save(const std::string& path, Module& net, const Shape& sample, const SaveO
   w.graph.message(11, value_info("input", a.inputs()[0].shape(), options.input_type, true));
   w.graph.message(12, value_info("output", a.outputs()[0].shape(), a.outputs()[0].dtype(),
                                  a.outputs()[0].shape() != b.outputs()[0].shape()));
-  model.integer(1, options.opset >= 21 ? 10 : options.opset >= 19 ? 9 : 8);
+  model.integer(1, ir_version(options.opset));
   model.bytes(2, "nacre");
   model.message(7, w.graph);
   opset.bytes(1, "");

@@ -81,7 +81,11 @@ TEST(OnnxNetwork, WrongInputsAreNamed) {
     return "";
   };
   EXPECT_EQ(run({}), "input 'x' (float ?x3) is missing");
-  EXPECT_EQ(run({{"x", ones({1, 3})}, {"z", ones({1})}}), "the model has no input 'z'");
+  EXPECT_EQ(run({{"x", ones({1, 3})}, {"picture", ones({1})}}),
+            "the model has no input 'picture'; it has 'x'");
+  EXPECT_EQ(run({{"z", ones({1, 3})}}), "the model has no input 'z'; did you mean 'x'?");
+  EXPECT_EQ(run({{"x", ones({1, 3})}, {"w", ones({3, 2})}}),
+            "the model has no input 'w'; did you mean 'x'?");  // a weight is none
   EXPECT_EQ(run({{"x", ones({3})}}), "input 'x' is float ?x3, what is given is float 3");
   EXPECT_EQ(run({{"x", ones({1, 3}, DType::i64)}}),
             "input 'x' is float ?x3, what is given is int64 1x3");

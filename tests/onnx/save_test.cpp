@@ -33,7 +33,7 @@ TEST(OnnxSaveOpsets, AllGiveTheSame) {
   for (const char* name : {"lenet5", "shufflenet_v2_x0_5"}) {
     const ModelEntry& m = find_model(name);
     const auto net = make_model(name, m.tiny, Scope::init(Key(1)));
-    for (int64_t opset = 13; opset <= 21; ++opset) {
+    for (int64_t opset = 13; opset <= 28; ++opset) {
       save(path, *net, m.tiny_input.empty() ? m.input : m.tiny_input, {.opset = opset});
       const auto back = load(path);
       EXPECT_EQ(back->opset(), opset);
