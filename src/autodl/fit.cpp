@@ -329,12 +329,15 @@ void Fitter::forget_files() {
     }
 }
 
-/// Seconds that trials of this model took at most, in this study.
+/// Seconds that trials of this model, with this loss if it has a choice, took at most in this
+/// study.
 double Fitter::expected_seconds(const Point& point) const {
+  const auto kind = [](const Point& p) {
+    return (p.has("model") ? p.word("model") : "") + (p.has("loss") ? p.word("loss") : "");
+  };
   double most = 0;
   for (const Trial& t : study_->trials())
-    if (t.state == Trial::State::done && t.point.has("model") &&
-        t.point.word("model") == point.word("model"))
+    if (t.state == Trial::State::done && kind(t.point) == kind(point))
       most = std::max(most, t.seconds / shown(t).part);
   return most;
 }

@@ -188,6 +188,9 @@ bool has_svm(const FitTask& t) {
 /// Many columns, as texts have: trees and neighbours are slow there and seldom good.
 bool is_wide(const FitTask& t) { return t.features > 500; }
 
+/// Planes between classes are often better than logistic regression there.
+bool has_hinge(const FitTask& t) { return is_wide(t) && !t.regression; }
+
 bool is_imbalanced(const FitTask& t) {
   if (t.regression) return false;
   std::vector<int64_t> counts(static_cast<size_t>(t.classes()));
@@ -204,6 +207,7 @@ SearchSpace row_space(const FitTask& t) {
   if (has_svm(t)) models.push_back("svm");
   s.choice("model", models);
   s.real("linear_c", 1e-3, 100, true).when("model", {"linear"});
+  if (has_hinge(t)) s.choice("loss", {"logistic", "hinge"}).when("model", {"linear"});
   s.integer("k", 1, 50, true).when("model", {"k_nearest"});
   s.choice("weighted", {"false", "true"}).when("model", {"k_nearest"});
   s.integer("trees", 100, 400, true).when("model", {"random_forest"});
@@ -244,8 +248,17 @@ std::vector<std::pair<std::string, Point>> row_points(const FitTask& t) {
   };
   const int64_t n = t.pool->size();
   if (is_wide(t)) {
-    for (const double c : {1.0, 10.0})
-      add(c == 1 ? "linear" : "linear, freer", point_of({{"model", "linear"}, {"linear_c", c}}));
+    const auto line = [&](const char* label, const char* loss, double c) {
+      Point p = point_of({{"model", "linear"}, {"linear_c", c}});
+      if (has_hinge(t)) p.values["loss"] = loss;
+      add(label, p);
+    };
+    if (has_hinge(t)) {  // the quickest first
+      line("linear, by margin", "hinge", 0.5);
+      line("linear, wider margin", "hinge", 0.2);
+    }
+    line("linear", "logistic", 1);
+    line("linear, freer", "logistic", 10);
     for (const char* hidden : {"64", "256"})
       add(hidden == std::string("64") ? "small network" : "network",
           point_of({{"model", "mlp"},
@@ -321,7 +334,7 @@ void set_row(const FitTask& t, const Point& p, TrainConfig& c) {
     if (p.has(name)) option(name, std::to_string(p.integer(name)));
   for (const char* name : {"columns", "rate", "rows", "min_weight", "c", "dropout"})
     if (p.has(name)) option(name, number(p.number(name)));
-  for (const char* name : {"weighted", "hidden"})
+  for (const char* name : {"weighted", "hidden", "loss"})
     if (p.has(name)) option(name, p.word(name));
   const bool some = p.has("features") && p.word("features") == "selected";
   if (some) c.transform = "selected";

@@ -59,6 +59,9 @@ const std::vector<StepDef>& audio_steps();
 const std::vector<StepDef>& other_steps();
 const std::vector<StepDef>& batch_steps();
 
+/// The step of fit_counts().
+void counts_step(Sample& s, const Args& a, bool training, Rng& rng);
+
 /// The step that appends to the features what fit_text() found in texts.
 void text_features_step(Sample& s, const Args& a, bool training, Rng& rng);
 

@@ -131,6 +131,12 @@ const std::vector<StepDef>& other_steps() {
         {"chars", Param::integer, 0, 0, 6}},
        false,
        text_features_step},
+      {"counts",
+       "counts of a row become TF-IDF numbers: (1 + log count) * idf of the column, divided by the "
+       "Euclidean length of the row",
+       {needed("idf", 0, 1e6, Param::list)},
+       false,
+       counts_step},
       {"unit_norm", "a row is divided by its Euclidean length", {}, false, unit_norm_step},
   };
   return steps;

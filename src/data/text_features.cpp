@@ -16,6 +16,8 @@ namespace {
 
 constexpr size_t kMostTerms = size_t{1} << 23;           // that are counted
 constexpr size_t kMostBytes = size_t{1} << 20;           // of a text that are looked at
+constexpr size_t kLeastCounts = 100;                     // columns
+constexpr double kMostFilled = 0.1;                      // of what columns count
 constexpr uint64_t kHashMask = (uint64_t{1} << 44) - 1;  // exact as a double
 
 enum class Letter { none, part, alone };
@@ -130,6 +132,28 @@ void each_term(std::string_view text, int words, int chars, F f) {
   }
 }
 
+/// Counts above 0 to TF-IDF numbers of length 1.
+void weigh(float* counts, const std::vector<double>& idf) {
+  double squares = 0;
+  for (size_t i = 0; i < idf.size(); ++i) {
+    if (!(counts[i] > 0)) {
+      counts[i] = 0;
+      continue;
+    }
+    const double v = (1 + std::log(static_cast<double>(counts[i]))) * idf[i];
+    counts[i] = static_cast<float>(v);
+    squares += v * v;
+  }
+  if (squares <= 0) return;
+  const auto scale = static_cast<float>(1 / std::sqrt(squares));
+  for (size_t i = 0; i < idf.size(); ++i) counts[i] *= scale;
+}
+
+/// How much it says that a term is there which `count` of `n` samples have.
+std::string rareness(double n, double count) {
+  return format_number(1 + std::log((1 + n) / (1 + count)), 6);
+}
+
 }  // namespace
 
 void text_features_step(Sample& s, const Args& a, bool, Rng&) {
@@ -147,16 +171,16 @@ void text_features_step(Sample& s, const Args& a, bool, Rng&) {
     const auto found = std::lower_bound(terms.begin(), terms.end(), key);
     if (found != terms.end() && *found == key) ++counts[found - terms.begin()];
   });
-  double squares = 0;
-  for (size_t i = 0; i < terms.size(); ++i) {
-    if (counts[i] == 0) continue;
-    const double v = (1 + std::log(static_cast<double>(counts[i]))) * idf[i];
-    counts[i] = static_cast<float>(v);
-    squares += v * v;
-  }
-  if (squares <= 0) return;
-  const auto scale = static_cast<float>(1 / std::sqrt(squares));
-  for (size_t i = 0; i < terms.size(); ++i) counts[i] *= scale;
+  weigh(counts, idf);
+}
+
+void counts_step(Sample& s, const Args& a, bool, Rng&) {
+  if (s.features.empty()) return;
+  const auto& idf = a.list("idf");
+  if (s.features.size() != idf.size())
+    fail(Error::Kind::shape, {"[counts] is made for rows of ", idf.size(),
+                              " columns, the sample has ", s.features.size()});
+  weigh(s.features.data(), idf);
 }
 
 }  // namespace data
@@ -198,10 +222,39 @@ std::string fit_text(const Dataset& dataset, const TextOptions& o) {
   const double n = static_cast<double>(dataset.size());
   for (const auto& [count, hash] : often) {
     terms += (terms.empty() ? "" : ",") + std::to_string(hash);
-    const double rare = 1 + std::log((1 + n) / (1 - static_cast<double>(count)));
-    idf += (idf.empty() ? "" : ",") + format_number(rare, 6);
+    idf += (idf.empty() ? "" : ",") + data::rareness(n, static_cast<double>(-count));
   }
   return cat({"text_features([", terms, "],[", idf, "],words=", o.words, ",chars=", o.chars, ")"});
+}
+
+std::string fit_counts(const Dataset& dataset, const Transform& before) {
+  const TableSchema* schema = dataset.schema();
+  if (!schema || schema->has_text()) return "";
+  for (size_t c = 0; c < schema->columns.size(); ++c)
+    if (static_cast<int>(c) != schema->target &&
+        schema->columns[c].kind != TableColumn::Kind::number)
+      return "";
+  std::vector<int64_t> rows_with;
+  int64_t filled = 0;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    check_stop();
+    Sample s = dataset.get(i);
+    before.apply(s, false, Key(0));
+    if (s.features.size() < data::kLeastCounts) return "";
+    rows_with.resize(s.features.size());
+    for (size_t c = 0; c < s.features.size(); ++c) {
+      const float v = s.features[c];
+      if (!(v >= 0) || v != std::floor(v)) return "";
+      if (v > 0) ++rows_with[c], ++filled;
+    }
+  }
+  const double all = static_cast<double>(dataset.size()) * static_cast<double>(rows_with.size());
+  if (static_cast<double>(filled) > data::kMostFilled * all) return "";
+  std::string idf;
+  for (const int64_t count : rows_with)
+    idf += (idf.empty() ? "" : ",") +
+           data::rareness(static_cast<double>(dataset.size()), static_cast<double>(count));
+  return cat({"counts([", idf, "])"});
 }
 
 }  // namespace nacre

@@ -184,10 +184,12 @@ Scaler scaler_of(const Dataset& data, const Transform& before) {
 }
 
 /// Columns that say nothing are left out if asked. Missing numbers become the mean, which is 0
-/// after standardising; a text becomes what counts in it.
+/// after standardising; a text becomes what counts in it, and counts of words are weighed alike.
 std::string row_transform(const ModelEntry& entry, const Dataset& data, const Sample& first,
                           bool selected) {
   std::string spec = selected ? fit_columns(data) : "";
+  if (const std::string counts = fit_counts(data, Transform::parse(spec)); !counts.empty())
+    return spec + (spec.empty() ? "" : "|") + counts;
   if (!first.features.empty() && !entry.missing) {
     const Scaler scaler = scaler_of(data, Transform::parse(spec));
     std::string means;

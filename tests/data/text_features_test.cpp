@@ -50,6 +50,41 @@ TEST(TextFeatures, AreThoseOfScikitLearn) {
   EXPECT_EQ(features(Transform::parse(t.str()), "the cat"), features(t, "the cat"));
 }
 
+/// 40 rows of 120 columns that count, few of which are not 0.
+std::string count_rows(const std::string& first) {
+  std::string text = first;
+  for (int i = 1; i < 40; ++i)
+    text += std::to_string(i % 2) + " " + std::to_string(i) + ":" + std::to_string(1 + i % 3) +
+            " 119:1\n";
+  return text;
+}
+
+TEST(TextFeatures, CountsAreWeighedAsScikitLearnDoes) {
+  Folder f;
+  // The first row has 2, 1 and 5 in columns that are in 1, 2 and 40 of 40 rows.
+  const auto opened = [&](const std::string& text) {
+    return open_dataset(f.write("rows.txt", text)).train;
+  };
+  const auto data = opened(count_rows("1 0:2 7:1 119:5\n"));
+  const std::string step = fit_counts(*data, Transform());
+  ASSERT_EQ(step.substr(0, 8), "counts([") << step.substr(0, 40);
+  Sample s = data->get(0);
+  Transform::parse(step).apply(s, false, Key(0));
+  ASSERT_EQ(s.features.size(), 120u);
+  // TfidfTransformer(sublinear_tf=True) 1.9.1
+  EXPECT_NEAR(s.features[0], 0.8365454f, 1e-5);
+  EXPECT_NEAR(s.features[7], 0.4442489f, 1e-5);
+  EXPECT_NEAR(s.features[119], 0.3206785f, 1e-5);
+  EXPECT_EQ(s.features[1], 0);
+  // Not so where a number is not whole, or below 0, or where columns are few.
+  for (const char* first : {"1 0:2.5 119:1\n", "1 0:-2 119:1\n"})
+    EXPECT_EQ(fit_counts(*opened(count_rows(first)), Transform()), "") << first;
+  EXPECT_EQ(fit_counts(*opened("1 0:2 1:1\n0 1:2\n"), Transform()), "");
+  Sample other;
+  other.features = {1, 2};
+  EXPECT_THROW(Transform::parse(step).apply(other, false, Key(0)), Error);
+}
+
 TEST(TextFeatures, KnowLettersBeyondAscii) {
   const Transform t = Transform::parse(fit_text(
       *texts({"\xc3\x84pfel \xd0\x9c\xd0\xb8\xd1\x80", "\xc3\xa4pfel \xd0\xbc\xd0\xb8\xd1\x80"})));

@@ -90,6 +90,50 @@ TEST(Tabular, AgreesWithScikitLearn) {
   expect_near(shares, s.golden.at("k_nearest classes"), 1e-5f, "k_nearest classes");
 }
 
+TEST(Tabular, PlanesAreThoseOfLiblinear) {
+  const Small s;
+  FitData d = s.classes();
+  const FittedModel m = fit_model("linear", "loss=hinge c=0.5", d);
+  // Scores are margins times a factor that makes them probabilities.
+  std::vector<float> scores = run(*m.net, s.test, false);
+  const auto& margins = s.golden.at("linear margins");
+  double both = 0, square = 0;
+  for (size_t i = 0; i < margins.size(); ++i) {
+    both += static_cast<double>(scores[i]) * static_cast<double>(margins[i]);
+    square += static_cast<double>(margins[i]) * static_cast<double>(margins[i]);
+  }
+  const double factor = both / square;
+  for (float& v : scores) v = static_cast<float>(v / factor);
+  expect_near(scores, margins, 0.01f, "linear margins");
+  // Probabilities of rows that it has not learned from are better than with any other factor, or
+  // nearly so: half or twice as much is worse.
+  const auto loss = [&](double times) {
+    double sum = 0;
+    for (size_t r = 0; r < 20; ++r) {
+      const auto label = static_cast<size_t>(s.golden.at("labels")[60 + r]);
+      double total = 0;
+      for (size_t k = 0; k < 3; ++k)
+        total += std::exp(times * factor * static_cast<double>(scores[3 * r + k]));
+      sum += std::log(total) - times * factor * static_cast<double>(scores[3 * r + label]);
+    }
+    return sum / 20;
+  };
+  EXPECT_LT(loss(1), loss(0.5));
+  EXPECT_LT(loss(1), loss(2));
+  // Rows that weigh twice as much are the same as rows that are there twice.
+  FitData twice = d;
+  twice.x.insert(twice.x.end(), d.x.begin(), d.x.end());
+  twice.labels.insert(twice.labels.end(), d.labels.begin(), d.labels.end());
+  twice.rows *= 2;
+  d.weights.assign(60, 2.0f);
+  const auto a = run(*fit_model("linear", "loss=hinge", d).net, s.test, false),
+             b = run(*fit_model("linear", "loss=hinge", twice).net, s.test, false);
+  for (size_t i = 0; i < a.size(); ++i)
+    EXPECT_NEAR(a[i] / a[0], b[i] / b[0], 0.02 * std::abs(a[i] / a[0]) + 0.02) << i;
+  EXPECT_THROW(fit_model("linear", "loss=hinge", s.values()), Error);
+  EXPECT_THROW(fit_model("linear", "loss=square", s.classes()), Error);
+}
+
 TEST(Tabular, SupportVectorsDecideAsScikitLearnDoes) {
   const Small s;
   FitData two = s.classes();

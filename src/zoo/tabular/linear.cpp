@@ -2,6 +2,7 @@
 #include "nacre/error.h"
 #include "nacre/optim.h"
 #include "nacre/tabular.h"
+#include "zoo/tabular/separate.h"
 
 namespace nacre {
 namespace {
@@ -10,13 +11,15 @@ namespace {
 struct LinearFit : Module {
   struct Config {
     int64_t in = 1, classes = 1;
-    bool values = false;  ///< to predict, not classes
-    double c = 1;         ///< the larger, the smaller the penalty on weights
+    bool values = false;            ///< to predict, not classes
+    std::string loss = "logistic";  ///< of classes; or hinge
+    double c = 1;                   ///< the larger, the smaller the penalty on weights
     int64_t iterations = 200;
     void fields(FieldVisitor& v) {
       v("in", in);
       v("classes", classes);
       v("values", values);
+      v("loss", loss);
       v("c", c);
       v("iterations", iterations);
     }
@@ -34,6 +37,16 @@ Fitted fit(const FitData& data, const FitData*, const void* config) {
   if (!(c.c > 0) || c.iterations < 1)
     fail(Error::Kind::usage, {"options c and iterations of linear should be above 0, got ", c.c,
                               " and ", c.iterations});
+  if (c.loss != "logistic" && (c.loss != "hinge" || data.values()))
+    fail(Error::Kind::usage, {"option loss of linear should be logistic or, for classes, hinge, "
+                              "got '",
+                              c.loss, "'"});
+  if (c.loss == "hinge") {
+    const Separators found = separate(data, c.c, c.iterations);
+    return {"",
+            {{"fc.weight", Tensor::from(found.weight, {data.outputs, data.columns})},
+             {"fc.bias", Tensor::from(found.bias, {data.outputs})}}};
+  }
   // Rounding of f32 ends the search early; large tables would need too much memory for more.
   const DType type = data.rows * data.columns <= int64_t{1} << 23 ? DType::f64 : DType::f32;
   LinearFit net(Scope::init(Key(data.seed), type), c);
@@ -67,10 +80,11 @@ Fitted fit(const FitData& data, const FitData*, const void* config) {
 
 MODEL(linear) = {
     .name = "linear",
-    .summary = "Logistic regression of classes or ridge regression of values, minimised in full.",
+    .summary = "Logistic regression or support vectors for classes, ridge regression of values.",
     .paper =
         "Cox, The regression analysis of binary sequences, 1958; Hoerl and Kennard, Ridge "
-        "regression, 1970",
+        "regression, 1970; Hsieh et al., A dual coordinate descent method for large-scale linear "
+        "SVM, 2008 (loss=hinge)",
     .config = attr_type<LinearFit::Config>(),
     .make = construct<LinearFit>,
     .input = {1},

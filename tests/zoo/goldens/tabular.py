@@ -7,7 +7,7 @@ import os
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-from sklearn.svm import SVC, SVR
+from sklearn.svm import SVC, SVR, LinearSVC
 
 N, P, TRAIN = 80, 4, 60
 x = np.array([[((i * 37 + j * 61 + i * i * 13 + j * i * 7) % 101) / 50.0 - 1 for j in range(P)]
@@ -23,6 +23,8 @@ rows = {
     "linear classes": LogisticRegression(C=1.0, tol=1e-12, max_iter=100000).fit(xt, lt)
     .predict_proba(xe),
     "linear values": Ridge(alpha=1.0).fit(xt, tt).predict(xe),
+    "linear margins": LinearSVC(C=0.5, dual=True, tol=1e-10, max_iter=1000000).fit(xt, lt)
+    .decision_function(xe),
     "k_nearest classes": KNeighborsClassifier(5).fit(xt, lt).predict_proba(xe),
     "k_nearest values": KNeighborsRegressor(5, weights="distance").fit(xt, tt).predict(xe),
     "svm values": SVR(gamma="scale", C=1.0, epsilon=0.1).fit(xt, tt).predict(xe),
