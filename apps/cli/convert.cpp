@@ -55,12 +55,11 @@ void refuse_same_file(const std::string& from, const std::string& to) {
     fail(Error::Kind::usage, {"the input ", from, " would be written over; choose another output"});
 }
 
-/// The initialisers of a model by name.
-Weights onnx_weights(const ConvertArgs& a) {
+/// The arrays of a network by name.
+Weights weights_of(const Module& net, const char* format) {
   Weights w;
-  w.format = "onnx";
-  const auto net = load_network(a.from, a.weights);
-  for (const Variable& v : net->variables()) {
+  w.format = format;
+  for (const Variable& v : net.variables()) {
     // The tensor lives as long as what refers to its memory.
     auto value = std::make_shared<Tensor>(v.value());
     RawTensor raw = raw_tensor(*value);
@@ -68,6 +67,16 @@ Weights onnx_weights(const ConvertArgs& a) {
     w.tensors.emplace_back(v.name(), raw);
   }
   return w;
+}
+
+/// Arrays of a file, or of a model of the zoo with fresh parameters.
+Weights open_weights(const ConvertArgs& a) {
+  if (is_onnx(a.from)) return weights_of(*load_network(a.from, a.weights), "onnx");
+  const auto zoo = all_models();
+  if (a.model.empty() && !file_exists(a.from) &&
+      std::any_of(zoo.begin(), zoo.end(), [&](const ModelEntry* e) { return e->name == a.from; }))
+    return weights_of(*fresh_model(a.from, a.options).net, "nacre");
+  return read_weights(a.from, {.prefix = a.prefix});
 }
 
 /// What is converted: a network of another framework, a model file, or a model of the zoo with
@@ -246,8 +255,7 @@ int run_convert(const ConvertArgs& a) {
       return to_network(a, format);
   if (!a.weights.empty() && !is_network_file(a.from))
     fail(Error::Kind::usage, {"--weights goes with a network of another framework"});
-  const Weights weights =
-      is_onnx(a.from) ? onnx_weights(a) : read_weights(a.from, {.prefix = a.prefix});
+  const Weights weights = open_weights(a);
   if (!a.prefix.empty() && weights.format != "pytorch")
     fail(Error::Kind::usage, {"--prefix goes with a PyTorch checkpoint of several dictionaries"});
   if (weights.metadata.contains("prefix"))

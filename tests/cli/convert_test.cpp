@@ -116,6 +116,14 @@ TEST(Convert, OptionsMakeAModelOfTheZoo) {
   r = nacre("convert lenet5 " + out + " --options side=28 --to program");
   EXPECT_EQ(r.code, 2) << r.output;
   expect_one_line(nacre("convert resnet20 " + out + " --options bogus=5"), 2, "'bogus'");
+  for (const char* to : {"w.npz", "w.safetensors", "w.npy"}) {
+    const std::string path = (folder / to).string();
+    const std::string kind = path.substr(path.rfind('.') + 1);
+    r = nacre("convert lenet5 " + path + " --to " + kind + " --options classes=3");
+    EXPECT_EQ(r.code, 0) << r.output;
+    EXPECT_TRUE(holds(r.output, "10 arrays")) << r.output;
+  }
+  expect_one_line(nacre("convert lenet99 " + (folder / "w.npz").string()), 1, "lenet99");
   ASSERT_EQ(nacre("convert lenet5 " + out + " --options classes=3").code, 0);
   expect_one_line(nacre("convert " + out + " " + (folder / "m.npz").string() + " --options a=3"), 2,
                   "has its own");
