@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "nacre/compose.h"
 #include "onnx/round_trip.h"
 
 namespace nacre::onnx {
@@ -43,6 +44,14 @@ TEST(OnnxSaveOpsets, AllGiveTheSame) {
 }
 
 // ONNX Runtime's processor build has no Where between truths.
+TEST(OnnxSaveForms, RecurrentNetworksReadBackTheSame) {
+  for (const char* text : {"lstm(6) | linear(3)", "lstm(6, 2, bidirectional=1) | linear(3)",
+                           "gru(5) | rnn(4, bidirectional=1) | mean | linear(3)"}) {
+    const auto net = compose(text, Scope::init(Key(1)), {7, 4});
+    EXPECT_LT(round_trip(*net, {7, 4}).difference, 1e-5) << text;
+  }
+}
+
 TEST(OnnxSaveForms, AChoiceBetweenTruthsIsLogic) {
   struct Choice : Module {
     using Module::Module;
