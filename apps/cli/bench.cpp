@@ -14,6 +14,7 @@
 #include "nacre/predict.h"
 #include "nacre/tuning.h"
 #include "nacre/zoo.h"
+#include "predict/network.h"
 #include "train/terminal.h"
 #include "zoo/options.h"
 
@@ -31,17 +32,28 @@ struct Subject {
   DType input = DType::f32;
 };
 
-Subject open(const std::string& name, const std::string& options) {
+Subject open(const std::string& name, const std::string& options,
+             const std::vector<std::string>& shapes) {
   if (std::filesystem::is_regular_file(name)) {
     if (!options.empty())
       fail(Error::Kind::usage, {"--options are for models of the zoo; '", name, "' is a file"});
     Model m = open_model(name);
-    const Shape sample = m.info.input;
+    Shape sample = m.info.input;
     DType input = DType::f32;
-    if (const auto* net = dynamic_cast<const onnx::Network*>(m.net.get()))
+    if (const auto* net = dynamic_cast<const onnx::Network*>(m.net.get())) {
       input = onnx::storage_of(net->inputs()[0].type.elem);
+      if (!shapes.empty()) {
+        const Shape whole = input_shapes(*net, shapes).at(net->inputs()[0].name);
+        sample = whole.slice(std::min<int64_t>(1, whole.rank()), whole.rank());
+      }
+    } else if (!shapes.empty()) {
+      fail(Error::Kind::usage, {name, " says what shape its input has: ", sample});
+    }
     return {std::move(m.info), std::move(m.net), sample, input};
   }
+  if (!shapes.empty())
+    fail(Error::Kind::usage,
+         {"--shape is for files of other programs; '", name, "' is a model of the zoo"});
   const ModelEntry& entry = find_model(name);
   Subject s{
       {}, make_model(name, options, Scope::init(Key(0))), model_input(name, options), DType::f32};
@@ -162,7 +174,7 @@ int run_bench(const BenchArgs& a) {
   TextTable table({"model", "batch", "median ms", "p90 ms", "p99 ms", "samples/s", "first ms",
                    "memory", "GFLOP/s", "of peak"});
   for (const std::string& name : names) {
-    Subject s = open(name, a.options);
+    Subject s = open(name, a.options, a.shapes);
     Shape input = s.sample;
     input.insert(0, a.batch);
     if (!a.values.empty()) {

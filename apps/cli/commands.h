@@ -72,6 +72,7 @@ int run_run(const RunArgs& a);
 
 struct ZooArgs {
   std::string name, options, limits;
+  std::vector<std::string> shapes;  ///< of inputs: "input=1x3x224x224"
   bool json = false;
 };
 int run_zoo_list(const ZooArgs& a);
@@ -111,7 +112,7 @@ Model fresh_model(const std::string& name, const std::string& options = "");
 int convert_to_program(const ConvertArgs& a);
 
 struct BenchArgs {
-  std::vector<std::string> models;
+  std::vector<std::string> models, shapes;
   std::string options;
   int64_t batch = 1;
   bool train = false;

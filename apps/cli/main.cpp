@@ -134,6 +134,13 @@ int run(int argc, char** argv) {
                      "on processors that have it)")
         ->check(CLI::IsMember({"f32", "bf16"}));
   };
+  const auto takes_shapes = [](CLI::App* command, std::vector<std::string>& shapes) {
+    command
+        ->add_option("--shape", shapes,
+                     "sizes that the file of another program leaves open: input=1x3x224x224, the "
+                     "batch first (may be given more than once)")
+        ->allow_extra_args(false);
+  };
   app.set_version_flag("--version", NACRE_VERSION);
   int code = 0;
   const auto settle = [&] {  // options that concern every command
@@ -406,6 +413,7 @@ int run(int argc, char** argv) {
   auto* zs = z->add_subcommand("show", "One model: options, layers, parameters, arithmetic");
   zs->add_option("name", zoo.name, "model, or the file of one")->required();
   zs->add_option("--options", zoo.options, "\"classes=100\"");
+  takes_shapes(zs, zoo.shapes);
   zs->add_option(
       "--limits", zoo.limits,
       "YAML file of the most that a file may have, \"milliseconds: 5\"; names as in --json; "
@@ -544,6 +552,7 @@ int run(int argc, char** argv) {
       "--save now.json\n  nacre bench --train --batch 8 --against now.json");
   b->add_option("models", bench.models, "models of the zoo or model files (default: a usual list)");
   b->add_option("--options", bench.options, "of the model: \"classes=100\"");
+  takes_shapes(b, bench.shapes);
   b->add_option("--batch", bench.batch, "samples in one run")->check(CLI::Range(1, 65536));
   b->add_flag("--train", bench.train, "steps of training instead of inference");
   takes_precision(b, bench.precision);

@@ -52,15 +52,17 @@ int within(const ZooArgs& a, int64_t parameters, int64_t macs, const Costs& cost
   return 0;
 }
 
-/// Layers of an ONNX model, for an input of the sizes that the file states (1 where it leaves them
-/// open).
+/// Layers of an ONNX model, for inputs of the sizes that --shape or the file states (1 where they
+/// are open).
 int show_onnx(const ZooArgs& a) {
   if (!a.options.empty())
     fail(Error::Kind::usage, {"--options are for models of the zoo; '", a.name, "' is a file"});
   const auto net = load_network(a.name);
+  const auto shapes = input_shapes(*net, a.shapes);
   std::map<std::string, onnx::Value> inputs;
   for (const onnx::Port& p : net->inputs())
-    inputs[p.name] = onnx::Value(zeros(usual_shape(p), onnx::storage_of(p.type.elem)), p.type.elem);
+    inputs[p.name] =
+        onnx::Value(zeros(shapes.at(p.name), onnx::storage_of(p.type.elem)), p.type.elem);
   struct Row {
     std::string layer, op, output, path;
     int64_t parameters, macs;
@@ -92,7 +94,8 @@ int show_onnx(const ZooArgs& a) {
     for (const onnx::Port& p : net->inputs())
       for (const int64_t d : p.type.dims) open = open || d < 0;
     if (!open) throw;
-    fail(e.kind(), {e.what(), "; sizes of inputs that ", a.name, " leaves open are 1 here"});
+    fail(e.kind(), {e.what(), "; sizes of inputs that ", a.name,
+                    " leaves open are 1 here, or what --shape says"});
   }
   net->on_node = nullptr;
   kept.clear();
@@ -288,6 +291,9 @@ int run_zoo_recipes(const ZooArgs& a) {
 
 int run_zoo_show(const ZooArgs& a) {
   if (is_onnx(a.name)) return show_onnx(a);
+  if (!a.shapes.empty())
+    fail(Error::Kind::usage,
+         {"--shape is for files of other programs; the shape of '", a.name, "' is known"});
   const bool file = std::filesystem::is_regular_file(a.name);
   if (file && !a.options.empty())
     fail(Error::Kind::usage, {"--options are for models of the zoo; '", a.name, "' is a file"});

@@ -33,6 +33,41 @@ Shape usual_shape(const onnx::Port& port) {
   return shape;
 }
 
+std::map<std::string, Shape> input_shapes(const onnx::Network& net,
+                                          const std::vector<std::string>& given) {
+  std::map<std::string, Shape> shapes;
+  for (const std::string& text : given) {
+    const size_t at = text.find('=');
+    const std::string name = at != std::string::npos ? text.substr(0, at)
+                             : net.inputs().empty()  ? ""
+                                                     : net.inputs()[0].name;
+    const auto port = std::find_if(net.inputs().begin(), net.inputs().end(),
+                                   [&](const onnx::Port& p) { return p.name == name; });
+    if (port == net.inputs().end()) {
+      std::string names;
+      for (const onnx::Port& p : net.inputs()) names += (names.empty() ? "" : ", ") + p.name;
+      fail(Error::Kind::usage, {"the model has no input '", name, "'; it has ", names});
+    }
+    Shape shape;
+    std::istringstream sizes(text.substr(at == std::string::npos ? 0 : at + 1));
+    for (std::string size; std::getline(sizes, size, 'x');) {
+      if (size.empty() || size.size() > 9 || size.find_first_not_of("0123456789") < size.size() ||
+          std::stoll(size) == 0)
+        fail(Error::Kind::usage, {"a shape is as in ", name, "=1x3x224x224, not '", text, "'"});
+      shape.push_back(std::stoll(size));
+    }
+    bool fits = !port->type.has_shape || port->type.dims.size() == shape.size();
+    for (size_t d = 0; fits && port->type.has_shape && d < shape.size(); ++d)
+      fits = port->type.dims[d] < 0 || port->type.dims[d] == shape[d];
+    if (!fits)
+      fail(Error::Kind::usage, {"input '", name, "' is ", str(port->type), ", not ", shape});
+    shapes[name] = shape;
+  }
+  for (const onnx::Port& p : net.inputs())
+    if (!shapes.count(p.name)) shapes[p.name] = usual_shape(p);
+  return shapes;
+}
+
 bool has_channels_last(const Shape& picture) {
   return picture.rank() == 3 && may_be_channels(picture[2]) && !may_be_channels(picture[0]) &&
          !may_be_channels(picture[1]);

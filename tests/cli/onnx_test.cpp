@@ -92,6 +92,27 @@ TEST_F(OnnxCli, LimitsFailABuild) {
   EXPECT_TRUE(holds(unknown.output, "limits 'weight'; what is known of")) << unknown.output;
 }
 
+TEST_F(OnnxCli, OpenSizesMayBeGiven) {
+  const std::string file = NACRE_SOURCE_DIR "/tests/importers/goldens/pictures-symbol.json";
+  const auto open = nacre("zoo show " + file);
+  EXPECT_EQ(open.code, 1);
+  EXPECT_TRUE(holds(open.output, "leaves open are 1 here, or what --shape says")) << open.output;
+  const auto small = nacre("zoo show --json " + file + " --shape data=1x3x32x32");
+  const auto large = nacre("zoo show --json " + file + " --shape 2x3x32x32");
+  ASSERT_EQ(small.code + large.code, 0) << small.output << large.output;
+  EXPECT_EQ(2 * parse_json(small.output, "show").at("macs").number(),
+            parse_json(large.output, "show").at("macs").number());
+  EXPECT_EQ(nacre("bench --seconds 0 " + file + " --shape 1x3x32x32").code, 0);
+  for (const auto& [text, sentence] : {std::pair{"dota=1x3x2x2", "no input 'dota'; it has data"},
+                                       {"data=1x3xAx2", "a shape is as in data=1x3x224x224"},
+                                       {"1x3x0x2", "a shape is as in data=1x3x224x224"},
+                                       {"1x4x8x8", "input 'data' is float ?x3x?x?, not 1x4x8x8"}}) {
+    const auto refused = nacre("zoo show " + file + " --shape " + text);
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_TRUE(holds(refused.output, sentence)) << refused.output;
+  }
+}
+
 TEST_F(OnnxCli, SizeIsThatOfAllFiles) {
   const std::string goldens = std::string(NACRE_SOURCE_DIR) + "/tests/importers/goldens/";
   make::Parts p = make::linear();
