@@ -229,7 +229,7 @@ std::string fit_text(const Dataset& dataset, const TextOptions& o) {
 
 std::string fit_counts(const Dataset& dataset, const Transform& before) {
   const TableSchema* schema = dataset.schema();
-  if (!schema || schema->has_text()) return "";
+  if (!schema) return "";
   for (size_t c = 0; c < schema->columns.size(); ++c)
     if (static_cast<int>(c) != schema->target &&
         schema->columns[c].kind != TableColumn::Kind::number)
