@@ -1,6 +1,8 @@
 #include "nacre/onnx.h"
 
 #include <filesystem>
+#include <optional>
+#include <set>
 
 #include "base/file.h"
 #include "base/nearest.h"
@@ -46,11 +48,55 @@ Values run_function(const Call& c, const FunctionProto& f, const Frame& from, Co
 /// Whether this is arithmetic on sizes: few integers that are known already. In a trace it is done
 /// at once, as shapes have to be known there.
 bool is_shape_arithmetic(const Call& c) {
-  static const std::set<std::string_view> ops = {
-      "Add",      "Cast",      "Concat",    "Div",        "Equal",     "Gather",  "Greater",
-      "Identity", "Less",      "Max",       "Min",        "Mod",       "Mul",     "Not",
-      "Range",    "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Slice",
-      "Split",    "Squeeze",   "Sub",       "Transpose",  "Unsqueeze", "Where"};
+  static const std::set<std::string_view> ops = {"Abs",
+                                                 "Add",
+                                                 "And",
+                                                 "Cast",
+                                                 "Clip",
+                                                 "Concat",
+                                                 "ConstantOfShape",
+                                                 "CumSum",
+                                                 "Div",
+                                                 "Equal",
+                                                 "Expand",
+                                                 "Flatten",
+                                                 "Gather",
+                                                 "GatherElements",
+                                                 "GatherND",
+                                                 "Greater",
+                                                 "GreaterOrEqual",
+                                                 "Identity",
+                                                 "Less",
+                                                 "LessOrEqual",
+                                                 "Max",
+                                                 "Min",
+                                                 "Mod",
+                                                 "Mul",
+                                                 "Neg",
+                                                 "NonZero",
+                                                 "Not",
+                                                 "OneHot",
+                                                 "Or",
+                                                 "Pow",
+                                                 "Range",
+                                                 "ReduceMax",
+                                                 "ReduceMin",
+                                                 "ReduceProd",
+                                                 "ReduceSum",
+                                                 "Reshape",
+                                                 "ScatterElements",
+                                                 "ScatterND",
+                                                 "Sign",
+                                                 "Slice",
+                                                 "Split",
+                                                 "Squeeze",
+                                                 "Sub",
+                                                 "Tile",
+                                                 "TopK",
+                                                 "Transpose",
+                                                 "Unsqueeze",
+                                                 "Where",
+                                                 "Xor"};
   constexpr int64_t kMost = 1024;
   if (!tracing() || !c.node.known || !ops.contains(c.node.op) || c.in.empty()) return false;
   return std::all_of(c.in.all().begin(), c.in.all().end(), [](const Value& v) {
@@ -62,11 +108,15 @@ bool is_shape_arithmetic(const Call& c) {
 /// What an operator of ONNX gives.
 Values run_known(Call& c) {
   check_types(c);
-  if (!is_shape_arithmetic(c)) return c.apply();
-  const Untraced free;
+  const bool at_once = is_shape_arithmetic(c);
+  std::optional<Untraced> free;
+  if (at_once) free.emplace();
   Values out = c.apply();
-  for (const Value& v : out)
-    if (v.is_tensor()) eval(v.tensor());
+  for (const Value& v : out) {
+    if (!v.is_tensor()) continue;
+    check_fits(v.tensor().shape(), v.tensor().dtype());  // not all of them would take memory
+    if (at_once) eval(v.tensor());
+  }
   return out;
 }
 

@@ -350,6 +350,9 @@ TEST_F(OnnxAttacks, AttributesThatIndexMemory) {
   refused_when_run(one_node(node("ConstantOfShape", {"i"}, {"y"}), {integers("i", {much, much})}),
                    "ConstantOfShape:y");
   refused_when_run(
+      one_node(node("ConstantOfShape", {"i"}, {"y"}), {integers("i", {1 << 20, 1 << 20})}),
+      "out of memory");
+  refused_when_run(
       one_node(node("Pad", {"x", "i"}, {"y"}), {integers("i", {0, 0, 0, 0, 0, 0, 0, INT64_MAX})}),
       "Pad:y");
   refused_when_run(
