@@ -237,6 +237,8 @@ void refuse_idle_options(const ConvertArgs& a) {
 }  // namespace
 
 Model fresh_model(const std::string& name, const std::string& options) {
+  if (name.find_first_of("./") != std::string::npos && !file_exists(name))
+    fail(Error::Kind::io, {"cannot read ", name, ": no such file or folder"});
   Model m;
   m.info.model = find_model(name).name;
   m.info.options = model_options(name, options);
@@ -248,7 +250,9 @@ Model fresh_model(const std::string& name, const std::string& options) {
 int run_convert(const ConvertArgs& a) {
   refuse_same_file(a.from, a.to);
   refuse_idle_options(a);
-  if (a.format == "program" || a.format == "exe") return convert_to_program(a);
+  if (a.format == "program" || a.format == "exe" ||
+      (a.format.empty() && a.to.ends_with(".program")))
+    return convert_to_program(a);
   if (!a.runner.empty()) fail(Error::Kind::usage, {"--runner goes with --to exe"});
   for (const auto& [format, ending] : {std::pair{"onnx", ".onnx"}, {"ncnn", ".param"}})
     if (a.format == format || (a.format.empty() && a.to.ends_with(ending)))

@@ -99,8 +99,9 @@ void write_weights(const std::string& path, std::span<const NamedTensor> tensors
     return save_safetensors(path, tensors, texts);
   }
   if (format != "npz" && format != "npy")
-    fail(Error::Kind::usage,
-         {"cannot write ", path, ": weights are written as safetensors, npz or npy"});
+    fail(Error::Kind::usage, {"cannot write ", path,
+                              ": weights are written as .safetensors, .npz or .npy, networks as ",
+                              ".onnx, .param (ncnn) or .program, executables with --to exe"});
   std::vector<NamedTensor> arrays;
   for (const auto& [name, array] : tensors)
     arrays.emplace_back(name, array.dtype == DType::bf16 ? widened(array) : array);
