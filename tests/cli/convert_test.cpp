@@ -139,7 +139,7 @@ TEST(Convert, Mistakes) {
                   "has nothing for lenet5");
   expect_one_line(nacre("convert " + kGoldens + "mlp.pth " + out + " --partial"), 2, "--model");
   expect_one_line(nacre("convert " + kGoldens + "mlp.pth " + (folder / "x.pkl").string()), 2,
-                  "safetensors, npz or npy");
+                  ".safetensors, .npz or .npy");
   expect_one_line(nacre("convert " + kGoldens + "two.pth " + out + " --prefix critic"), 2,
                   "'critic'");
   expect_one_line(nacre("convert " + kGoldens + "torch.tfevents " + out), 1, "no file of weights");

@@ -120,7 +120,7 @@ TEST_F(Pipeline, TrainingServerAndRunnerMakeTheSameTensors) {
   options.models.paths = {kMirror};
   serve::Server server(options);
   Client client(server.port());
-  ASSERT_EQ(nacre("convert " + kMirror + " " + path("mirror.program") + "").code, 0);
+  ASSERT_EQ(nacre("convert " + kMirror + " " + path("mirror.program")).code, 0);
   const std::string runner =
       std::string(NACRE_BUILD_DIR) + "/nacre_runner " + path("mirror.program") + " ";
   const auto run = [&](const std::string& file, const std::string& what, size_t k) {
