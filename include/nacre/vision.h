@@ -104,8 +104,8 @@ struct BlobOptions {
   bool crop = false;             ///< keeps the proportions and cuts what is over, from the middle
 };
 /// Pictures as [n, channels, height, width], (value - mean) * scale, resized bilinearly without
-/// antialiasing. Throws Error (shape) if pictures differ in channels or size, (usage) for none or
-/// for a mean of another length.
+/// antialiasing. Throws Error (shape) if pictures differ in channels or size, (usage) for none,
+/// sides above 65500 or a mean of another length, (memory) if `crop` needs larger sides than that.
 Tensor blob(std::span<const Image> pictures, const BlobOptions& options = {});
 
 }  // namespace nacre

@@ -13,6 +13,9 @@ Image fitted(const Image& image, const BlobOptions& o) {
   if (image.width == w && image.height == h) return image;
   if (!o.crop) return resize(image, w, h, Resample::bilinear, false);
   const double factor = std::max(double(w) / image.width, double(h) / image.height);
+  if (factor * std::max(image.width, image.height) > 65500)
+    fail(Error::Kind::memory, {"[blob] a picture of ", image.width, "x", image.height,
+                               " would have to become ", factor, " times as large"});
   Sample s;
   s.image = resize(image, std::max(w, static_cast<int>(image.width * factor)),
                    std::max(h, static_cast<int>(image.height * factor)), Resample::bilinear, false);
@@ -24,8 +27,9 @@ Image fitted(const Image& image, const BlobOptions& o) {
 
 Tensor blob(std::span<const Image> pictures, const BlobOptions& o) {
   if (pictures.empty()) fail(Error::Kind::usage, {"[blob] there are no pictures"});
-  if (o.width < 0 || o.height < 0)
-    fail(Error::Kind::usage, {"[blob] a size of ", o.width, "x", o.height, " cannot be made"});
+  if (std::min(o.width, o.height) < 0 || std::max(o.width, o.height) > 65500)
+    fail(Error::Kind::usage,
+         {"[blob] width and height are from 0 to 65500, not ", o.width, " and ", o.height});
   std::vector<float> values;
   Shape shape;
   for (const Image& picture : pictures) {

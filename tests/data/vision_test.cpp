@@ -196,6 +196,11 @@ TEST(Vision, MistakesAreNamed) {
   expect("has no colours", [] { from_rgb(Image(2, 2, 1), ColourSpace::hsv); });
   expect("there are no pictures", [&] { blob(none); });
   expect("pictures of one size", [&] { blob(sizes); });
+  expect("width and height are from 0 to 65500", [&] { blob({&p, 1}, {.width = 65501}); });
+  const Image wide(3000, 1, 1);
+  expect("would have to become 1000 times as large", [&] {
+    blob({&wide, 1}, {.width = 1, .height = 1000, .crop = true});
+  });
   expect("the mean has 2 values", [&] { blob({&p, 1}, {.mean = {1, 2}}); });
 }
 
