@@ -1,6 +1,6 @@
 // The members of an ensemble stand in its options, so that a model file says what it holds:
 // "members=mlp+:hidden=64;classes=3|svm:c=1 weights=0.4|0.6". A + says that the member fills
-// missing values and scales columns itself.
+// missing values and scales columns itself, a * that it weighs counts of words (the step counts).
 #include "nacre/ensemble.h"
 
 #include <algorithm>
@@ -43,6 +43,7 @@ struct Ensemble : Module {
   struct Member {
     std::unique_ptr<Module> net;
     Variable fill, offset, scale;  ///< undefined without a +
+    Variable idf;                  ///< undefined without a *
     double weight = 1;
   };
 
@@ -58,7 +59,8 @@ struct Ensemble : Module {
       const auto colon = texts[k].find(':');
       std::string name = texts[k].substr(0, colon);
       const bool scales = !name.empty() && name.back() == '+';
-      if (scales) name.pop_back();
+      const bool weighs = !name.empty() && name.back() == '*';
+      if (scales || weighs) name.pop_back();
       if (name == "ensemble")
         fail(Error::Kind::usage, {"a member of an ensemble cannot be an ensemble itself"});
       const Scope place = s / static_cast<int64_t>(k), columns = place / "columns";
@@ -67,6 +69,7 @@ struct Ensemble : Module {
         m.offset = columns.buffer("offset", {c.in}, init::zeros());
         m.scale = columns.buffer("scale", {c.in}, init::ones());
       }
+      if (weighs) m.idf = columns.buffer("idf", {c.in}, init::ones());
       m.net = make_model(
           name, colon == std::string::npos ? "" : replaced(texts[k].substr(colon + 1), ';', ' '),
           place);
@@ -84,6 +87,12 @@ struct Ensemble : Module {
       Tensor in = x;
       if (m.scale.defined())
         in = (where(isnan(x), m.fill.value(), x) - m.offset.value()) / m.scale.value();
+      if (m.idf.defined()) {
+        const Tensor there = x > 0;
+        in = where(there, (1 + log(where(there, x, 1.0))) * m.idf.value(), 0.0);
+        const Tensor length = sqrt(nacre::sum(in * in, {1}, true));
+        in = in / where(length > 0, length, 1.0);
+      }
       const Tensor y = (*m.net)(in, ctx);
       const Tensor part = (values ? y : softmax(y)) * m.weight;
       sum = sum.defined() ? sum + part : part;
@@ -175,10 +184,12 @@ Model make_ensemble(std::vector<Model> members, const std::vector<double>& weigh
                                                               : "transforms",
                                 " differ"});
     const std::string place = std::to_string(k) + ".";
-    const bool scales = !shared && info.transform != chosen;
-    if (scales) {
-      std::vector<float> fill, offset, scale;
+    const bool own = !shared && info.transform != chosen;
+    std::string mark;
+    if (own) {
+      std::vector<float> fill, offset, scale, idf;
       for (const std::string& step : split(info.transform, '|')) {
+        if (step.rfind("counts(", 0) == 0) idf = list_in(step, step[7] == '[' ? "(" : "idf=");
         if (step.rfind("impute(", 0) == 0) fill = list_in(step, step[7] == '[' ? "(" : "values=");
         if (step.rfind("standardize(", 0) == 0) {
           offset = list_in(step, "offset=");
@@ -188,21 +199,27 @@ Model make_ensemble(std::vector<Model> members, const std::vector<double>& weigh
         }
       }
       const auto n = static_cast<size_t>(first.input[0]);
-      if (fill.size() != n || offset.size() != n || scale.size() != n)
+      mark = idf.empty() ? "+" : "*";
+      if (idf.empty() ? fill.size() != n || offset.size() != n || scale.size() != n
+                      : idf.size() != n)
         fail(Error::Kind::usage, {"the transform of ", info.model,
                                   " in an ensemble should fill and "
-                                  "scale columns, it is ",
+                                  "scale columns, or weigh counts; it is ",
                                   info.transform.substr(0, 200)});
-      values.emplace_back(place + "columns.fill", row(fill));
-      values.emplace_back(place + "columns.offset", row(offset));
-      values.emplace_back(place + "columns.scale", row(scale));
+      if (idf.empty()) {
+        values.emplace_back(place + "columns.fill", row(fill));
+        values.emplace_back(place + "columns.offset", row(offset));
+        values.emplace_back(place + "columns.scale", row(scale));
+      } else {
+        values.emplace_back(place + "columns.idf", row(idf));
+      }
     }
     for (const Variable& v : members[k].net->variables()) {
       if (v.name() == "output_mean" || v.name() == "output_std") continue;
       values.emplace_back(place + v.name(), v.value());
     }
-    texts += (texts.empty() ? "" : "|") + info.model + (scales ? "+" : "") + ":" +
-             replaced(info.options, ' ', ';');
+    texts +=
+        (texts.empty() ? "" : "|") + info.model + mark + ":" + replaced(info.options, ' ', ';');
     char share[32];
     std::snprintf(share, sizeof share, "%.6g", weights[k] / total);
     shares += (shares.empty() ? "" : "|") + std::string(share);

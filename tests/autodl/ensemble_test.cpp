@@ -79,6 +79,20 @@ TEST(Ensemble, OfMembersThatUseTheSameColumnsTakesAllColumns) {
   EXPECT_THROW(make_ensemble(std::move(members), {1, 1}), Error);
 }
 
+TEST(Ensemble, OfMembersThatWeighCountsDifferently) {
+  const auto a = [] { return member("mlp", "in=2 classes=3 hidden=8", "counts([1,2.5])", 1); };
+  const auto b = [] { return member("mlp", "in=2 classes=3 hidden=8", "counts([2,1.5])", 2); };
+  std::vector<Model> members;
+  members.push_back(a());
+  members.push_back(b());
+  Model both = make_ensemble(std::move(members), {1, 1}), first = a(), second = b();
+  for (const std::vector<float>& row : {std::vector<float>{2, 7}, {0, 3}, {0, 0}, {NAN, 1}}) {
+    const auto p = probabilities(first, row), q = probabilities(second, row),
+               mean = probabilities(both, row);
+    for (size_t k = 0; k < 3; ++k) EXPECT_NEAR(mean[k], 0.5f * (p[k] + q[k]), 1e-6) << k;
+  }
+}
+
 TEST(Ensemble, RefusesMembersThatDoNotGoTogether) {
   std::vector<Model> members;
   members.push_back(member("mlp", "in=2 classes=3 hidden=4", "", 1));
