@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/text.h"
 #include "nacre/ops.h"
 
 namespace nacre {
@@ -42,10 +43,14 @@ void add_function(Sequential& net, const LayerArgs&) {
   net.add(F);
 }
 
+void check_sequences(const char* what, const LayerArgs& a) {
+  if (a.x.rank() != 3)
+    fail(Error::Kind::shape, {what, " takes sequences, NxTxC, not ", a.x.shape()});
+}
+
 template <Recurrent::Cell kCell>
 void add_recurrent(Sequential& net, const LayerArgs& a) {
-  if (a.x.rank() != 3)
-    fail(Error::Kind::shape, {"a recurrent layer takes sequences, NxTxC, not ", a.x.shape()});
+  check_sequences("a recurrent layer", a);
   net.add<Recurrent>(Recurrent::Config{kCell, a.last(), a[0], a[1], a[2] != 0});
 }
 
@@ -130,7 +135,10 @@ const std::vector<LayerDef>& layers() {
       {"last",
        "the last step of a sequence: NxTxC to NxC",
        {},
-       add_function<[](const Tensor& x) { return select(x, 1, x.size(1) - 1); }>},
+       [](Sequential& net, const LayerArgs& a) {
+         check_sequences("last", a);
+         net.add([](const Tensor& x) { return select(x, 1, x.size(1) - 1); });
+       }},
       {"flatten",
        "Nx... to one row a sample",
        {},
@@ -285,7 +293,7 @@ class Composer {
     if (!number(values[k]) || values[k] < p.low || values[k] > p.high ||
         (whole && values[k] != std::floor(values[k])))
       wrong(cat({p.name, " of ", def.name, " is a ", whole ? "whole number" : "number", " from ",
-                 p.low, " to ", p.high}));
+                 format_number(p.low, 10), " to ", format_number(p.high, 10)}));
   }
 
   std::string_view text_;

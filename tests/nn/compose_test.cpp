@@ -109,6 +109,7 @@ TEST(Compose, MistakesAreNamed) {
   expect("2 * (relu", "expected '|' or ')'");
   expect("residual(linear(3))", "turn 1x4x8 into 1x4x3");
   expect("flatten | lstm(3)", "takes sequences, NxTxC, not 1x32");
+  expect("flatten | last", "last takes sequences, NxTxC, not 1x32");
   const std::string deep = [] {
     std::string text = "relu";
     for (int k = 0; k < 100; ++k) text = "residual(" + text + ")";
