@@ -19,6 +19,12 @@ struct Param {
   bool required = false;
 };
 
+/// A number that has to be given.
+inline Param needed(std::string_view name, double low, double high,
+                    Param::Kind kind = Param::number) {
+  return {name, kind, 0, low, high, {}, true};
+}
+
 struct Value {
   double number = 0;
   std::vector<double> list;

@@ -67,10 +67,6 @@ void log_mel_step(Sample& s, const Args& a, bool, Rng&) {
                                    .range = a.number("range")});
 }
 
-Param needed(std::string_view name, double low, double high, Param::Kind kind = Param::number) {
-  return {name, kind, 0, low, high, {}, true};
-}
-
 }  // namespace
 
 const std::vector<StepDef>& audio_steps() {

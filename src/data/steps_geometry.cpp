@@ -196,10 +196,6 @@ void pad_step(Sample& s, const Args& a, bool, Rng&) {
 Param number(std::string_view name, double preset, double low, double high) {
   return {name, Param::number, preset, low, high};
 }
-Param needed(std::string_view name, double low, double high) {
-  return {name, Param::number, 0, low, high, {}, true};
-}
-
 }  // namespace
 
 const std::vector<StepDef>& geometry_steps() {

@@ -90,10 +90,6 @@ void columns_step(Sample& s, const Args& a, bool, Rng&) {
   s.features = std::move(kept);
 }
 
-Param needed(std::string_view name, double low, double high, Param::Kind kind = Param::number) {
-  return {name, kind, 0, low, high, {}, true};
-}
-
 }  // namespace
 
 const std::vector<StepDef>& other_steps() {

@@ -195,9 +195,6 @@ void random_erasing_step(Sample& s, const Args& a, bool, Rng& rng) {
 Param number(std::string_view name, double preset, double low, double high) {
   return {name, Param::number, preset, low, high};
 }
-Param needed(std::string_view name, double low, double high) {
-  return {name, Param::number, 0, low, high, {}, true};
-}
 const Param kClip = {"clip", Param::integer, 1, 0, 1};
 const Param kFill = {"fill", Param::number, 0, -1e6, 1e6};
 

@@ -149,15 +149,6 @@ WireWriter list(const std::string& name, const std::vector<int64_t>& values) {
   return a;
 }
 
-WireWriter integers(const std::string& name, const std::vector<int64_t>& values) {
-  WireWriter t;
-  t.integers(1, {static_cast<int64_t>(values.size())});
-  t.integer(2, 7);
-  t.integers(7, values);
-  t.bytes(8, name);
-  return t;
-}
-
 // Row 7.
 TEST_F(OnnxAttacks, GraphsThatContradictThemselves) {
   using make::node;
@@ -183,10 +174,10 @@ TEST_F(OnnxAttacks, GraphsThatContradictThemselves) {
   refused_when_run(p, "'x'");
   // Types that are mixed, and types that are missing, which may be made sense of.
   refused_when_run(one_node(node("And", {"x", "x"}, {"y"})), "input 0 is float, it has to be bool");
-  refused_when_run(one_node(node("Add", {"x", "i"}, {"y"}), {integers("i", {1})}),
+  refused_when_run(one_node(node("Add", {"x", "i"}, {"y"}), {make::integers("i", {1})}),
                    "input 1 is int64, but input 0 is float: they have to be of one type");
   refused_when_run(one_node(node("Concat", {"x", "x", "i"}, {"y"}, {make::attribute("axis", 0)}),
-                            {integers("i", {1})}),
+                            {make::integers("i", {1})}),
                    "input 2 is int64, but input 0 is float");
   refused_when_run(one_node(node("Where", {"x", "x", "x"}, {"y"})), "it has to be bool");
   refused_when_run(one_node(node("Gather", {"x", "x"}, {"y"})), "it has to be int32 or int64");
@@ -255,7 +246,7 @@ TEST_F(OnnxAttacks, GraphsThatBreakOptimisers) {
   run("constants that fold to much",
       {node("Expand", {"one", "s"}, {"e"}),
        node("ReduceSum", {"e"}, {"r"}, {attribute("keepdims", 0)}), node("Add", {"x", "r"}, {"y"})},
-      {one, integers("s", {4000, 4000})});
+      {one, make::integers("s", {4000, 4000})});
   run("an output that is an input, and one that is a constant",
       {node("Identity", {"x"}, {"y"}), node("Identity", {"one"}, {"z"})}, {one},
       {"y", "z", "x", "one"});
@@ -274,7 +265,7 @@ TEST_F(OnnxAttacks, GraphsThatBreakOptimisers) {
   run("shaped through emptiness",
       {node("Slice", {"x", "i", "i"}, {"e"}), node("Reshape", {"e", "s"}, {"f"}),
        node("ReduceSum", {"f"}, {"r"}), node("Concat", {"e", "x"}, {"y"}, {attribute("axis", 0)})},
-      {integers("i", {0}), integers("s", {0, 5, 7})}, {"y", "f", "r"});
+      {make::integers("i", {0}), make::integers("s", {0, 5, 7})}, {"y", "f", "r"});
   run("a normalisation without variance after a convolution",
       {node("Conv", {"x", "w"}, {"a"}),
        node("BatchNormalization", {"a", "g", "z", "z", "z"}, {"y"})},
@@ -325,7 +316,7 @@ TEST_F(OnnxAttacks, AttributesThatIndexMemory) {
                      "MaxPool:y");
   for (const int64_t index : {int64_t{3}, int64_t{-4}, INT64_MAX, INT64_MIN})
     refused_when_run(one_node(node("Gather", {"x", "i"}, {"y"}, {attribute("axis", 1)}),
-                              {integers("i", {index})}),
+                              {make::integers("i", {index})}),
                      "Gather:y");
   for (const int64_t axis : {int64_t{4}, int64_t{-5}, INT64_MAX, INT64_MIN}) {
     refused_when_run(one_node(node("Softmax", {"x"}, {"y"}, {attribute("axis", axis)})),
@@ -335,28 +326,30 @@ TEST_F(OnnxAttacks, AttributesThatIndexMemory) {
   }
   refused_when_run(one_node(node("Transpose", {"x"}, {"y"}, {list("perm", {0, 0, 1, 9})})),
                    "Transpose:y");
-  refused_when_run(one_node(node("Reshape", {"x", "i"}, {"y"}), {integers("i", {-1, -1})}),
+  refused_when_run(one_node(node("Reshape", {"x", "i"}, {"y"}), {make::integers("i", {-1, -1})}),
                    "Reshape:y");
   refused_when_run(
-      one_node(node("Reshape", {"x", "i"}, {"y"}), {integers("i", {INT64_MAX, INT64_MAX})}),
+      one_node(node("Reshape", {"x", "i"}, {"y"}), {make::integers("i", {INT64_MAX, INT64_MAX})}),
       "Reshape:y");
   // What would take more memory than there is.
   const int64_t much = int64_t{1} << 40;
-  refused_when_run(one_node(node("Tile", {"x", "i"}, {"y"}), {integers("i", {much, 1, 1, 1})}),
-                   "out of memory");
   refused_when_run(
-      one_node(node("Expand", {"x", "i"}, {"y"}), {integers("i", {much, much, 1, 3, 8, 8})}),
-      "Expand:y");
-  refused_when_run(one_node(node("ConstantOfShape", {"i"}, {"y"}), {integers("i", {much, much})}),
-                   "ConstantOfShape:y");
-  refused_when_run(
-      one_node(node("ConstantOfShape", {"i"}, {"y"}), {integers("i", {1 << 20, 1 << 20})}),
+      one_node(node("Tile", {"x", "i"}, {"y"}), {make::integers("i", {much, 1, 1, 1})}),
       "out of memory");
   refused_when_run(
-      one_node(node("Pad", {"x", "i"}, {"y"}), {integers("i", {0, 0, 0, 0, 0, 0, 0, INT64_MAX})}),
-      "Pad:y");
+      one_node(node("Expand", {"x", "i"}, {"y"}), {make::integers("i", {much, much, 1, 3, 8, 8})}),
+      "Expand:y");
   refused_when_run(
-      one_node(node("Pad", {"x", "i"}, {"y"}), {integers("i", {0, 0, -99, 0, 0, 0, 0, 0})}),
+      one_node(node("ConstantOfShape", {"i"}, {"y"}), {make::integers("i", {much, much})}),
+      "ConstantOfShape:y");
+  refused_when_run(
+      one_node(node("ConstantOfShape", {"i"}, {"y"}), {make::integers("i", {1 << 20, 1 << 20})}),
+      "out of memory");
+  refused_when_run(one_node(node("Pad", {"x", "i"}, {"y"}),
+                            {make::integers("i", {0, 0, 0, 0, 0, 0, 0, INT64_MAX})}),
+                   "Pad:y");
+  refused_when_run(
+      one_node(node("Pad", {"x", "i"}, {"y"}), {make::integers("i", {0, 0, -99, 0, 0, 0, 0, 0})}),
       "Pad:y");
   for (const float scale : {1e6F, 1e9F, INFINITY, NAN, 0.0F, -1.0F}) {
     const auto scales = make::tensor("s", {4}, {1, 1, scale, scale});
@@ -366,9 +359,9 @@ TEST_F(OnnxAttacks, AttributesThatIndexMemory) {
           "Resize:y");
     refused_when_run(one_node(node("Upsample", {"x", "s"}, {"y"}), {scales}, 9), "Upsample:y");
   }
-  refused_when_run(
-      one_node(node("Resize", {"x", "", "", "i"}, {"y"}), {integers("i", {1, 3, much, much})}),
-      "Resize:y");
+  refused_when_run(one_node(node("Resize", {"x", "", "", "i"}, {"y"}),
+                            {make::integers("i", {1, 3, much, much})}),
+                   "Resize:y");
   refused_when_run(
       one_node(node("GridSample", {"x", "g"}, {"y"}), {make::tensor("g", {1, 1, 1, 3}, {0, 0, 0})}),
       "GridSample:y");
@@ -382,16 +375,17 @@ TEST_F(OnnxAttacks, AttributesThatIndexMemory) {
       path("m/f.onnx"));
   for (const int64_t depth : {int64_t{0}, int64_t{-1}, much, INT64_MAX})
     refused_when_run(one_node(node("OneHot", {"x", "i", "v"}, {"y"}),
-                              {integers("i", {depth}), make::tensor("v", {2}, {0, 1})}),
+                              {make::integers("i", {depth}), make::tensor("v", {2}, {0, 1})}),
                      "OneHot:y");
   for (const auto& [limit, step] :
        {std::pair(much, int64_t{1}), {INT64_MAX, int64_t{1}}, {int64_t{9}, int64_t{0}}})
     refused_when_run(one_node(node("Range", {"a", "b", "d"}, {"y"}),
-                              {integers("a", {0}), integers("b", {limit}), integers("d", {step})}),
+                              {make::integers("a", {0}), make::integers("b", {limit}),
+                               make::integers("d", {step})}),
                      "Range:y");
   for (const int64_t length : {int64_t{-5}, int64_t{99}, INT64_MIN})
     refused_when_run(
-        one_node(node("ReverseSequence", {"x", "i"}, {"y"}), {integers("i", {length, 1, 1})}),
+        one_node(node("ReverseSequence", {"x", "i"}, {"y"}), {make::integers("i", {length, 1, 1})}),
         "ReverseSequence:y");
 }
 
@@ -408,7 +402,7 @@ TEST_F(OnnxAttacks, LoopsThatDoNotEnd) {
   go.integers(5, {1});
   go.bytes(8, "go");
   const auto loop = make::node("Loop", {"n", "go", "x"}, {"y"}, {make::attribute("body", body)});
-  refused_when_run(one_node(loop, {integers("n", {int64_t{1} << 62}), go}),
+  refused_when_run(one_node(loop, {make::integers("n", {int64_t{1} << 62}), go}),
                    "still runs after 1048576 steps");
 }
 

@@ -76,19 +76,11 @@ TEST_F(OnnxCli, ShowListsLayers) {
 }
 
 TEST_F(OnnxCli, SizesThatAreComputedAreKnownInATrace) {
-  const auto integers = [](const std::string& name, const std::vector<int64_t>& values) {
-    WireWriter t;
-    t.integers(1, {static_cast<int64_t>(values.size())});
-    t.integer(2, 7);
-    t.integers(7, values);
-    t.bytes(8, name);
-    return t;
-  };
   make::Parts p = make::linear();
   p.nodes.push_back(make::node("Expand", {"one", "four"}, {"pads"}));
   p.nodes.push_back(make::node("Pad", {"y", "pads"}, {"z"}));
-  p.initializers.push_back(integers("one", {1}));
-  p.initializers.push_back(integers("four", {4}));
+  p.initializers.push_back(make::integers("one", {1}));
+  p.initializers.push_back(make::integers("four", {4}));
   p.outputs = {make::value("z", {-1, 4})};
   const auto r = nacre("bench --seconds 0 " + write("m.onnx", p));
   EXPECT_EQ(r.code, 0) << r.output;

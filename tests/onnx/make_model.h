@@ -18,6 +18,15 @@ inline WireWriter tensor(const std::string& name, const std::vector<int64_t>& di
   return t;
 }
 
+inline WireWriter integers(const std::string& name, const std::vector<int64_t>& values) {
+  WireWriter t;
+  t.integers(1, {static_cast<int64_t>(values.size())});
+  t.integer(2, 7);
+  t.integers(7, values);
+  t.bytes(8, name);
+  return t;
+}
+
 /// A tensor whose data lie in another file.
 inline WireWriter external(const std::string& name, const std::vector<int64_t>& dims,
                            const std::string& location, const std::string& offset = "",
