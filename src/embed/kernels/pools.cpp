@@ -15,7 +15,9 @@ void inside(int64_t start, int64_t size, int64_t kernel, int64_t dilation, int64
   from = std::min(from, to);
 }
 
-void max_pool(const Window& q, int64_t planes, const float* x, float* y) {
+/// Gives each window, in order, to f: the taps of one that lie inside, and how many they are.
+template <class F>
+void each_window(const Window& q, int64_t planes, const float* x, F f) {
   for (int64_t p = 0; p < planes; ++p, x += q.in[0] * q.in[1])
     for (int64_t i = 0; i < q.out[0]; ++i)
       for (int64_t j = 0; j < q.out[1]; ++j) {
@@ -23,32 +25,32 @@ void max_pool(const Window& q, int64_t planes, const float* x, float* y) {
         int64_t r0, r1, s0, s1;
         inside(top, q.in[0], q.kernel[0], q.dilation[0], r0, r1);
         inside(left, q.in[1], q.kernel[1], q.dilation[1], s0, s1);
-        float best = -INFINITY;
-        for (int64_t r = r0; r < r1; ++r)
-          for (int64_t s = s0; s < s1; ++s) {
-            const float v = x[(top + r * q.dilation[0]) * q.in[1] + left + s * q.dilation[1]];
-            if (v > best || v != v) best = v;
-          }
-        *y++ = best;
+        const auto taps = [&](auto&& g) {
+          for (int64_t r = r0; r < r1; ++r)
+            for (int64_t s = s0; s < s1; ++s)
+              g(x[(top + r * q.dilation[0]) * q.in[1] + left + s * q.dilation[1]]);
+        };
+        f(taps, (r1 - r0) * (s1 - s0));
       }
 }
 
+void max_pool(const Window& q, int64_t planes, const float* x, float* y) {
+  each_window(q, planes, x, [&](const auto& taps, int64_t) {
+    float best = -INFINITY;
+    taps([&](float v) {
+      if (v > best || v != v) best = v;
+    });
+    *y++ = best;
+  });
+}
+
 void avg_pool(const Window& q, int64_t planes, bool include_pad, const float* x, float* y) {
-  for (int64_t p = 0; p < planes; ++p, x += q.in[0] * q.in[1])
-    for (int64_t i = 0; i < q.out[0]; ++i)
-      for (int64_t j = 0; j < q.out[1]; ++j) {
-        const int64_t top = i * q.stride[0] - q.low[0], left = j * q.stride[1] - q.low[1];
-        int64_t r0, r1, s0, s1;
-        inside(top, q.in[0], q.kernel[0], q.dilation[0], r0, r1);
-        inside(left, q.in[1], q.kernel[1], q.dilation[1], s0, s1);
-        double sum = 0;
-        for (int64_t r = r0; r < r1; ++r)
-          for (int64_t s = s0; s < s1; ++s)
-            sum += x[(top + r * q.dilation[0]) * q.in[1] + left + s * q.dilation[1]];
-        const int64_t count =
-            include_pad ? q.kernel[0] * q.kernel[1] : std::max<int64_t>(1, (r1 - r0) * (s1 - s0));
-        *y++ = static_cast<float>(sum / static_cast<double>(count));
-      }
+  each_window(q, planes, x, [&](const auto& taps, int64_t within) {
+    double sum = 0;
+    taps([&](float v) { sum += v; });
+    const int64_t count = include_pad ? q.kernel[0] * q.kernel[1] : std::max<int64_t>(1, within);
+    *y++ = static_cast<float>(sum / static_cast<double>(count));
+  });
 }
 
 void check_pool(Check& c) {
