@@ -1,7 +1,10 @@
 #include <thread>
 
+#include "backends/cpu/depthwise_conv.h"
 #include "backends/cpu/direct_conv.h"
+#include "base/parallel.h"
 #include "kernels/helpers.h"
+#include "kernels/targets.h"
 #include "nacre/error.h"
 
 namespace nacre::cpu::test {
@@ -70,35 +73,57 @@ void each_product(const Case& c, F f) {
   }
 }
 
+/// Random operands, and what the three passes make of them by plain loops.
+struct Worked {
+  Data x, w, dy;
+  std::vector<double> y, dx, dw;
+  Worked(Random& r, DType t, const Case& c)
+      : x(random(r, t, c.x)),
+        w(random(r, t, c.w)),
+        dy(random(r, t, c.y)),
+        y(static_cast<size_t>(c.y.numel())),
+        dx(static_cast<size_t>(c.x.numel())),
+        dw(static_cast<size_t>(c.w.numel())) {
+    const auto xv = x.values(), wv = w.values(), dyv = dy.values();
+    each_product(c, [&](int64_t xi, int64_t wi, int64_t yi) {
+      const auto a = static_cast<size_t>(xi), b = static_cast<size_t>(wi),
+                 o = static_cast<size_t>(yi);
+      y[o] += xv[a] * wv[b];
+      dx[a] += dyv[o] * wv[b];
+      dw[b] += dyv[o] * xv[a];
+    });
+  }
+};
+
+/// The error that sums of so many products of `t` may have.
+double tolerance_of(DType t, const Case& c, const Shape& result) {
+  const double products = static_cast<double>(c.y.numel()) * static_cast<double>(c.w.numel()) /
+                          static_cast<double>(c.w[0]) /
+                          static_cast<double>(std::max<int64_t>(1, result.numel()));
+  return 4 * epsilon(t) + (16 * std::sqrt(products) + products) * std::min(epsilon(t), 0x1p-24);
+}
+
 void check_case(Random& r, DType t, const Case& c) {
-  const Data x = random(r, t, c.x), w = random(r, t, c.w), dy = random(r, t, c.y);
-  std::vector<double> y(static_cast<size_t>(c.y.numel())), dx(static_cast<size_t>(c.x.numel())),
-      dw(static_cast<size_t>(c.w.numel()));
-  const auto xv = x.values(), wv = w.values(), dyv = dy.values();
-  each_product(c, [&](int64_t xi, int64_t wi, int64_t yi) {
-    const auto a = static_cast<size_t>(xi), b = static_cast<size_t>(wi),
-               o = static_cast<size_t>(yi);
-    y[o] += xv[a] * wv[b];
-    dx[a] += dyv[o] * wv[b];
-    dw[b] += dyv[o] * xv[a];
-  });
+  const Worked want(r, t, c);
   const ConvGeometry g(c.x, c.w, c.y, c.attrs);
   const bool empty_case = c.x.numel() == 0 || c.y.numel() == 0;
   const auto check = [&](auto make, ConvPass pass, const Data& a, const Data& b, const Shape& shape,
-                         const std::vector<double>& want, const char* what) {
+                         const std::vector<double>& expected, const char* what) {
     std::vector<Data> out;
     out.push_back(empty(t, shape));
     std::vector<std::unique_ptr<Kernel>> kernels;
     kernels.push_back(make(operands({&a, &b}), outputs(out), c.attrs));
     ASSERT_NE(kernels[0], nullptr) << what << " " << c.text();
     // The ways that were not chosen have to be right too.
-    if (!empty_case && t == DType::f32) kernels.push_back(make_direct_conv(pass, g));
+    if (!empty_case && t == DType::f32) {
+      kernels.push_back(make_direct_conv(pass, g));
+      kernels.push_back(make_depthwise_conv(pass, g));
+    }
     if (!empty_case) kernels.push_back(make_im2col(t, pass, g));
     const double products = static_cast<double>(c.y.numel()) * static_cast<double>(c.w.numel()) /
                             static_cast<double>(c.w[0]) /
                             static_cast<double>(std::max<int64_t>(1, shape.numel()));
-    const double tolerance =
-        4 * epsilon(t) + (16 * std::sqrt(products) + products) * std::min(epsilon(t), 0x1p-24);
+    const double tolerance = tolerance_of(t, c, shape);
     for (const auto& kernel : kernels) {
       if (!kernel) continue;
       EXPECT_EQ(kernel->description().find("ref"), std::string::npos) << kernel->description();
@@ -107,13 +132,15 @@ void check_case(Random& r, DType t, const Case& c) {
       // all results, not with the result at hand (bounded by Layout.WinogradsErrorIsBounded).
       const bool winograd = kernel->description().find("wino") != std::string::npos;
       const double rms = std::sqrt(products) / 3;  // of products of two uniform numbers
-      expect_near(out[0], want, winograd ? 2e-5 * rms : tolerance,
+      expect_near(out[0], expected, winograd ? 2e-5 * rms : tolerance,
                   cat({what, " ", name_of(t), " ", kernel->description(), " ", c.text()}));
     }
   };
-  check(make_conv, ConvPass::forward, x, w, c.y, y, "conv");
-  check(make_conv_input_grad, ConvPass::input_grad, dy, w, c.x, dx, "conv_input_grad");
-  check(make_conv_weight_grad, ConvPass::weight_grad, x, dy, c.w, dw, "conv_weight_grad");
+  check(make_conv, ConvPass::forward, want.x, want.w, c.y, want.y, "conv");
+  check(make_conv_input_grad, ConvPass::input_grad, want.dy, want.w, c.x, want.dx,
+        "conv_input_grad");
+  check(make_conv_weight_grad, ConvPass::weight_grad, want.x, want.dy, c.w, want.dw,
+        "conv_weight_grad");
 }
 
 TEST(Conv, RandomCasesAgreeWithLoops) {
@@ -155,9 +182,73 @@ TEST(Conv, CommonLayers) {
   layer({1, 32, 14, 14}, {32, 32, 3, 3}, 1, 1, 1);   // dense
   layer({1, 48, 8, 8}, {16, 48, 1, 1}, 1, 0, 1);     // pointwise
   layer({1, 24, 14, 14}, {24, 1, 3, 3}, 2, 1, 24);   // depthwise
+  layer({2, 24, 14, 14}, {24, 1, 5, 5}, 2, 2, 24);   // depthwise
+  layer({9, 24, 7, 7}, {24, 1, 5, 5}, 1, 2, 24);     // depthwise
   layer({1, 12, 9, 9}, {24, 1, 3, 3}, 1, 1, 12);     // depthwise with multiplier
   layer({1, 20, 40, 150}, {20, 20, 3, 3}, 1, 1, 1);  // several bands
   layer({1, 96, 60, 3}, {1, 96, 3, 3}, 1, 2, 1);     // one output channel
+}
+
+/// One channel in and out of each group, sizes around those of vectors, padding as large as it
+/// gets.
+Case random_depthwise(Random& r) {
+  for (;;) {
+    Case c;
+    c.attrs.groups = draw(r, 1, 5);
+    c.x = {draw(r, 1, 3), c.attrs.groups};
+    c.w = {c.attrs.groups, 1};
+    c.y = c.x;
+    bool valid = true;
+    for (int64_t i = 0; i < 2; ++i) {
+      const int64_t size = draw(r, 1, i ? 45 : 12), k = draw(r, 1, 8), stride = draw(r, 1, 4);
+      const int64_t dilation = draw(r, 0, 2) ? 1 : draw(r, 1, 4);
+      const int64_t low = draw(r, 0, 5), high = draw(r, 0, 5);
+      const int64_t room = size + low + high - (k - 1) * dilation - 1;
+      valid = valid && room >= 0;
+      c.x.push_back(size);
+      c.w.push_back(k);
+      c.y.push_back(room / stride + 1);
+      c.attrs.stride.push_back(stride);
+      c.attrs.dilation.push_back(dilation);
+      c.attrs.pad_low.push_back(low);
+    }
+    if (valid) return c;
+  }
+}
+
+void check_depthwise(Random& r, const Case& c, const std::string& where) {
+  const Worked want(r, DType::f32, c);
+  const ConvGeometry g(c.x, c.w, c.y, c.attrs);
+  const auto check = [&](ConvPass pass, const Data& a, const Data& b, const Shape& shape,
+                         const std::vector<double>& expected) {
+    std::vector<Data> out;
+    out.push_back(empty(DType::f32, shape));
+    const auto kernel = make_depthwise_conv(pass, g);
+    ASSERT_NE(kernel, nullptr) << c.text();
+    run(*kernel, {&a, &b}, out);
+    expect_near(out[0], expected, tolerance_of(DType::f32, c, shape),
+                cat({where, " pass ", static_cast<int>(pass), " ", c.text()}));
+  };
+  check(ConvPass::forward, want.x, want.w, c.y, want.y);
+  check(ConvPass::input_grad, want.dy, want.w, c.x, want.dx);
+  check(ConvPass::weight_grad, want.x, want.dy, c.w, want.dw);
+}
+
+TEST(Conv, DepthwiseOnEachInstructionSet) {
+  const int before = num_threads();
+  nacre::test::on_each_target([](const char* target) {
+    Random r(17);
+    for (int trial = 0; trial < 250; ++trial) {
+      set_num_threads(1 + trial % 3);
+      check_depthwise(r, random_depthwise(r), target);
+    }
+    // Planes that are worked on in bands of rows, on all threads.
+    check_depthwise(
+        r, {{2, 3, 150, 130}, {3, 1, 5, 5}, {2, 3, 75, 65}, {{2, 2}, {1, 1}, {2, 2}, 3}}, target);
+    check_depthwise(
+        r, {{1, 2, 130, 300}, {2, 1, 3, 7}, {1, 2, 126, 288}, {{1, 1}, {3, 2}, {1, 0}, 2}}, target);
+  });
+  set_num_threads(before);
 }
 
 TEST(Conv, EmptyBatchGivesEmptyOutputAndZeroGradient) {

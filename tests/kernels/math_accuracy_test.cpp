@@ -2,15 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <bit>
-#include <functional>
 
-#include <hwy/targets.h>
 #include "arrays.h"
 #include "backends/cpu/elementwise/loops.h"
+#include "kernels/targets.h"
 
 namespace nacre::cpu {
 namespace {
 
+using test::on_each_target;
 using test::ulp_error;
 
 struct Function {
@@ -45,23 +45,7 @@ const Function kFunctions[] = {
     {Ew::lgamma_, "lgamma", std::lgamma, 0.51},
 };
 
-class MathAccuracy : public ::testing::Test {
- protected:
-  /// Calls body once per instruction set that this machine has and the library was built for.
-  void on_each_target(const std::function<void(const char*)>& body) {
-    for (int64_t target : {int64_t{HWY_AVX3}, int64_t{HWY_AVX2}, int64_t{HWY_SCALAR}}) {
-      hwy::SetSupportedTargetsForTest(0);
-      if (target != HWY_SCALAR && !(hwy::SupportedTargets() & target)) continue;
-      hwy::SetSupportedTargetsForTest(target);
-      hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-      body(hwy::TargetName(target));
-    }
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
-
-TEST_F(MathAccuracy, FunctionsOfOneVariable) {
+TEST(MathAccuracy, FunctionsOfOneVariable) {
   std::vector<float> x;
   for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += 10007)
     x.push_back(std::bit_cast<float>(static_cast<uint32_t>(bits)));
@@ -87,7 +71,7 @@ TEST_F(MathAccuracy, FunctionsOfOneVariable) {
   }
 }
 
-TEST_F(MathAccuracy, SignOfZeroIsKept) {
+TEST(MathAccuracy, SignOfZeroIsKept) {
   on_each_target([&](const char* target) {
     for (Ew op : {Ew::expm1_, Ew::log1p_, Ew::sqrt_, Ew::tanh_, Ew::erf_, Ew::sin_, Ew::neg_}) {
       const float zero[] = {-0.f};
@@ -99,7 +83,7 @@ TEST_F(MathAccuracy, SignOfZeroIsKept) {
   });
 }
 
-TEST_F(MathAccuracy, Pow) {
+TEST(MathAccuracy, Pow) {
   std::vector<float> a, b;
   const float edges[] = {0.f,        -0.f,       1.f,         -1.f,     2.f,       -2.f,
                          0.5f,       -0.5f,      3.f,         -3.f,     2.5f,      -7.5f,
@@ -119,7 +103,7 @@ TEST_F(MathAccuracy, Pow) {
   });
 }
 
-TEST_F(MathAccuracy, DoubleFunctions) {
+TEST(MathAccuracy, DoubleFunctions) {
   std::vector<double> x;
   std::mt19937_64 rng(7);
   for (int i = 0; i < 60000; ++i) {

@@ -237,7 +237,7 @@ class DirectWeightGrad final : public Kernel {
 std::unique_ptr<Kernel> make_direct_conv(ConvPass pass, const ConvGeometry& g) {
   for (size_t d = 0; d < 3; ++d)
     if (g.stride[d] != 1) return nullptr;
-  if (g.in[0] != 1 || g.kernel[0] != 1 || g.out[0] != 1 || g.pad[0] != 0) return nullptr;
+  if (!g.flat()) return nullptr;
   if (pass == ConvPass::weight_grad) return std::make_unique<DirectWeightGrad>(g);
   return std::make_unique<DirectConv>(pass, g);
 }

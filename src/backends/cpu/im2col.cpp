@@ -23,6 +23,11 @@ ConvGeometry::ConvGeometry(const Shape& x, const Shape& w, const Shape& y, const
   }
 }
 
+ConvPlane ConvGeometry::plane() const {
+  const auto last = [](const std::array<int64_t, 3>& v) { return ConvPlane::Sizes{v[1], v[2]}; };
+  return {last(in), last(out), last(kernel), last(stride), last(dilation), last(pad)};
+}
+
 namespace {
 
 // The outputs o in [first, last) whose input o * stride + offset lies in [0, size).

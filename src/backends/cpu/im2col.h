@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "backends/cpu/make.h"
+#include "backends/cpu/simd/conv_plane.h"
 
 namespace nacre::cpu {
 
@@ -21,6 +22,9 @@ struct ConvGeometry {
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t group_in() const { return in_channels / groups; }
   int64_t group_out() const { return out_channels / groups; }
+  /// True if there are at most two spatial dimensions.
+  bool flat() const { return in[0] == 1 && kernel[0] == 1 && out[0] == 1 && pad[0] == 0; }
+  ConvPlane plane() const;
 };
 
 enum class ConvPass { forward, input_grad, weight_grad };

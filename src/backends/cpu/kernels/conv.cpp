@@ -1,9 +1,11 @@
 // conv, conv_input_grad, conv_weight_grad: the library's kernel with reorders around it, our direct
-// kernel or a product over columns, whichever was measured or a cost model expects to be fastest.
+// kernel, that for depthwise ones or a product over columns, whichever was measured or a cost model
+// expects to be fastest.
 #include <algorithm>
 #include <cstring>
 #include <limits>
 
+#include "backends/cpu/depthwise_conv.h"
 #include "backends/cpu/direct_conv.h"
 #include "backends/cpu/dnnl.h"
 #include "backends/cpu/im2col.h"
@@ -50,7 +52,7 @@ class Zero final : public Kernel {
 // What each way is expected to take, in nanoseconds of one core that does 200 GFLOP/s at its best.
 // The rates were measured on AVX-512 machines; only their ratios matter.
 struct Costs {
-  double library, direct, im2col;
+  double library, direct, depthwise, im2col;
 };
 
 double share_used(int64_t n, int64_t block) {
@@ -73,8 +75,7 @@ Costs costs(ConvPass pass, const ConvGeometry& g) {
   const bool few = g.group_in() < block && !to_input;
   const double used =
       share_used(g.group_out(), block) * (few ? 1.0 : share_used(g.group_in(), block));
-  const bool depthwise = g.group_in() == 1 && g.group_out() == 1;
-  c.library = (depthwise ? flops / 30 : flops / (180 * used)) + plain / 15;
+  c.library = flops / (180 * used) + plain / 15;
 
   // The direct kernel computes the garbage between rows, and for the gradient of the input all
   // products with padding.
@@ -88,6 +89,15 @@ Costs costs(ConvPass pass, const ConvGeometry& g) {
   else
     c.direct = flops / ((rows > 4 ? 140 : 80) * useful * share_used(results, rows)) + plain / 40;
   if (g.stride[1] != 1 || g.stride[2] != 1) c.direct = std::numeric_limits<double>::infinity();
+
+  // Depthwise ones are as much copying as computing: ours of each row, the library's of all.
+  c.depthwise = std::numeric_limits<double>::infinity();
+  if (g.group_in() == 1 && g.group_out() == 1) {
+    const double rows = real(g.batch * g.in_channels * (g.in[1] + g.out[1])) / 2;
+    c.library = flops / 45 + plain / 9;
+    c.direct = std::numeric_limits<double>::infinity();
+    c.depthwise = 8 * rows + flops / 60 + plain / 20;
+  }
 
   const double full = std::min(1.0, real(g.group_out()) / 64);
   c.im2col = flops / (150 * full) + columns / (to_input ? 7.5 : 20);
@@ -128,11 +138,12 @@ std::unique_ptr<Kernel> prepare(ConvPass pass, const Operand& x, const Operand& 
   const auto expected = [&]() -> std::unique_ptr<Kernel> {
     const Costs cost = costs(pass, g);
     std::unique_ptr<Kernel> kernel;
-    if (cost.library <= std::min(cost.direct, cost.im2col)) {
+    if (cost.library <= std::min({cost.direct, cost.depthwise, cost.im2col})) {
       kernel = library(pass, x, w, y, a);
       // The library's own products over columns are slower than ours.
       if (kernel && kernel->description().find("gemm") == std::string::npos) return kernel;
     }
+    if (cost.depthwise <= cost.im2col && (kernel = make_depthwise_conv(pass, g))) return kernel;
     if (cost.direct <= cost.im2col && (kernel = make_direct_conv(pass, g))) return kernel;
     return make_im2col(t, pass, g);
   };
@@ -140,6 +151,7 @@ std::unique_ptr<Kernel> prepare(ConvPass pass, const Operand& x, const Operand& 
                       {"library", [&] { return library(pass, x, w, y, a, dnnl::Form::direct); }},
                       {"winograd", [&] { return library(pass, x, w, y, a, dnnl::Form::winograd); }},
                       {"direct", [&] { return make_direct_conv(pass, g); }},
+                      {"depthwise", [&] { return make_depthwise_conv(pass, g); }},
                       {"im2col", [&] { return make_im2col(t, pass, g); }}};
   const auto work = [&] {
     constexpr const char* kNames[] = {"conv", "conv_input_grad", "conv_weight_grad"};

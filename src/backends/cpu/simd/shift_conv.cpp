@@ -88,21 +88,23 @@ HWY_NOINLINE void WeightBlock(const float* x, int64_t x_unit, const float* dy, i
   V acc[R][T];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int t = 0; t < T; ++t) acc[r][t] = hn::Zero(d);
   for (int64_t u = 0; u < units; ++u, x += x_unit, dy += dy_unit)
     for (int64_t p = 0; p < positions; p += lanes) {
       V g[R];
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) g[r] = hn::LoadU(d, dy + rows[r] + p);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int t = 0; t < T; ++t) {
         const V v = hn::LoadU(d, x + offsets[t] + p);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) acc[r][t] = hn::MulAdd(g[r], v, acc[r][t]);
       }
     }
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
     for (int t = 0; t < T; ++t) sums[r * T + t] = hn::GetLane(hn::SumOfLanes(d, acc[r][t]));
 }
 
