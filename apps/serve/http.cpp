@@ -3,15 +3,19 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/ssl.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/read_size.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
 #include <condition_variable>
 #include <limits>
 #include <map>
@@ -30,6 +34,11 @@ namespace http = beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
+// Of one kind of executor, which compiles to less than those of any.
+using Executor = asio::io_context::executor_type;
+using Socket = asio::basic_stream_socket<tcp, Executor>;
+using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
+using Timer = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor>;
 
 std::string_view HttpRequest::header(std::string_view name) const {
   for (const auto& [n, value] : headers)
@@ -40,6 +49,8 @@ std::string_view HttpRequest::header(std::string_view name) const {
 namespace {
 
 constexpr size_t kFirstRead = 16 << 10;  // most requests come whole in one read of that
+constexpr size_t kMostRead = 64 << 10;
+constexpr size_t kOneRecord = 64 << 10;  // TLS: answers up to that are put together before
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr auto kLinger = std::chrono::seconds(1);
 // After the stop a connection without a request is closed once nothing came for that long: what a
@@ -99,8 +110,8 @@ struct HttpServer::Impl {
   const HttpOptions options;
   HttpHandler& handler;
   asio::io_context loop{1};
-  tcp::acceptor acceptor;
-  asio::steady_timer quiet_look;  ///< for connections to close after the stop
+  Acceptor acceptor;
+  Timer quiet_look;  ///< for connections to close after the stop
   std::optional<asio::ssl::context> tls;
   std::set<std::shared_ptr<Connection>> open;  ///< used on the loop only, as what follows
   std::map<std::string, size_t> by_address;
@@ -118,7 +129,7 @@ struct HttpServer::Impl {
 
   void listen();
   void accept();
-  void take(tcp::socket socket);
+  void take(Socket socket);
   void closed(const std::shared_ptr<Connection>& c, const std::string& address);
   void settle_later();
   void begin_stop();
@@ -128,28 +139,6 @@ struct HttpServer::Impl {
 };
 
 namespace {
-
-/// One connection: reads a request, waits for its answer, writes it, reads the next. All functions
-/// run on the loop.
-class Connection : public std::enable_shared_from_this<Connection> {
- public:
-  Connection(HttpServer::Impl& server, std::string address)
-      : server_(server), address_(std::move(address)) {}
-  virtual ~Connection() = default;
-  virtual void start() = 0;
-  /// Ends a connection that waits for a request since before that time.
-  virtual void close_if_quiet(Clock::time_point since) = 0;
-  /// Whether there is a request whose answer is not sent yet.
-  virtual bool busy() const = 0;
-  virtual void close() = 0;
-  virtual void respond(HttpResponse response) = 0;
-  const std::string& address() const { return address_; }
-  HttpServer::Impl& server() { return server_; }
-
- protected:
-  HttpServer::Impl& server_;
-  const std::string address_;
-};
 
 struct Answer {
   std::shared_ptr<Connection> connection;
@@ -166,13 +155,7 @@ class Request final : public Exchange {
     if (!answered_)
       answer({500, "application/json", R"({"error":"no answer was made"})", {}, true});
   }
-  void answer(HttpResponse response) override {
-    if (answered_.exchange(true) || connection_->server().ended) return;
-    if (!id.empty()) response.headers.emplace_back("x-request-id", id);
-    if (together) return together->push_back({connection_, std::move(response)});
-    asio::post(connection_->server().loop,
-               [c = connection_, r = std::move(response)]() mutable { c->respond(std::move(r)); });
-  }
+  void answer(HttpResponse response) override;
   void mark_gone() { gone_ = true; }
   /// The connection answers itself.
   void drop() {
@@ -185,50 +168,53 @@ class Request final : public Exchange {
   std::atomic<bool> answered_{false};
 };
 
-template <typename Stream>
-class Session final : public Connection {
+/// One connection, plain or with TLS: reads a request, waits for its answer, writes it, reads the
+/// next. All functions run on the loop.
+class Connection final : public std::enable_shared_from_this<Connection> {
  public:
-  template <typename... Args>
-  Session(HttpServer::Impl& server, std::string address, Args&&... args)
-      : Connection(server, std::move(address)),
-        stream_(std::forward<Args>(args)...),
+  Connection(HttpServer::Impl& server, std::string address, Socket socket)
+      : server_(server),
+        address_(std::move(address)),
+        socket_(std::move(socket)),
         deadline_(server.loop) {
     error_code ignored;
-    tcp_stream().socket().non_blocking(true, ignored);  // for write_now()
+    socket_.non_blocking(true, ignored);  // for write_now()
+    if (server.tls) tls_.emplace(socket_, *server.tls);
   }
+  const std::string& address() const { return address_; }
+  HttpServer::Impl& server() { return server_; }
 
-  void start() override {
-    if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
-      read_head();
-    } else {
-      tcp_stream().expires_after(server_.options.header_time);
-      stream_.async_handshake(asio::ssl::stream_base::server, [self = self()](error_code e) {
-        e ? self->close() : self->read_head();
-      });
-    }
+  void start() {
+    if (!tls_) return read_head();
+    set_deadline(server_.options.header_time);
+    tls_->async_handshake(asio::ssl::stream_base::server, then(&Connection::shook_hands));
   }
-  void close_if_quiet(Clock::time_point since) override {
+  /// Ends a connection that waits for a request since before that time.
+  void close_if_quiet(Clock::time_point since) {
     if (!idle_ || ending_ || idle_since_ > since) return;
     error_code ignored;
-    if (tcp_stream().socket().available(ignored) > 0) return;  // a request, not read yet
+    if (socket_.available(ignored) > 0) return;  // a request, not read yet
     // The read that waits goes on until the client has closed, too, so that nothing is reset.
     ending_ = true;
-    tcp_stream().socket().shutdown(tcp::socket::shutdown_send, ignored);
+    socket_.shutdown(tcp::socket::shutdown_send, ignored);
     set_deadline(kLinger);
   }
-  bool busy() const override { return !idle_ && !ending_; }
-  void close() override {
+  /// Whether there is a request whose answer is not sent yet.
+  bool busy() const { return !idle_ && !ending_; }
+  void close() {
     if (closed_) return;
     closed_ = true;
     end_deadline();
     if (const auto r = current_.lock()) r->mark_gone();
     error_code ignored;
-    tcp_stream().socket().shutdown(tcp::socket::shutdown_both, ignored);
-    tcp_stream().close();
-    server_.closed(shared_from_this(), address_);
+    socket_.shutdown(tcp::socket::shutdown_both, ignored);
+    socket_.close(ignored);
+    const auto mine = shared_from_this();
+    incoming_.reset();
+    server_.closed(mine, address_);
   }
 
-  void respond(HttpResponse response) override {
+  void respond(HttpResponse response) {
     ++turn_;  // a watch that still waits is for the request before
     if (closed_) return;
     keep_ = keep_ && !response.close && !server_.stopping;
@@ -236,33 +222,57 @@ class Session final : public Connection {
     body_ = head_only_ ? std::string() : std::move(response.body);
     error_code e;
     const size_t sent = write_now(e);
-    if (e || sent == head_.size() + body_.size()) return written(e);
-    tcp_stream().expires_after(server_.options.write_time);
-    std::array<asio::const_buffer, 2> rest = {asio::buffer(head_), asio::buffer(body_)};
-    rest[1] += sent - std::min(sent, head_.size());
-    rest[0] += std::min(sent, head_.size());
-    asio::async_write(stream_, rest,
-                      [self = self()](error_code failed, size_t) { self->written(failed); });
+    if (e || sent == head_.size() + body_.size()) return written(e, sent);
+    set_deadline(server_.options.write_time);
+    write_from(sent, &Connection::written);
   }
 
  private:
   using Parser = http::request_parser<http::string_body>;
+  using Step = void (Connection::*)(error_code, size_t);
 
-  std::shared_ptr<Session> self() {
-    return std::static_pointer_cast<Session>(this->shared_from_this());
+  /// What all that waits for the network ends with: one type, so that the templates of Asio are
+  /// instantiated once.
+  struct Then {
+    std::shared_ptr<Connection> self;
+    Step step;
+    void operator()(error_code e, size_t n = 0) const { (self.get()->*step)(e, n); }
+  };
+  Then then(Step step) { return {shared_from_this(), step}; }
+
+  void read_some(size_t most, Step step) {
+    if (tls_)
+      tls_->async_read_some(buffer_.prepare(most), then(step));
+    else
+      socket_.async_read_some(buffer_.prepare(most), then(step));
   }
-  beast::tcp_stream& tcp_stream() { return beast::get_lowest_layer(stream_); }
 
   /// What the socket takes without waiting, which is mostly all of the answer.
   size_t write_now(error_code& e) {
-    if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
-      const std::array<asio::const_buffer, 2> all = {asio::buffer(head_), asio::buffer(body_)};
-      const size_t sent = stream_.socket().write_some(all, e);
-      if (e == asio::error::would_block || e == asio::error::try_again) e = {};
-      return sent;
-    } else {
+    if (tls_) {
+      if (head_.size() + body_.size() > kOneRecord) return 0;
+      head_ += body_;
+      body_.clear();
       return 0;
     }
+    const std::array<asio::const_buffer, 2> all = {asio::buffer(head_), asio::buffer(body_)};
+    const size_t sent = socket_.write_some(all, e);
+    if (e == asio::error::would_block || e == asio::error::try_again) e = {};
+    return sent;
+  }
+  void write_from(size_t sent, Step step) {
+    std::array<asio::const_buffer, 2> rest = {asio::buffer(head_), asio::buffer(body_)};
+    rest[1] += sent - std::min(sent, head_.size());
+    rest[0] += std::min(sent, head_.size());
+    if (tls_)
+      asio::async_write(*tls_, rest, then(step));
+    else
+      asio::async_write(socket_, rest, then(step));
+  }
+
+  void shook_hands(error_code e, size_t) {
+    end_deadline();
+    e ? close() : read_head();
   }
 
   void read_head() {
@@ -275,30 +285,53 @@ class Session final : public Connection {
     idle_since_ = Clock::now();
     // Waiting for a request is one thing, a head that arrives byte by byte another.
     if (buffer_.size() == 0) {
-      tcp_stream().expires_after(server_.options.idle_time);
-      stream_.async_read_some(buffer_.prepare(kFirstRead), [self = self()](error_code e, size_t n) {
-        if (e) return self->close();
-        if (self->ending_) return self->drain();
-        self->buffer_.commit(n);
-        self->read_rest_of_head();
-      });
+      set_deadline(server_.options.idle_time);
+      read_some(kFirstRead, &Connection::got_first);
     } else {
       read_rest_of_head();
     }
+  }
+
+  void got_first(error_code e, size_t n) {
+    if (e) return close();
+    if (ending_) return drain();
+    buffer_.commit(n);
+    read_rest_of_head();
   }
 
   void read_rest_of_head() {
     if (closed_) return;
     idle_ = false;
     late_ = false;
-    tcp_stream().expires_never();
-    error_code e;
+    end_deadline();
     parser_->eager(false);
-    buffer_.consume(parser_->put(buffer_.data(), e));
-    if (e != http::error::need_more) return got_head(e);
+    error_code e;
+    if (!parsed(e, 0)) return got_head(e);
     set_deadline(server_.options.header_time);
-    http::async_read_header(stream_, buffer_, *parser_,
-                            [self = self()](error_code e, size_t) { self->got_head(e); });
+    read_more(&Connection::got_more_of_head);
+  }
+  void got_more_of_head(error_code e, size_t n) {
+    parsed(e, n) ? read_more(&Connection::got_more_of_head) : got_head(e);
+  }
+
+  void read_more(Step step) { read_some(beast::read_size(buffer_, kMostRead), step); }
+
+  /// Parses what was read, and turns the end of the stream into what it means. Whether the head, or
+  /// the body after it, still lacks something.
+  bool parsed(error_code& e, size_t read) {
+    if (e == asio::error::eof) {
+      e = {};
+      if (parser_->got_some())
+        parser_->put_eof(e);
+      else
+        e = http::error::end_of_stream;
+      return false;
+    }
+    if (e) return false;
+    buffer_.commit(read);
+    buffer_.consume(parser_->put(buffer_.data(), e));
+    if (e == http::error::need_more) e = {};
+    return !e && !(parser_->eager() ? parser_->is_done() : parser_->is_header_done());
   }
 
   void got_head(error_code e) {
@@ -314,7 +347,7 @@ class Session final : public Connection {
     version_ = head.version();
     keep_ = head.keep_alive();
     head_only_ = head.method() == http::verb::head;
-    auto request = std::make_shared<Request>(self());
+    auto request = std::make_shared<Request>(shared_from_this());
     current_ = request;
     request->request = head_of(head.base(), address_);
     request->began = Clock::now();
@@ -336,35 +369,35 @@ class Session final : public Connection {
       if (length && *length > admission.body_limit) return refuse(413, "the body is too large");
     }
     if (parser_->is_done()) return hand_over(std::move(request));
-    if (lower(head[http::field::expect]) == "100-continue") {
-      continue_.emplace(http::status::continue_, version_);
-      tcp_stream().expires_after(server_.options.write_time);
-      http::async_write(stream_, *continue_,
-                        [self = self(), request](error_code e, size_t) mutable {
-                          e ? self->close() : self->read_body(std::move(request));
-                        });
-      return;
-    }
-    read_body(std::move(request));
+    incoming_ = std::move(request);
+    if (lower(head[http::field::expect]) != "100-continue") return read_body();
+    head_ = version_ == 10 ? "HTTP/1.0 100 Continue\r\n\r\n" : "HTTP/1.1 100 Continue\r\n\r\n";
+    body_.clear();
+    set_deadline(server_.options.write_time);
+    write_from(0, &Connection::asked_for_body);
   }
 
-  void read_body(std::shared_ptr<Request> request) {
-    error_code here;
+  void asked_for_body(error_code e, size_t) {
+    end_deadline();
+    e || closed_ ? close() : read_body();
+  }
+
+  void read_body() {
     parser_->eager(true);
-    if (buffer_.size() > 0) buffer_.consume(parser_->put(buffer_.data(), here));
-    if (here == http::error::need_more) here = {};
-    if (here || parser_->is_done()) return got_body(here, std::move(request));
-    tcp_stream().expires_never();
+    error_code e;
+    if (buffer_.size() > 0 && !parsed(e, 0)) return got_body(e);
     set_deadline(server_.options.body_time);
-    http::async_read(stream_, buffer_, *parser_,
-                     [self = self(), request](error_code e, size_t) mutable {
-                       self->end_deadline();
-                       self->got_body(e, std::move(request));
-                     });
+    read_more(&Connection::got_more_of_body);
+  }
+  void got_more_of_body(error_code e, size_t n) {
+    if (parsed(e, n)) return read_more(&Connection::got_more_of_body);
+    end_deadline();
+    got_body(e);
   }
 
-  void got_body(error_code e, std::shared_ptr<Request> request) {
+  void got_body(error_code e) {
     if (closed_) return;
+    const auto request = std::move(incoming_);
     if (e == http::error::body_limit) return refuse(413, "the body is too large");
     if (e && late_) return too_slow("the body of the request took too long");
     if (e) {
@@ -372,12 +405,11 @@ class Session final : public Connection {
       request->mark_gone();
       return close();
     }
-    hand_over(std::move(request));
+    hand_over(request);
   }
 
   void hand_over(std::shared_ptr<Request> request) {
     request->request.body = std::move(parser_->get().body());
-    tcp_stream().expires_never();
     watch();
     server_.handler.handle(std::move(request));
     server_.settle_later();
@@ -386,18 +418,19 @@ class Session final : public Connection {
   /// Notices a client that goes away while its request is worked on.
   void watch() {
     if (buffer_.size() > 0) return;  // the next request is here already
-    tcp_stream().socket().async_wait(
-        tcp::socket::wait_read, [self = self(), turn = turn_](error_code e) {
-          if (e || self->closed_ || turn != self->turn_) return;
-          error_code failed;
-          if (self->tcp_stream().socket().available(failed) > 0 && !failed) return;
-          self->server_.handler.gone();
-          self->close();
-        });
+    socket_.async_wait(tcp::socket::wait_read,
+                       [self = shared_from_this(), turn = turn_](error_code e) {
+                         if (e || self->closed_ || turn != self->turn_) return;
+                         error_code failed;
+                         if (self->socket_.available(failed) > 0 && !failed) return;
+                         self->server_.handler.gone();
+                         self->close();
+                       });
   }
 
-  void written(error_code e) {
+  void written(error_code e, size_t) {
     if (closed_) return;
+    end_deadline();
     body_.clear();
     if (e || !keep_) {
       // After the stop the next request may be on its way.
@@ -412,29 +445,31 @@ class Session final : public Connection {
   void linger() {
     error_code ignored;
     ending_ = true;
-    tcp_stream().socket().shutdown(tcp::socket::shutdown_send, ignored);
-    tcp_stream().expires_never();
+    socket_.shutdown(tcp::socket::shutdown_send, ignored);
     set_deadline(kLinger);
     drain();
   }
   void drain() {
     buffer_.clear();
-    tcp_stream().async_read_some(buffer_.prepare(65536), [self = self()](error_code e, size_t n) {
-      self->drained_ += n;
-      if (self->closed_) return;
-      if (e || self->drained_ > (16u << 20)) return self->close();
-      self->drain();
-    });
+    socket_.async_read_some(buffer_.prepare(kMostRead), then(&Connection::drained));
+  }
+  void drained(error_code e, size_t n) {
+    drained_ += n;
+    if (closed_) return;
+    if (e || drained_ > (16u << 20)) return close();
+    drain();
   }
 
-  /// Ends the read that waits after that time, and leaves the connection open for an answer.
+  /// Ends the read or write that waits after that time, and leaves the connection open for an
+  /// answer.
   void set_deadline(std::chrono::milliseconds time) {
     late_ = false;
     deadline_.expires_after(time);
-    deadline_.async_wait([self = self(), turn = ++deadlines_](error_code e) {
+    deadline_.async_wait([self = shared_from_this(), turn = ++deadlines_](error_code e) {
       if (e || self->closed_ || turn != self->deadlines_) return;
       self->late_ = true;
-      self->tcp_stream().cancel();
+      error_code ignored;
+      self->socket_.cancel(ignored);
     });
   }
   void end_deadline() {
@@ -452,19 +487,22 @@ class Session final : public Connection {
     closing_with_body_ = true;
     if (const auto r = current_.lock()) r->drop();
     current_.reset();
-    if (tcp_stream().socket().is_open()) {
+    if (socket_.is_open()) {
       respond(server_.handler.failure(status, reason));
     } else {
       close();
     }
   }
 
-  Stream stream_;
-  asio::steady_timer deadline_;  ///< of the head, the body and the end
+  HttpServer::Impl& server_;
+  const std::string address_;
+  Socket socket_;
+  std::optional<asio::ssl::stream<Socket&>> tls_;
+  Timer deadline_;  ///< of waiting, of the head, the body, the answer and the end
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
-  std::string head_, body_;  ///< of the answer that is being sent
-  std::optional<http::response<http::empty_body>> continue_;
+  std::string head_, body_;            ///< of the answer that is being sent
+  std::shared_ptr<Request> incoming_;  ///< whose body is being read
   std::weak_ptr<Request> current_;
   unsigned version_ = 11;
   uint64_t turn_ = 0, drained_ = 0, deadlines_ = 0;
@@ -472,6 +510,14 @@ class Session final : public Connection {
   bool keep_ = true, head_only_ = false, idle_ = true, closed_ = false, closing_with_body_ = false;
   bool ending_ = false, late_ = false;  ///< nothing more is sent; the deadline has passed
 };
+
+void Request::answer(HttpResponse response) {
+  if (answered_.exchange(true) || connection_->server().ended) return;
+  if (!id.empty()) response.headers.emplace_back("x-request-id", id);
+  if (together) return together->push_back({connection_, std::move(response)});
+  asio::post(connection_->server().loop,
+             [c = connection_, r = std::move(response)]() mutable { c->respond(std::move(r)); });
+}
 
 }  // namespace
 
@@ -530,11 +576,11 @@ void HttpServer::Impl::settle_later() {
 }
 
 void HttpServer::Impl::accept() {
-  acceptor.async_accept([this](error_code e, tcp::socket socket) {
+  acceptor.async_accept([this](error_code e, Socket socket) {
     if (stopping && !e) take(std::move(socket));  // it had been open before
     if (stopping || e == asio::error::operation_aborted) return;
     if (e) {  // no descriptors left, say: those that wait are taken when some are free
-      auto pause = std::make_shared<asio::steady_timer>(loop, kAcceptPause);
+      auto pause = std::make_shared<Timer>(loop, kAcceptPause);
       pause->async_wait([this, pause](error_code) {
         if (!stopping) accept();
       });
@@ -545,7 +591,7 @@ void HttpServer::Impl::accept() {
   });
 }
 
-void HttpServer::Impl::take(tcp::socket socket) {
+void HttpServer::Impl::take(Socket socket) {
   error_code e;
   const auto peer = socket.remote_endpoint(e);
   if (e) return;
@@ -559,12 +605,7 @@ void HttpServer::Impl::take(tcp::socket socket) {
   ++here;
   ++accepted;
   socket.set_option(tcp::no_delay(true), e);
-  std::shared_ptr<Connection> c;
-  if (tls)
-    c = std::make_shared<Session<beast::ssl_stream<beast::tcp_stream>>>(
-        *this, address, beast::tcp_stream(std::move(socket)), *tls);
-  else
-    c = std::make_shared<Session<beast::tcp_stream>>(*this, address, std::move(socket));
+  const auto c = std::make_shared<Connection>(*this, address, std::move(socket));
   open.insert(c);
   connections = open.size();
   c->start();
@@ -592,7 +633,7 @@ void HttpServer::Impl::begin_stop() {
   error_code e;
   acceptor.non_blocking(true, e);
   for (int i = 0; !e && i < asio::socket_base::max_listen_connections; ++i) {
-    tcp::socket socket(loop);
+    Socket socket(loop);
     acceptor.accept(socket, e);
     if (!e) take(std::move(socket));
   }
