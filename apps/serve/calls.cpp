@@ -17,8 +17,6 @@ std::string bytes_of(const Tensor& t) {
   return {static_cast<const char*>(t.data()), static_cast<size_t>(t.numel()) * size_of(t.dtype())};
 }
 
-std::string_view shown(std::string_view name) { return name.substr(0, 60); }
-
 /// Shape as clients write it: [-1,3].
 std::string shape_list(const Shape& s) {
   std::string text = "[";

@@ -25,10 +25,6 @@ constexpr Named kTypes[] = {{"FP32", DType::f32},  {"FP64", DType::f64},  {"FP16
 
 [[noreturn]] void wrong(std::initializer_list<Piece> pieces) { fail(Error::Kind::data, pieces); }
 
-std::string shown(std::string_view text) {
-  return text.size() > 60 ? std::string(text.substr(0, 60)) + "..." : std::string(text);
-}
-
 const std::string& text_at(const Json& j, std::string_view field, const std::string& where) {
   const Json* v = j.find(field);
   if (!v) wrong({where, " has no field '", field, "'"});
@@ -292,6 +288,10 @@ InferRequest read_request(const Json& j, std::string_view rest, const NumberList
 }
 
 }  // namespace
+
+std::string shown(std::string_view text) {
+  return text.size() > 60 ? std::string(text.substr(0, 60)) + "..." : std::string(text);
+}
 
 DType dtype_of_name(std::string_view name, std::string_view where) {
   for (const auto& [n, t] : kTypes)

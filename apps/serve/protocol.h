@@ -19,6 +19,9 @@ namespace nacre::serve {
 DType dtype_of_name(std::string_view name, std::string_view where);
 std::string_view datatype_of(DType t);
 
+/// The first 60 bytes of a text of a request, for messages.
+std::string shown(std::string_view text);
+
 struct InferInput {
   std::string name;
   DType dtype = DType::f32;

@@ -18,6 +18,8 @@
 
 namespace nacre {
 
+inline constexpr int kMaxSampleRate = 768000;  ///< samples a second, of files and of steps
+
 /// One channel of sound.
 struct Clip {
   std::vector<float> samples;  ///< -1..1; files of floats may go beyond

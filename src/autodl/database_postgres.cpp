@@ -21,7 +21,7 @@ using Result = std::unique_ptr<PGresult, void (*)(PGresult*)>;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kPatience = std::chrono::seconds(10);  // for a server that went away
-constexpr auto kPause = std::chrono::milliseconds(250);
+constexpr auto kRetryPause = std::chrono::milliseconds(250);
 
 class PostgresRow : public StudyDatabase::Row {
  public:
@@ -92,7 +92,7 @@ class Postgres : public StudyDatabase {
       if (!told) log_warning({"the connection to the study ", name_, " was lost; trying again"});
       told = true;
       if (Clock::now() > give_up) lost();
-      std::this_thread::sleep_for(kPause);
+      std::this_thread::sleep_for(kRetryPause);
       PQreset(connection_);
       if (PQstatus(connection_) == CONNECTION_OK) settle();
     }

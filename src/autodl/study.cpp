@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "autodl/store.h"
+#include "autodl/trial_run.h"
 #include "base/file.h"
 #include "nacre/error.h"
 
@@ -15,10 +16,6 @@ namespace {
 
 constexpr const char* kFormat = "nacre-study-1";
 constexpr double kTouchSeconds = 1;
-
-double steady_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// The 22nd field of /proc/PID/stat: when the process began; "" if there is none.
 std::string start_of(const std::string& pid) {

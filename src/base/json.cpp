@@ -13,8 +13,8 @@ namespace nacre {
 namespace {
 
 /// nlohmann's own parser does not recurse, so that depth is only limited by the builder.
-struct Events : nlohmann::json_sax<nlohmann::json> {
-  explicit Events(const JsonLimits& limits, const JsonFieldSink* fields)
+struct JsonEvents : nlohmann::json_sax<nlohmann::json> {
+  explicit JsonEvents(const JsonLimits& limits, const JsonFieldSink* fields)
       : builder(limits, fields) {}
   bool null() override { return builder.value(nullptr), true; }
   bool boolean(bool v) override { return builder.value(v), true; }
@@ -291,7 +291,7 @@ Json parse(std::string_view text, std::string_view what, const JsonLimits& limit
     fail(Error::Kind::data,
          {what, " has ", text.size(), " bytes of JSON, more than the limit of ", limits.bytes});
   if (text.size() > limits.text) check_texts(text, what, limits.text);
-  Events events(limits, fields);
+  JsonEvents events(limits, fields);
   try {
     if (nlohmann::json::sax_parse(text.begin(), text.end(), &events)) return events.builder.take();
   } catch (const JsonBuilder::Problem& problem) {

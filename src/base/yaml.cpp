@@ -75,9 +75,9 @@ void check_characters(std::string_view text, std::string_view what) {
   }
 }
 
-class Events : public YAML::EventHandler {
+class YamlEvents : public YAML::EventHandler {
  public:
-  Events(std::string_view what, const JsonLimits& limits) : what_(what), builder_(limits) {}
+  YamlEvents(std::string_view what, const JsonLimits& limits) : what_(what), builder_(limits) {}
   Json take() { return builder_.take(); }
 
   void OnDocumentStart(const YAML::Mark&) override {}
@@ -239,12 +239,12 @@ Json parse_yaml(std::string_view text, std::string_view what, const JsonLimits& 
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   check_characters(text, what);
   std::istringstream in{std::string(text)};
-  Events events(what, limits);
+  YamlEvents events(what, limits);
   try {
     YAML::Parser parser(in);
     if (!parser.HandleNextDocument(events)) return nullptr;
     Json first = events.take();
-    Events rest(what, limits);
+    YamlEvents rest(what, limits);
     if (parser.HandleNextDocument(rest))
       fail(Error::Kind::data, {what, " holds more than one document"});
     return first;

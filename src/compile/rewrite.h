@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "compile/plan.h"
+#include "graph/attrs.h"
 #include "graph/node.h"
 #include "nacre/graph.h"
 
@@ -23,6 +24,12 @@ std::unordered_map<const Node*, int> count_uses(const Graph& graph);
 
 /// True for a node of this op that is to be computed.
 bool is_op(const Node* n, std::string_view op);
+
+/// The attribute of that name; Error(internal) if the op has none.
+template <typename T>
+T attr(const Node& n, std::string_view name) {
+  return std::get<T>(attr_field(*n.op, n.attrs.get(), name));
+}
 
 /// True if a backend has a kernel for the node on these inputs, without gaps.
 bool has_kernel(const Node& n, std::span<const Tensor> inputs, const CompileOptions& options);

@@ -26,9 +26,9 @@ struct Found {
   size_t start = 0;
 };
 
-class Reader {
+class ArchiveReader {
  public:
-  explicit Reader(const std::string& path) : path_(path) {
+  explicit ArchiveReader(const std::string& path) : path_(path) {
     auto map = MappedFile::open(path);
     std::string_view bytes = map->bytes();
     owner = map;
@@ -125,7 +125,7 @@ void enter_common_folders(std::vector<Found>& pictures) {
 }  // namespace
 
 DataSplits open_archive(const std::string& path, bool parts, const DecodeLimits& limits) {
-  Reader archive(path);
+  ArchiveReader archive(path);
   DataSplits out;
   out.kind = archive.is_zip ? "zip" : "tar";
   out.ignored = std::move(archive.others);

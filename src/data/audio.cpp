@@ -12,14 +12,13 @@ namespace nacre {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
-constexpr int kMaxRate = 768000;
 constexpr int64_t kMaxValues = int64_t{1} << 26;
 constexpr double kCrossings = 6, kEdge = 0.99;
 
 void check_rate(int rate, const char* step, const char* what) {
-  if (rate < 1 || rate > kMaxRate)
+  if (rate < 1 || rate > kMaxSampleRate)
     fail(Error::Kind::usage,
-         {"[", step, "] ", what, " is ", rate, " Hz, it should be from 1 to ", kMaxRate});
+         {"[", step, "] ", what, " is ", rate, " Hz, it should be from 1 to ", kMaxSampleRate});
 }
 
 /// Discrete Fourier transforms of one length, a power of two: decimation in time (Cooley, Tukey

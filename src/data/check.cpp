@@ -31,7 +31,7 @@ struct Report {
   }
 };
 
-struct Part {
+struct CheckedPart {
   std::string name;
   const Dataset* data;
 };
@@ -100,7 +100,7 @@ struct Clips {
 };
 
 /// Reads all samples of a part; counts labels.
-std::vector<int64_t> read_all(const Part& part, Report& report) {
+std::vector<int64_t> read_all(const CheckedPart& part, Report& report) {
   const Dataset& data = *part.data;
   const auto classes = static_cast<int64_t>(data.classes().size());
   std::vector<int64_t> counts(data.classes().size(), 0);
@@ -142,7 +142,7 @@ std::vector<int64_t> read_all(const Part& part, Report& report) {
   return counts;
 }
 
-void check_classes(const Part& part, const std::vector<int64_t>& counts, Report& report) {
+void check_classes(const CheckedPart& part, const std::vector<int64_t>& counts, Report& report) {
   const auto& names = part.data->classes();
   if (names.size() == 1)
     report.add(Finding::Level::error, "one_class",
@@ -162,7 +162,7 @@ void check_classes(const Part& part, const std::vector<int64_t>& counts, Report&
 }
 
 /// Rows of a table whose numbers lie apart from all others.
-void check_outliers(const Part& part, Report& report) {
+void check_outliers(const CheckedPart& part, Report& report) {
   constexpr double kApart = 0.7;  // of an isolation forest; clean tables have none
   const TableSchema* schema = part.data->schema();
   if (!schema || part.data->size() < 50 || part.data->size() > 100000 || schema->features() > 200)
@@ -191,7 +191,7 @@ void check_outliers(const Part& part, Report& report) {
 }
 
 /// Equal contents in different parts, and with different labels.
-void check_duplicates(const std::vector<Part>& parts, Report& report) {
+void check_duplicates(const std::vector<CheckedPart>& parts, Report& report) {
   struct Place {
     size_t part;
     int64_t index;
@@ -223,11 +223,11 @@ void check_duplicates(const std::vector<Part>& parts, Report& report) {
 
 std::vector<Finding> check_dataset(const DataSplits& data) {
   Report report;
-  std::vector<Part> parts;
+  std::vector<CheckedPart> parts;
   if (data.train) parts.push_back({"train", data.train.get()});
   if (data.val) parts.push_back({"val", data.val.get()});
   if (data.test) parts.push_back({"test", data.test.get()});
-  for (const Part& part : parts) {
+  for (const CheckedPart& part : parts) {
     if (part.data->size() == 0) {
       report.add(Finding::Level::error, "empty", part.name + ": there are no samples", "");
       continue;

@@ -7,7 +7,7 @@
 namespace nacre::data {
 namespace {
 
-constexpr size_t kSide = 32, kPlane = kSide * kSide;
+constexpr size_t kPictureSide = 32, kPlane = kPictureSide * kPictureSide;
 
 class Cifar final : public Dataset {
  public:
@@ -38,7 +38,7 @@ class Cifar final : public Dataset {
     const auto record = record_of(i);
     Sample s;
     s.label = label(i);
-    s.image = Image(kSide, kSide, 3);
+    s.image = Image(kPictureSide, kPictureSide, 3);
     for (size_t c = 0; c < 3; ++c)
       for (size_t k = 0; k < kPlane; ++k)
         s.image.pixels[3 * k + c] =

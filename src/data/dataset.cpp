@@ -77,9 +77,9 @@ uint64_t hash_of(const std::vector<T>& values, uint64_t seed) {
   return hash64({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)}, seed);
 }
 
-class Samples final : public Dataset {
+class SampleList final : public Dataset {
  public:
-  Samples(std::vector<Sample> samples, std::vector<std::string> classes)
+  SampleList(std::vector<Sample> samples, std::vector<std::string> classes)
       : samples_(std::move(samples)) {
     classes_ = std::move(classes);
   }
@@ -112,7 +112,7 @@ DatasetPtr with_classes(DatasetPtr whole, std::vector<std::string> classes) {
 }
 
 DatasetPtr from_samples(std::vector<Sample> samples, std::vector<std::string> classes) {
-  return std::make_shared<Samples>(std::move(samples), std::move(classes));
+  return std::make_shared<SampleList>(std::move(samples), std::move(classes));
 }
 
 Indices labels_of(const Dataset& dataset) {

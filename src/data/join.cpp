@@ -235,9 +235,9 @@ struct Source {
 };
 
 /// The rows of a part in memory, by key.
-class Part {
+class KeyedRows {
  public:
-  Part(const Source& s, size_t part, uint64_t most) {
+  KeyedRows(const Source& s, size_t part, uint64_t most) {
     const uint64_t bytes = s.rows->bytes(part);
     if (bytes > most) too_many(s, part);
     bytes_.reserve(bytes);
@@ -323,7 +323,7 @@ class Join {
   const JoinOptions& o_;
   std::string folder_;
   std::deque<Source> sources_;
-  std::vector<Part> held_;       // of the part at work: of sources_[1], ... that are no folders
+  std::vector<KeyedRows> held_;  // of the part at work: of sources_[1], ... that are no folders
   std::vector<size_t> held_of_;  // place in held_ of each source
   std::optional<Spill> lines_;
   size_t parts_ = 1;

@@ -17,20 +17,20 @@ namespace {
 
 constexpr int kMaxScans = 64;
 
-struct Reader {
+struct JpegReader {
   jpeg_decompress_struct jpeg{};
   jpeg_error_mgr errors{};
   jpeg_progress_mgr progress{};
   std::jmp_buf jump;
   char message[JMSG_LENGTH_MAX] = {};
   bool truncated = false;
-  ~Reader() { jpeg_destroy_decompress(&jpeg); }
+  ~JpegReader() { jpeg_destroy_decompress(&jpeg); }
 };
 
-Reader& reader_of(j_common_ptr info) { return *static_cast<Reader*>(info->client_data); }
+JpegReader& reader_of(j_common_ptr info) { return *static_cast<JpegReader*>(info->client_data); }
 
 void on_error(j_common_ptr info) {
-  Reader& r = reader_of(info);
+  JpegReader& r = reader_of(info);
   info->err->format_message(info, r.message);
   std::longjmp(r.jump, 1);
 }
@@ -43,13 +43,13 @@ void on_message(j_common_ptr info, int level) {
 
 // A progressive file of a few bytes a scan could ask for hours of work.
 void on_progress(j_common_ptr info) {
-  Reader& r = reader_of(info);
+  JpegReader& r = reader_of(info);
   if (r.jpeg.input_scan_number <= kMaxScans) return;
   std::snprintf(r.message, sizeof(r.message), "has more than %d scans", kMaxScans);
   std::longjmp(r.jump, 1);
 }
 
-bool read_header(Reader& r, const uint8_t* bytes, unsigned long size) {
+bool read_header(JpegReader& r, const uint8_t* bytes, unsigned long size) {
   if (setjmp(r.jump)) return false;
   jpeg_create_decompress(&r.jpeg);
   r.jpeg.client_data = &r;
@@ -63,7 +63,7 @@ bool read_header(Reader& r, const uint8_t* bytes, unsigned long size) {
   return true;
 }
 
-bool read_rows(Reader& r, uint8_t* out) {
+bool read_rows(JpegReader& r, uint8_t* out) {
   if (setjmp(r.jump)) return false;
   r.progress.progress_monitor = on_progress;
   r.jpeg.progress = &r.progress;
@@ -111,7 +111,7 @@ Image from_cmyk(int width, int height, std::span<const uint8_t> cmyk, bool inver
 }  // namespace
 
 Image decode_jpeg(const Source& source) {
-  Reader r;
+  JpegReader r;
   r.jpeg.err = jpeg_std_error(&r.errors);
   r.jpeg.client_data = &r;
   r.errors.error_exit = on_error;

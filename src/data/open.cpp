@@ -19,12 +19,12 @@ namespace {
 constexpr uint64_t kMaxData = uint64_t{1} << 32;
 constexpr size_t kMaxDepth = 8;
 
+}  // namespace
+
 std::string lower(std::string s) {
   for (char& c : s) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return s;
 }
-
-}  // namespace
 
 Part part_of_folder(const std::string& name) {
   const std::string n = lower(name);

@@ -1,6 +1,5 @@
 // Pictures or clips in a folder per class, in files or inside an archive.
 #include <algorithm>
-#include <cctype>
 
 #include "base/file.h"
 #include "base/gzip.h"
@@ -85,8 +84,7 @@ namespace {
 bool ends_in(std::string_view name, std::initializer_list<std::string_view> endings) {
   const size_t dot = name.rfind('.');
   if (dot == name.npos) return false;
-  std::string ending(name.substr(dot + 1));
-  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string ending = lower(std::string(name.substr(dot + 1)));
   return std::find(endings.begin(), endings.end(), ending) != endings.end();
 }
 

@@ -14,7 +14,7 @@
 namespace nacre::data {
 namespace {
 
-struct Reader {
+struct PngReader {
   std::span<const uint8_t> bytes;
   size_t pos = 0;
   char message[128] = {};
@@ -23,7 +23,7 @@ struct Reader {
   png_uint_32 width = 0, height = 0;
   int depth = 0, channels = 0;
   size_t row_bytes = 0;
-  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
+  ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
 };
 
 template <typename State>
@@ -36,13 +36,13 @@ void on_error(png_structp png, png_const_charp text) {
 void on_warning(png_structp, png_const_charp) {}
 
 void on_read(png_structp png, png_bytep out, size_t n) {
-  auto& reader = *static_cast<Reader*>(png_get_io_ptr(png));
+  auto& reader = *static_cast<PngReader*>(png_get_io_ptr(png));
   if (n > reader.bytes.size() - reader.pos) png_error(png, "the file is truncated");
   std::memcpy(out, reader.bytes.data() + reader.pos, n);
   reader.pos += n;
 }
 
-bool read_header(Reader& r) {
+bool read_header(PngReader& r) {
   if (setjmp(png_jmpbuf(r.png))) return false;
   png_set_read_fn(r.png, &r, on_read);
   png_set_user_limits(r.png, 0x7fffffff, 0x7fffffff);  // ours are checked afterwards
@@ -54,7 +54,7 @@ bool read_header(Reader& r) {
   return true;
 }
 
-bool prepare(Reader& r) {
+bool prepare(PngReader& r) {
   if (setjmp(png_jmpbuf(r.png))) return false;
   png_set_expand(r.png);
   if (r.depth == 16 && std::endian::native == std::endian::little) png_set_swap(r.png);
@@ -66,7 +66,7 @@ bool prepare(Reader& r) {
   return true;
 }
 
-bool read_rows(Reader& r, png_bytep* rows) {
+bool read_rows(PngReader& r, png_bytep* rows) {
   if (setjmp(png_jmpbuf(r.png))) return false;
   png_read_image(r.png, rows);
   png_read_end(r.png, nullptr);
@@ -103,8 +103,8 @@ bool write_rows(Writer& w, const Image& image, int bits, png_bytep* rows) {
 }  // namespace
 
 Image decode_png(const Source& source) {
-  Reader r{source.bytes};
-  r.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, on_error<Reader>, on_warning);
+  PngReader r{source.bytes};
+  r.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, on_error<PngReader>, on_warning);
   if (r.png) r.info = png_create_info_struct(r.png);
   if (!r.info) fail(Error::Kind::memory, {source.name, ": PNG decoder could not start"});
   if (!read_header(r)) source.damaged("PNG", r.message);

@@ -6,6 +6,12 @@
 
 namespace nacre::data {
 
+/// Of labels that are whole numbers, more different ones than this are no classes.
+inline constexpr size_t kFewValues = 20;
+
+/// With small letters for Latin capitals.
+std::string lower(std::string s);
+
 /// Samples that are lines of one file.
 class LineDataset : public Dataset {
  public:

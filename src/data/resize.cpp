@@ -105,15 +105,15 @@ Image resize_columns(const Image& image, int height, const Taps& taps) {
   return out;
 }
 
-constexpr std::string_view kNames[] = {"nearest", "bilinear", "bicubic", "area"};
+constexpr std::string_view kResampleNames[] = {"nearest", "bilinear", "bicubic", "area"};
 
 }  // namespace
 
-std::string_view name_of(Resample method) { return kNames[static_cast<int>(method)]; }
+std::string_view name_of(Resample method) { return kResampleNames[static_cast<int>(method)]; }
 
 Resample resample_from_name(std::string_view name) {
   for (int i = 0; i < 4; ++i)
-    if (kNames[i] == name) return static_cast<Resample>(i);
+    if (kResampleNames[i] == name) return static_cast<Resample>(i);
   fail(Error::Kind::usage,
        {"resizing method '", name, "' is not one of nearest, bilinear, bicubic, area"});
 }

@@ -9,7 +9,7 @@
 namespace nacre {
 namespace {
 
-constexpr std::string_view kNames[] = {"min_max", "z_score", "robust", "unit_norm"};
+constexpr std::string_view kScalerNames[] = {"min_max", "z_score", "robust", "unit_norm"};
 
 /// The value at a part of the sorted list, linear between neighbours.
 double quantile(const std::vector<double>& sorted, double part) {
@@ -34,7 +34,7 @@ std::string list_of(const std::vector<double>& values) {
 
 Scaler::Kind scaler_from_name(std::string_view name) {
   for (int i = 0; i < 4; ++i)
-    if (kNames[i] == name) return static_cast<Scaler::Kind>(i);
+    if (kScalerNames[i] == name) return static_cast<Scaler::Kind>(i);
   fail(Error::Kind::usage,
        {"scaler '", name, "' is not one of min_max, z_score, robust, unit_norm"});
 }
@@ -70,7 +70,8 @@ void Scaler::fit(std::span<const double> rows, int64_t columns) {
 
 Scaler::Fitted Scaler::fitted() const {
   if (columns_ == 0)
-    fail(Error::Kind::usage, {"[Scaler] ", kNames[static_cast<int>(kind_)], " was not fitted yet"});
+    fail(Error::Kind::usage,
+         {"[Scaler] ", kScalerNames[static_cast<int>(kind_)], " was not fitted yet"});
   Fitted f;
   for (size_t c = 0; c < static_cast<size_t>(columns_); ++c) {
     double offset = 0, scale = 1;

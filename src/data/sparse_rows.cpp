@@ -13,7 +13,7 @@
 namespace nacre::data {
 namespace {
 
-constexpr size_t kFewValues = 20, kMostNumbers = size_t{1} << 30;
+constexpr size_t kMostNumbers = size_t{1} << 30;
 
 /// The next piece without blanks; empty at the end or at a comment.
 std::string_view next_piece(std::string_view& line) {

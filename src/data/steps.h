@@ -25,6 +25,14 @@ inline Param needed(std::string_view name, double low, double high,
   return {name, kind, 0, low, high, {}, true};
 }
 
+/// A number that has a default.
+inline Param number(std::string_view name, double preset, double low, double high) {
+  return {name, Param::number, preset, low, high};
+}
+
+/// What pixels that come from outside a picture are filled with.
+inline constexpr Param kFill = {"fill", Param::number, 0, -1e6, 1e6};
+
 struct Value {
   double number = 0;
   std::vector<double> list;

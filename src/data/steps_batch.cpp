@@ -109,9 +109,6 @@ void sample_pairing_step(Batch& b, const Args& a, Rng& rng) {
       b.x[i * each + k] = 0.5f * (old[i * each + k] + old[partner[i] * each + k]);
 }
 
-Param number(std::string_view name, double preset, double low, double high) {
-  return {name, Param::number, preset, low, high};
-}
 Param epochs(std::string_view name, double preset, double low) {
   return {name, Param::integer, preset, low, 1e6};
 }

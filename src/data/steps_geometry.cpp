@@ -20,7 +20,6 @@ Param side(std::string_view name, bool required) {
 const Param kWidth = side("width", true), kHeight = side("height", false);
 const Param kMethod = {"method", Param::word, 0, 0, 0, kMethods};
 const Param kBorder = {"border", Param::word, 0, 0, 0, kBorders};
-const Param kFill = {"fill", Param::number, 0, -1e6, 1e6};
 
 struct Size {
   int width, height;
@@ -193,9 +192,6 @@ void pad_step(Sample& s, const Args& a, bool, Rng&) {
   crop(s, -n, -n, s.image.width + 2 * n, s.image.height + 2 * n, border_of(a), a.real("fill"));
 }
 
-Param number(std::string_view name, double preset, double low, double high) {
-  return {name, Param::number, preset, low, high};
-}
 }  // namespace
 
 const std::vector<StepDef>& geometry_steps() {

@@ -192,11 +192,7 @@ void random_erasing_step(Sample& s, const Args& a, bool, Rng& rng) {
   }
 }
 
-Param number(std::string_view name, double preset, double low, double high) {
-  return {name, Param::number, preset, low, high};
-}
 const Param kClip = {"clip", Param::integer, 1, 0, 1};
-const Param kFill = {"fill", Param::number, 0, -1e6, 1e6};
 
 }  // namespace
 

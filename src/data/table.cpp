@@ -1,6 +1,5 @@
 // Tables as data sets: types of columns, classes, features.
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -18,7 +17,6 @@ namespace data {
 namespace {
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
-constexpr size_t kFewValues = 20;
 constexpr size_t kMaxClasses = 100000;
 constexpr size_t kMaxFloats = size_t{1} << 31;  // of all features, 8 GiB
 
@@ -143,11 +141,6 @@ int64_t only_text(const std::vector<Profile>& profiles, size_t max_categories) {
   }
   return found >= 0 && profiles[static_cast<size_t>(found)].values.size() <= 2 * kFewValues ? found
                                                                                             : -1;
-}
-
-std::string lower(std::string s) {
-  for (char& c : s) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return s;
 }
 
 int64_t index_in(const std::vector<std::string>& names, std::string_view name) {

@@ -7,7 +7,7 @@
 namespace nacre::data {
 namespace {
 
-constexpr uint64_t kBlock = 512;
+constexpr uint64_t kTarBlock = 512;
 constexpr uint64_t kMaxName = 1 << 16;
 
 std::string_view text_field(std::string_view field) { return field.substr(0, field.find('\0')); }
@@ -31,7 +31,7 @@ bool number_field(std::string_view field, uint64_t& value) {
 bool checksum_fits(std::string_view header) {
   uint64_t want = 0, sum = 0;
   if (!number_field(header.substr(148, 8), want)) return false;
-  for (size_t i = 0; i < kBlock; ++i)
+  for (size_t i = 0; i < kTarBlock; ++i)
     sum += i >= 148 && i < 156 ? ' ' : static_cast<uint8_t>(header[i]);
   return sum == want;
 }
@@ -56,16 +56,16 @@ std::string pax_path(std::string_view records) {
 std::vector<TarEntry> list_tar(std::string_view tar, const std::string& name) {
   std::vector<TarEntry> entries;
   std::string long_name;
-  if (tar.size() < kBlock)
+  if (tar.size() < kTarBlock)
     fail(Error::Kind::data, {name, ": is not a tar file: it has ", tar.size(), " bytes"});
-  for (uint64_t pos = 0; pos + kBlock <= tar.size();) {
-    const auto header = tar.substr(pos, kBlock);
+  for (uint64_t pos = 0; pos + kTarBlock <= tar.size();) {
+    const auto header = tar.substr(pos, kTarBlock);
     if (header.find_first_not_of('\0') == header.npos) return entries;
     uint64_t length = 0;
     if (!checksum_fits(header) || !number_field(header.substr(124, 12), length))
       fail(Error::Kind::data,
            {name, ": is not a tar file, or damaged, at byte ", static_cast<unsigned long>(pos)});
-    pos += kBlock;
+    pos += kTarBlock;
     if (length > tar.size() - pos)
       fail(Error::Kind::data,
            {name, ": is truncated: an entry of ", static_cast<unsigned long>(length), " bytes at ",
@@ -88,7 +88,7 @@ std::vector<TarEntry> list_tar(std::string_view tar, const std::string& name) {
       }
       long_name.clear();
     }
-    pos += std::min<uint64_t>((length + kBlock - 1) / kBlock * kBlock, tar.size() - pos);
+    pos += std::min<uint64_t>((length + kTarBlock - 1) / kTarBlock * kTarBlock, tar.size() - pos);
   }
   return entries;
 }

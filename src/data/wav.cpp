@@ -11,7 +11,7 @@
 namespace nacre {
 namespace {
 
-constexpr int kMaxRate = 768000, kMaxChannels = 64;
+constexpr int kMaxChannels = 64;
 constexpr uint32_t kToTheEnd = 0xffffffff;  // what writers to a pipe put for the size
 
 enum Code : uint16_t { kPcm = 1, kFloat = 3, kExtensible = 0xfffe };
@@ -61,8 +61,8 @@ Format read_format(std::span<const uint8_t> chunk, const data::Source& source) {
           " bits is not read; integers of 8, 16, 24 or 32 bits and floats of 32 or 64 are"});
   if (f.channels < 1 || f.channels > kMaxChannels)
     source.damaged("WAV", cat({"it has ", f.channels, " channels, not 1 to ", kMaxChannels}));
-  if (f.rate < 1 || f.rate > kMaxRate)
-    source.damaged("WAV", cat({"its rate is ", f.rate, " Hz, not 1 to ", kMaxRate}));
+  if (f.rate < 1 || f.rate > kMaxSampleRate)
+    source.damaged("WAV", cat({"its rate is ", f.rate, " Hz, not 1 to ", kMaxSampleRate}));
   if (f.block != f.channels * f.bits / 8)
     source.damaged("WAV",
                    cat({f.channels, " channels of ", f.bits, " bits in ", f.block, " bytes"}));

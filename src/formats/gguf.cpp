@@ -64,7 +64,7 @@ struct TypeInfo {
   uint64_t block_bytes = 0;                  ///< of quantised types
   void (*unpack)(const char*, float*) = {};  ///< one block
 };
-constexpr TypeInfo kTypes[] = {
+constexpr TypeInfo kGgufTypes[] = {
     {0, Element::f32},  {1, Element::f16},  {24, Element::i8},  {25, Element::i16},
     {26, Element::i32}, {27, Element::i64}, {28, Element::f64}, {30, Element::bf16},
     {2, {}, 18, q4_0},  {3, {}, 20, q4_1},  {6, {}, 22, q5_0},  {7, {}, 24, q5_1},
@@ -82,9 +82,9 @@ std::string type_name(uint32_t number) {
   return cat({"type ", number});
 }
 
-class Reader : private ByteCursor<Reader> {
+class GgufReader : private ByteCursor<GgufReader> {
  public:
-  Reader(std::string_view bytes, std::shared_ptr<const void> owner, std::string_view what)
+  GgufReader(std::string_view bytes, std::shared_ptr<const void> owner, std::string_view what)
       : ByteCursor(bytes), owner_(std::move(owner)), what_(what) {}
 
   Weights read() {
@@ -143,7 +143,7 @@ class Reader : private ByteCursor<Reader> {
   [[noreturn]] void damaged(std::initializer_list<Piece> why) const {
     fail(Error::Kind::data, {what_, " is not a valid GGUF file: ", cat(why)});
   }
-  friend class ByteCursor<Reader>;
+  friend class ByteCursor<GgufReader>;
   [[noreturn]] void ends_early() const { damaged({"it ends early"}); }
   std::string_view text() { return take(get<uint64_t>()); }
 
@@ -219,7 +219,7 @@ class Reader : private ByteCursor<Reader> {
     for (size_t d = sizes.size(); d-- > 0;) t.shape.push_back(sizes[d]);
     t.number = get<uint32_t>();
     t.begin = get<uint64_t>();
-    for (const TypeInfo& type : kTypes)
+    for (const TypeInfo& type : kGgufTypes)
       if (type.number == t.number) t.type = &type;
     return t;
   }
@@ -289,7 +289,7 @@ Weights parse_gguf(std::string_view bytes, std::shared_ptr<const void> owner,
                    std::string_view what) {
   if (bytes.size() < 24 || !bytes.starts_with("GGUF"))
     fail(Error::Kind::data, {what, " is not a valid GGUF file: it does not start like one"});
-  return Reader(bytes, std::move(owner), what).read();
+  return GgufReader(bytes, std::move(owner), what).read();
 }
 
 }  // namespace nacre

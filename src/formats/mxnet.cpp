@@ -15,9 +15,9 @@ namespace {
 constexpr uint64_t kList = 0x112;
 constexpr uint32_t kVersion1 = 0xF993FAC8, kVersion2 = 0xF993FAC9, kVersion3 = 0xF993FACA;
 
-class Reader : private ByteCursor<Reader> {
+class MxnetReader : private ByteCursor<MxnetReader> {
  public:
-  Reader(std::string_view bytes, std::shared_ptr<const void> owner, std::string_view what)
+  MxnetReader(std::string_view bytes, std::shared_ptr<const void> owner, std::string_view what)
       : ByteCursor(bytes), owner_(std::move(owner)), what_(what) {}
 
   Weights read() {
@@ -48,7 +48,7 @@ class Reader : private ByteCursor<Reader> {
   [[noreturn]] void damaged(std::initializer_list<Piece> why) const {
     fail(Error::Kind::data, {what_, " is not a valid MXNet file of arrays: ", cat(why)});
   }
-  friend class ByteCursor<Reader>;
+  friend class ByteCursor<MxnetReader>;
   [[noreturn]] void ends_early() const { damaged({"it ends early"}); }
 
   RawTensor array() {
@@ -95,7 +95,7 @@ class Reader : private ByteCursor<Reader> {
 
 Weights parse_mxnet(std::string_view bytes, std::shared_ptr<const void> owner,
                     std::string_view what) {
-  return Reader(bytes, std::move(owner), what).read();
+  return MxnetReader(bytes, std::move(owner), what).read();
 }
 
 }  // namespace nacre

@@ -19,8 +19,8 @@
 namespace nacre {
 namespace {
 
-constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr size_t kHeaderCap = 65536;
+constexpr std::string_view kNpyMagic = "\x93NUMPY";
+constexpr size_t kNpyHeaderCap = 65536;
 
 struct Header {
   std::string descr;
@@ -121,7 +121,7 @@ struct FileType {
   Element element;
 };
 
-constexpr FileType kTypes[] = {
+constexpr FileType kNpyTypes[] = {
     {"f4", Element::f32}, {"f8", Element::f64}, {"f2", Element::f16}, {"i1", Element::i8},
     {"u1", Element::u8},  {"i4", Element::i32}, {"i8", Element::i64}, {"b1", Element::boolean},
     {"i2", Element::i16}, {"u2", Element::u16}, {"u4", Element::u32}, {"u8", Element::u64},
@@ -130,7 +130,7 @@ constexpr FileType kTypes[] = {
 const ElementType& type_of(const std::string& descr, bool& swapped, std::string_view what) {
   const char order = descr.empty() ? '?' : descr[0];
   swapped = order == '>';
-  for (const FileType& t : kTypes) {
+  for (const FileType& t : kNpyTypes) {
     const ElementType& type = element_type(t.element);
     if ((order == '<' || order == '>' || order == '=' || (order == '|' && type.size == 1)) &&
         descr.substr(1) == t.code)
@@ -155,11 +155,12 @@ Shape steps_of(const Header& header) {
 
 /// Everything before the data of an array.
 std::string header_of(const RawTensor& array, std::string_view what) {
-  const auto type = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const FileType& t) {
-    const ElementType& e = element_type(t.element);
-    return e.dtype == array.dtype && !e.widen;
-  });
-  if (type == std::end(kTypes))
+  const auto type =
+      std::find_if(std::begin(kNpyTypes), std::end(kNpyTypes), [&](const FileType& t) {
+        const ElementType& e = element_type(t.element);
+        return e.dtype == array.dtype && !e.widen;
+      });
+  if (type == std::end(kNpyTypes))
     fail(Error::Kind::unsupported,
          {"cannot write ", what, ": NumPy has no ", array.dtype, "; convert the array to f32"});
   std::string dict = "{'descr': '";
@@ -170,7 +171,7 @@ std::string header_of(const RawTensor& array, std::string_view what) {
   // Data starts at a multiple of 64; the header ends with a newline.
   dict.append(63 - (10 + dict.size()) % 64, ' ');
   dict += '\n';
-  std::string out(kMagic);
+  std::string out(kNpyMagic);
   out += '\1';
   out += '\0';
   out += static_cast<char>(dict.size() & 255);
@@ -189,13 +190,13 @@ RawTensor parse_npy(std::string_view bytes, std::shared_ptr<const void> owner,
   const auto damaged = [&](std::initializer_list<Piece> why) {
     fail(Error::Kind::data, {what, " is not a valid .npy array: ", cat(why)});
   };
-  if (bytes.size() < 12 || !bytes.starts_with(kMagic)) damaged({"it does not start like one"});
+  if (bytes.size() < 12 || !bytes.starts_with(kNpyMagic)) damaged({"it does not start like one"});
   const int version = static_cast<unsigned char>(bytes[6]);
   if (version < 1 || version > 3) damaged({"version ", version, " is not known"});
   uint32_t length = 0;
   const size_t start = version == 1 ? 10 : 12;
   std::memcpy(&length, bytes.data() + 8, start - 8);
-  if (length > kHeaderCap || length > bytes.size() - start)
+  if (length > kNpyHeaderCap || length > bytes.size() - start)
     damaged({"its header claims ", length, " bytes of the ", bytes.size(), " that exist"});
   const Header header = HeaderParser(bytes.substr(start, length), what).parse();
   bool swapped = false;

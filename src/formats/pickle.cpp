@@ -12,7 +12,7 @@
 namespace nacre {
 namespace {
 
-constexpr std::string_view kTypes[] = {
+constexpr std::string_view kTorchTypes[] = {
     "float32", "float", "float64", "double", "float16", "half",          "bfloat16",
     "int8",    "uint8", "int16",   "short",  "int32",   "int",           "int64",
     "long",    "bool",  "uint16",  "uint32", "uint64",  "float8_e4m3fn", "float8_e5m2"};
@@ -27,8 +27,8 @@ bool is_storage_class(std::string_view name) {
 }
 
 bool is_type(std::string_view name) {
-  return name.starts_with("torch.") &&
-         std::find(std::begin(kTypes), std::end(kTypes), name.substr(6)) != std::end(kTypes);
+  return name.starts_with("torch.") && std::find(std::begin(kTorchTypes), std::end(kTorchTypes),
+                                                 name.substr(6)) != std::end(kTorchTypes);
 }
 
 /// Functions and classes whose results Reader::apply makes, or that only stand as arguments.

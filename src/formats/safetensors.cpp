@@ -23,9 +23,10 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr uint64_t kHeaderCap = 100'000'000;  // the reference implementation's own limit
+constexpr uint64_t kHeaderLimit = 100'000'000;  // the reference implementation's own limit
 constexpr size_t kMostTensors = 120'000;
-constexpr JsonLimits kLimits = {.bytes = kHeaderCap, .depth = 4, .values = 50'000, .text = 8 << 20};
+constexpr JsonLimits kLimits = {
+    .bytes = kHeaderLimit, .depth = 4, .values = 50'000, .text = 8 << 20};
 constexpr const char* kChecksums = "nacre.crc32c";
 constexpr size_t kDigits = 8;  // of a checksum
 
@@ -33,7 +34,7 @@ struct TypeName {
   std::string_view name;
   Element element;
 };
-constexpr TypeName kTypes[] = {
+constexpr TypeName kTypeNames[] = {
     {"F32", Element::f32}, {"F64", Element::f64},         {"BF16", Element::bf16},
     {"F16", Element::f16}, {"I8", Element::i8},           {"U8", Element::u8},
     {"I32", Element::i32}, {"I64", Element::i64},         {"BOOL", Element::boolean},
@@ -41,13 +42,13 @@ constexpr TypeName kTypes[] = {
     {"U64", Element::u64}, {"F8_E4M3", Element::f8_e4m3}, {"F8_E5M2", Element::f8_e5m2}};
 
 const ElementType* find_type(std::string_view name) {
-  for (const TypeName& t : kTypes)
+  for (const TypeName& t : kTypeNames)
     if (t.name == name) return &element_type(t.element);
   return nullptr;
 }
 
 std::string_view type_name(DType dtype) {
-  return std::find_if(std::begin(kTypes), std::end(kTypes),
+  return std::find_if(std::begin(kTypeNames), std::end(kTypeNames),
                       [&](const TypeName& t) {
                         const ElementType& type = element_type(t.element);
                         return type.dtype == dtype && !type.widen;
@@ -158,7 +159,7 @@ SafeTensors SafeTensors::parse(std::string_view bytes, std::shared_ptr<const voi
   if (bytes.size() < 8) damaged({"it has only ", bytes.size(), " bytes"});
   uint64_t header_bytes;
   std::memcpy(&header_bytes, bytes.data(), 8);
-  if (header_bytes > kHeaderCap || header_bytes > bytes.size() - 8)
+  if (header_bytes > kHeaderLimit || header_bytes > bytes.size() - 8)
     damaged({"its header claims ", header_bytes, " bytes of the ", bytes.size(), " that exist"});
   const std::string_view header_text = bytes.substr(8, header_bytes);
   const std::string_view data = bytes.substr(8 + header_bytes);

@@ -10,7 +10,7 @@
 namespace nacre {
 namespace {
 
-constexpr std::string_view kMagic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 12);
+constexpr std::string_view kTorchMagic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 12);
 constexpr uint64_t kTarBlock = 512;
 
 [[noreturn]] void damaged(std::string_view what, std::string_view why) {
@@ -229,9 +229,9 @@ TorchFile read_tarred(std::string_view bytes, std::string_view what) {
 
 bool is_old_torch_file(std::string_view bytes) {
   // A magic number in a pickle of protocol 2 or later, or a tar archive.
-  return (bytes.size() > 14 && bytes[0] == '\x80' && bytes.substr(2, 12) == kMagic) ||
+  return (bytes.size() > 14 && bytes[0] == '\x80' && bytes.substr(2, 12) == kTorchMagic) ||
          (bytes.size() > 23 && bytes[0] == '\x80' && bytes.substr(2, 1) == "\x95" &&
-          bytes.substr(11, 12) == kMagic) ||
+          bytes.substr(11, 12) == kTorchMagic) ||
          looks_like_tar(bytes);
 }
 

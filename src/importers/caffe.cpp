@@ -122,9 +122,9 @@ bool is_loss(std::string_view type) {
          type == "SoftmaxWithLoss";
 }
 
-class Importer {
+class CaffeImporter {
  public:
-  Importer(Blobs blobs, std::string_view what)
+  CaffeImporter(Blobs blobs, std::string_view what)
       : what_(what), blobs_(std::move(blobs)), net_("caffe"), problems_(what) {}
 
   std::string run(const Prototxt& network) {
@@ -562,7 +562,8 @@ std::string import_caffe(std::string_view network, std::string_view weights, std
                          std::string_view stored) {
   if (stored.empty()) stored = what;
   return with_name(what, stored, [&] {
-    return Importer(read_weights_file(weights, stored), what).run(Prototxt::parse(network, what));
+    return CaffeImporter(read_weights_file(weights, stored), what)
+        .run(Prototxt::parse(network, what));
   });
 }
 

@@ -59,7 +59,7 @@ struct Net {
   std::vector<std::string> inputs, outputs;
 };
 
-Op read_op(std::string_view bytes, std::string_view what) {
+Op read_operator(std::string_view bytes, std::string_view what) {
   Op op;
   for (WireReader r(bytes, what); r.next();) {
     if (r.field() == 1) op.inputs.emplace_back(r.bytes());
@@ -85,7 +85,7 @@ Op read_op(std::string_view bytes, std::string_view what) {
 Net read_net(std::string_view bytes, std::string_view what) {
   Net net;
   for (WireReader r(bytes, what); r.next();) {
-    if (r.field() == 2) net.ops.push_back(read_op(r.bytes(), what));
+    if (r.field() == 2) net.ops.push_back(read_operator(r.bytes(), what));
     if (r.field() == 7) net.inputs.emplace_back(r.bytes());
     if (r.field() == 8) net.outputs.emplace_back(r.bytes());
     if (net.ops.size() > kMostOps) fail(Error::Kind::data, {what, " has too many operators"});
@@ -93,9 +93,9 @@ Net read_net(std::string_view bytes, std::string_view what) {
   return net;
 }
 
-class Importer {
+class Caffe2Importer {
  public:
-  Importer(const Net& net, std::string_view what)
+  Caffe2Importer(const Net& net, std::string_view what)
       : source_(net), what_(what), net_("caffe2"), problems_(what) {}
 
   std::string run(const Net& init) {
@@ -272,21 +272,21 @@ class Importer {
   }
 
   void translate() {
-    using Rule = void (Importer::*)();
+    using Rule = void (Caffe2Importer::*)();
     static const std::map<std::string_view, Rule> rules = {
-        {"Conv", &Importer::convolution},
-        {"ConvTranspose", &Importer::convolution},
-        {"FC", &Importer::fully_connected},
-        {"MaxPool", &Importer::pool},
-        {"AveragePool", &Importer::pool},
-        {"Concat", &Importer::concat},
-        {"Split", &Importer::split},
-        {"Reshape", &Importer::reshape},
-        {"Add", &Importer::binary},
-        {"Sub", &Importer::binary},
-        {"Mul", &Importer::binary},
-        {"Div", &Importer::binary},
-        {"ChannelShuffle", &Importer::shuffle},
+        {"Conv", &Caffe2Importer::convolution},
+        {"ConvTranspose", &Caffe2Importer::convolution},
+        {"FC", &Caffe2Importer::fully_connected},
+        {"MaxPool", &Caffe2Importer::pool},
+        {"AveragePool", &Caffe2Importer::pool},
+        {"Concat", &Caffe2Importer::concat},
+        {"Split", &Caffe2Importer::split},
+        {"Reshape", &Caffe2Importer::reshape},
+        {"Add", &Caffe2Importer::binary},
+        {"Sub", &Caffe2Importer::binary},
+        {"Mul", &Caffe2Importer::binary},
+        {"Div", &Caffe2Importer::binary},
+        {"ChannelShuffle", &Caffe2Importer::shuffle},
     };
     if (op_->s("order", "NCHW") != "NCHW") return unsupported("the order NHWC");
     if (const auto at = rules.find(op_->type); at != rules.end()) return (this->*at->second)();
@@ -503,7 +503,7 @@ std::string import_caffe2(std::string_view predict, std::string_view init, std::
   if (stored.empty()) stored = what;
   return with_name(what, stored, [&] {
     const Net net = read_net(predict, what), first = read_net(init, stored);
-    return Importer(net, what).run(first);
+    return Caffe2Importer(net, what).run(first);
   });
 }
 

@@ -28,9 +28,9 @@ bool is_no_result(std::string_view op) {
          op.starts_with("Restore");
 }
 
-class Importer {
+class GraphDefImporter {
  public:
-  Importer(std::vector<GraphNode> nodes, std::string_view what, uint64_t size)
+  GraphDefImporter(std::vector<GraphNode> nodes, std::string_view what, uint64_t size)
       : what_(what),
         nodes_(std::move(nodes)),
         net_("tensorflow", size),
@@ -221,8 +221,9 @@ bool GraphCall::channels_last() const {
 }
 
 std::string import_graphdef(std::string_view graph, std::string_view what) {
-  return with_name(what, what,
-                   [&] { return Importer(read_graphdef(graph, what), what, graph.size()).run(); });
+  return with_name(what, what, [&] {
+    return GraphDefImporter(read_graphdef(graph, what), what, graph.size()).run();
+  });
 }
 
 const NetworkKind kGraphDefFiles = {".pb", "TensorFlow", no_weights,

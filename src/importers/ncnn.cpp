@@ -19,9 +19,9 @@ using Ints = OnnxBuilder::Ints;
 using Attributes = std::vector<OnnxBuilder::Attribute>;
 constexpr int64_t kNone = -233;  // "not given", and padding SAME_UPPER
 
-class Importer {
+class NcnnImporter {
  public:
-  Importer(NcnnWeights weights, std::string_view what)
+  NcnnImporter(NcnnWeights weights, std::string_view what)
       : what_(what), weights_(weights), net_("ncnn"), problems_(what) {}
 
   std::string run(const std::vector<NcnnLayer>& layers) {
@@ -691,7 +691,7 @@ std::string import_ncnn(std::string_view param, std::string_view bin, std::strin
                         std::string_view stored) {
   if (stored.empty()) stored = what;
   return with_name(what, stored, [&] {
-    return Importer(NcnnWeights(bin, stored), what).run(read_ncnn_param(param, what));
+    return NcnnImporter(NcnnWeights(bin, stored), what).run(read_ncnn_param(param, what));
   });
 }
 

@@ -15,7 +15,7 @@ namespace nacre {
 namespace {
 
 constexpr int kArray = -23300;
-constexpr int64_t kMost = 1'000'000;  // layers, and blobs of one
+constexpr int64_t kMostLayers = 1'000'000;  // layers, and blobs of one
 
 /// "id=value" and "-233id=count,value,...".
 bool read_value(const std::string& word, NcnnLayer& layer) {
@@ -84,7 +84,7 @@ std::vector<NcnnLayer> read_ncnn_param(std::string_view text, std::string_view w
     damaged("the magic number 7767517 is missing");
   int64_t layers = 0, blobs = 0;
   if (!next(line) || !(std::istringstream(line) >> layers >> blobs) || layers < 1 || blobs < 1 ||
-      layers > kMost || blobs > kMost)
+      layers > kMostLayers || blobs > kMostLayers)
     damaged("numbers of layers and blobs are missing");
   std::vector<NcnnLayer> out;
   std::set<std::string> made;

@@ -9,7 +9,7 @@
 namespace nacre {
 namespace {
 
-constexpr size_t kMost = 1'000'000;  // of ops and variables
+constexpr size_t kMostEntries = 1'000'000;  // of ops and variables
 
 [[noreturn]] void damaged(std::string_view what, std::string_view why) {
   fail(Error::Kind::data, {what, " is no valid file of PaddlePaddle: ", why});
@@ -40,7 +40,7 @@ void read_variable(std::string_view bytes, std::string_view what, PaddleProgram&
     }
   }
   v.stored = tensor && persistable && name != "feed" && name != "fetch";
-  if (program.variables.size() >= kMost) damaged(what, "it has too many variables");
+  if (program.variables.size() >= kMostEntries) damaged(what, "it has too many variables");
   program.variables.emplace(std::move(name), std::move(v));
 }
 
@@ -205,7 +205,7 @@ PaddleProgram read_paddle_program(std::string_view bytes, std::string_view what)
     for (WireReader block(r.bytes(), what); block.next();) {
       if (block.field() == 3) read_variable(block.bytes(), what, program);
       if (block.field() == 4) program.ops.push_back(read_op(block.bytes(), what));
-      if (program.ops.size() > kMost) damaged(what, "it has too many operators");
+      if (program.ops.size() > kMostEntries) damaged(what, "it has too many operators");
     }
   }
   if (program.ops.empty()) damaged(what, "it has no operators");

@@ -12,9 +12,9 @@
 namespace nacre {
 namespace {
 
-class Importer {
+class TfliteImporter {
  public:
-  Importer(LiteModel model, std::string_view what, uint64_t size)
+  TfliteImporter(LiteModel model, std::string_view what, uint64_t size)
       : what_(what), model_(std::move(model)), net_("tflite", size), problems_(what) {}
 
   std::string run() {
@@ -210,8 +210,9 @@ NhwcValue LiteCall::activated(NhwcValue v, int64_t kind) {
 }
 
 std::string import_tflite(std::string_view model, std::string_view what) {
-  return with_name(what, what,
-                   [&] { return Importer(read_tflite(model, what), what, model.size()).run(); });
+  return with_name(what, what, [&] {
+    return TfliteImporter(read_tflite(model, what), what, model.size()).run();
+  });
 }
 
 const NetworkKind kTfliteFiles = {".tflite", "TFLite", no_weights,

@@ -5,7 +5,7 @@
 namespace nacre {
 namespace {
 
-constexpr size_t kMostRank = 32;
+constexpr size_t kMostDimensions = 32;
 
 /// What a buffer of the model holds; large ones lie behind the tables.
 std::string_view data_of(const FlatTable& buffer, std::string_view file, std::string_view what) {
@@ -28,7 +28,7 @@ LiteTensor read_tensor(const FlatTable& t, const std::vector<FlatTable>& buffers
   };
   const auto open = t.integers(7);
   if (!open.empty() && open.size() == out.shape.size()) out.shape = open;
-  if (out.shape.size() > kMostRank) wrong("has too many dimensions");
+  if (out.shape.size() > kMostDimensions) wrong("has too many dimensions");
   for (const int64_t d : out.shape)
     if (d < -1) wrong("has an impossible shape");
   const auto buffer = static_cast<uint64_t>(t.u32(2));

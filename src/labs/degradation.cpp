@@ -4,7 +4,7 @@
 namespace nacre {
 namespace {
 
-struct Config {
+struct DegradationConfig {
   Ints depths = {20, 56};  ///< layers of each network: 6n + 2
   int64_t width = 8, side = 8, samples = 0, epochs = 20, batch = 64, seed = 0;
   double lr = 0.1;
@@ -20,8 +20,8 @@ struct Config {
   }
 };
 
-LabResult run(const std::string& path, const void* config) {
-  const Config& c = *static_cast<const Config*>(config);
+LabResult run_degradation(const std::string& path, const void* config) {
+  const DegradationConfig& c = *static_cast<const DegradationConfig*>(config);
   for (const int64_t depth : c.depths)
     if (depth % 6 != 2)
       fail(Error::Kind::usage, {"option depths of lab degradation should be 6n + 2, such as 20 and "
@@ -78,8 +78,8 @@ LAB(degradation) = {
     .name = "degradation",
     .summary = "Deeper plain networks train worse than shallow ones, residual networks do not.",
     .reading = "He, Zhang, Ren and Sun, Deep residual learning for image recognition, 2016",
-    .config = attr_type<Config>(),
-    .run = run,
+    .config = attr_type<DegradationConfig>(),
+    .run = run_degradation,
     .ranges = {{"depths", 8, 1202}},
 };
 

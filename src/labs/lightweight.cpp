@@ -11,7 +11,7 @@
 namespace nacre {
 namespace {
 
-struct Config {
+struct LightweightConfig {
   /// Names of the zoo, with '+' between them.
   std::string models =
       "resnet18+resnet50+squeezenet1_1+mobilenet_v1+mobilenet_v2+mobilenet_v3_small+"
@@ -45,8 +45,8 @@ double latency(Module& net, const Shape& input, double seconds) {
 
 std::string millions(int64_t n) { return format_number(static_cast<double>(n) / 1e6, 3) + " M"; }
 
-LabResult run(const std::string& path, const void* config) {
-  const Config& c = *static_cast<const Config*>(config);
+LabResult run_lightweight(const std::string& path, const void* config) {
+  const LightweightConfig& c = *static_cast<const LightweightConfig*>(config);
   std::vector<const ModelEntry*> models;
   for (size_t at = 0; at <= c.models.size();) {
     const size_t end = std::min(c.models.find('+', at), c.models.size());
@@ -162,8 +162,8 @@ LAB(lightweight) = {
     .reading =
         "Howard et al., MobileNets, 2017; Zhang et al., ShuffleNet, 2018; Iandola et al., "
         "SqueezeNet, 2016; Tan and Le, EfficientNet, 2019",
-    .config = attr_type<Config>(),
-    .run = run,
+    .config = attr_type<LightweightConfig>(),
+    .run = run_lightweight,
 };
 
 }  // namespace nacre

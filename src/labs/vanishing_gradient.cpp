@@ -12,7 +12,7 @@
 namespace nacre {
 namespace {
 
-struct Config {
+struct VanishingConfig {
   int64_t depth = 30, width = 64;  ///< of hidden layers
   int64_t side = 8, samples = 0, epochs = 3, batch = 64, seed = 0;
   double lr = 0.02;
@@ -49,7 +49,7 @@ Init init_of(std::string_view name) {
 
 /// Full layers of equal width, one after the other.
 struct Deep : Module {
-  Deep(const Scope& s, const Config& c, const Kind& k, int64_t in, int64_t classes)
+  Deep(const Scope& s, const VanishingConfig& c, const Kind& k, int64_t in, int64_t classes)
       : Module(s),
         act(activation_of(k.activation)),
         residual(std::string_view(k.form) == "residual"),
@@ -100,8 +100,8 @@ std::vector<double> gradient_norms(Deep& net, const LabData& data, int64_t batch
   return list;
 }
 
-LabResult run(const std::string& path, const void* config) {
-  const Config& c = *static_cast<const Config*>(config);
+LabResult run_vanishing_gradient(const std::string& path, const void* config) {
+  const VanishingConfig& c = *static_cast<const VanishingConfig*>(config);
   const LabData data = lab_pictures(path, c.side, c.samples, static_cast<uint64_t>(c.seed));
   std::vector<Kind> kinds;
   for (const char* form : {"plain", "batch norm"})
@@ -183,8 +183,8 @@ LAB(vanishing_gradient) = {
         "Glorot and Bengio, Understanding the difficulty of training deep feedforward neural "
         "networks, 2010; He et al., Delving deep into rectifiers, 2015; Ioffe and Szegedy, Batch "
         "normalization, 2015",
-    .config = attr_type<Config>(),
-    .run = run,
+    .config = attr_type<VanishingConfig>(),
+    .run = run_vanishing_gradient,
     .ranges = {{"depth", 2, 1000}, {"width", 2, 4096}, {"epochs", 0, 1e6}},
 };
 

@@ -12,7 +12,7 @@
 namespace nacre {
 namespace {
 
-struct Config {
+struct VeryDeepConfig {
   Ints depths = {100, 1000};  ///< convolutions of each network, besides the first
   /// Of plain, tanh, residual and stochastic, with '+' between them.
   std::string forms = "plain+tanh+residual+stochastic";
@@ -84,8 +84,8 @@ Init stacked_delta_orthogonal(double gain) {
 /// Equal layers one after the other, as one loop over stacked weights: compiled once, however many
 /// there are.
 struct Tower : Module {
-  Tower(const Scope& s, const Config& c, const std::string& form, int64_t depth, int64_t channels,
-        int64_t classes)
+  Tower(const Scope& s, const VeryDeepConfig& c, const std::string& form, int64_t depth,
+        int64_t channels, int64_t classes)
       : Module(s),
         form(form),
         survival(c.survival),
@@ -171,8 +171,8 @@ std::vector<double> signal_gradients(Tower& net, const LabData& data) {
   return sqrt(sum(square(g), {1, 2, 3, 4})).to_vector<double>();
 }
 
-LabResult run(const std::string& path, const void* config) {
-  const Config& c = *static_cast<const Config*>(config);
+LabResult run_very_deep(const std::string& path, const void* config) {
+  const VeryDeepConfig& c = *static_cast<const VeryDeepConfig*>(config);
   std::vector<std::string> forms;
   for (size_t at = 0; at <= c.forms.size();) {
     const size_t end = std::min(c.forms.find('+', at), c.forms.size());
@@ -270,8 +270,8 @@ LAB(very_deep) = {
         "Huang et al., Deep networks with stochastic depth, 2016; Xiao et al., Dynamical isometry "
         "and "
         "a mean field theory of CNNs, 2018; Zhang, Dauphin and Ma, Fixup initialization, 2019",
-    .config = attr_type<Config>(),
-    .run = run,
+    .config = attr_type<VeryDeepConfig>(),
+    .run = run_very_deep,
     .ranges = {{"depths", 2, 100000},
                {"weight_variance", 1e-6, 100},
                {"bias_variance", 0, 100},

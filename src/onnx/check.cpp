@@ -34,11 +34,11 @@ std::string label(const NodeProto& n) {
 }
 
 /// Names that are visible, innermost graph first.
-struct Names {
-  const Names* outer;
+struct VisibleNames {
+  const VisibleNames* outer;
   std::unordered_set<std::string_view> here;
   bool has(std::string_view name) const {
-    for (const Names* s = this; s; s = s->outer)
+    for (const VisibleNames* s = this; s; s = s->outer)
       if (s->here.contains(name)) return true;
     return false;
   }
@@ -63,7 +63,7 @@ class Checker {
     for (auto& f : m_.functions) no_recursion(*f);
     graph(m_.graph, nullptr);
     for (auto& f : m_.functions) {
-      Names names{nullptr, {}};
+      VisibleNames names{nullptr, {}};
       for (const std::string& i : f->inputs) define(names, i, "an input of a function");
       nodes(f->nodes, names, f->outputs);
     }
@@ -120,13 +120,13 @@ class Checker {
     --depth_;
   }
 
-  void define(Names& names, const std::string& name, std::string_view as) const {
+  void define(VisibleNames& names, const std::string& name, std::string_view as) const {
     if (name.empty()) broken({as, " has no name"});
     if (!names.here.insert(name).second) broken({"two values are named '", name, "'"});
   }
 
-  void graph(GraphProto& g, const Names* outer) {
-    Names names{outer, {}};
+  void graph(GraphProto& g, const VisibleNames* outer) {
+    VisibleNames names{outer, {}};
     for (const ValueInfo& v : g.inputs) define(names, v.name, "an input of a graph");
     std::unordered_set<std::string_view> stored;
     const auto initializer = [&](const std::string& name) {
@@ -141,7 +141,8 @@ class Checker {
     nodes(g.nodes, names, outputs);
   }
 
-  void nodes(std::vector<NodeProto>& list, Names& names, const std::vector<std::string>& outputs) {
+  void nodes(std::vector<NodeProto>& list, VisibleNames& names,
+             const std::vector<std::string>& outputs) {
     for (NodeProto& n : list) {
       std::unordered_set<std::string_view> attributes;
       for (const AttributeProto& a : n.attributes)
@@ -174,7 +175,7 @@ class Checker {
     }
   }
 
-  void note_last_uses(std::vector<NodeProto>& list, const Names& names,
+  void note_last_uses(std::vector<NodeProto>& list, const VisibleNames& names,
                       const std::vector<std::string>& outputs) const {
     std::unordered_set<std::string_view> later(outputs.begin(), outputs.end());
     for (auto n = list.rbegin(); n != list.rend(); ++n) {

@@ -61,7 +61,7 @@ constexpr Rule kRules[] = {
 
 using Versions = std::map<int64_t, std::string_view>;
 
-std::map<std::string, Versions, std::less<>> make_table() {
+std::map<std::string, Versions, std::less<>> make_versions() {
   std::map<std::string, Versions, std::less<>> table;
   for (const Rule& rule : kRules) {
     std::istringstream words(rule.operators);
@@ -98,7 +98,7 @@ void check_input(const Call& c, size_t i, char letter, size_t like) {
 }  // namespace
 
 void check_types(const Call& c) {
-  static const auto table = make_table();
+  static const auto table = make_versions();
   if (!c.node.domain.empty()) return;
   const auto versions = table.find(c.node.op);
   if (versions == table.end()) return;

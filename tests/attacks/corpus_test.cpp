@@ -42,7 +42,7 @@ const std::map<std::string, Format> kFormats = {
     {"wav", {"wav", "", "predict m.safetensors", ""}},
 };
 
-class Corpus : public testing::TestWithParam<std::string> {};
+class Corpus : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Corpus, IsRefusedBySentence) {
   const test::TempFolder folder;
@@ -93,9 +93,9 @@ TEST_P(Corpus, IsRefusedBySentence) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, Corpus,
-                         testing::Values("safetensors", "npy", "npz", "torch", "gguf", "mxnet",
-                                         "onnx", "caffe", "caffe2", "mxnet_symbol", "ncnn",
-                                         "paddle", "graphdef", "tflite", "tar", "yaml", "wav"),
+                         ::testing::Values("safetensors", "npy", "npz", "torch", "gguf", "mxnet",
+                                           "onnx", "caffe", "caffe2", "mxnet_symbol", "ncnn",
+                                           "paddle", "graphdef", "tflite", "tar", "yaml", "wav"),
                          [](const auto& reader) { return reader.param; });
 
 // The metadata of model files: architecture, options, classes and transform are texts from a file.

@@ -66,7 +66,7 @@ std::string tar_header(const std::string& name, const std::string& size, char ki
   return h;
 }
 
-class FileAttacks : public testing::Test {
+class FileAttacks : public ::testing::Test {
  protected:
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
   /// A file of weights, or with `second` a network in two files.

@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace make = onnx::make;
 
-class OnnxAttacks : public testing::Test {
+class OnnxAttacks : public ::testing::Test {
  protected:
   OnnxAttacks() { fs::create_directories(folder_ / "m"); }
   std::string path(const std::string& name) const { return (folder_ / name).string(); }

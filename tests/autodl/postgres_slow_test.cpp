@@ -80,7 +80,7 @@ class Server {
   bool runs_ = false;
 };
 
-class PostgresTest : public testing::Test {
+class PostgresTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() { server = new Server; }
   static void TearDownTestSuite() { delete server; }

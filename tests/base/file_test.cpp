@@ -17,7 +17,7 @@ namespace nacre {
 namespace {
 namespace fs = std::filesystem;
 
-class FileTest : public testing::Test {
+class FileTest : public ::testing::Test {
  protected:
   void SetUp() override {
     std::string pattern = (fs::temp_directory_path() / "nacre-file-XXXXXX").string();

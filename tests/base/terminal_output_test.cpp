@@ -15,9 +15,9 @@ namespace nacre {
 namespace {
 
 std::string stderr_of(const std::function<void()>& body) {
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   body();
-  return testing::internal::GetCapturedStderr();
+  return ::testing::internal::GetCapturedStderr();
 }
 
 auto lines_of(const std::string& s) { return std::count(s.begin(), s.end(), '\n'); }
@@ -134,7 +134,7 @@ TEST(Signals, TheFirstAsksAndTheSecondEnds) {
     ::raise(SIGTERM);
     ::_exit(3);
   };
-  EXPECT_EXIT(child(), testing::ExitedWithCode(130), "stopping; press Ctrl-C again");
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(130), "stopping; press Ctrl-C again");
 }
 
 TEST(Signals, AFileLimitIsAnError) {
@@ -152,7 +152,7 @@ TEST(Signals, AFileLimitIsAnError) {
     }
     ::_exit(2);
   };
-  EXPECT_EXIT(child(), testing::ExitedWithCode(7), "larger than the system allows");
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(7), "larger than the system allows");
 }
 
 }  // namespace

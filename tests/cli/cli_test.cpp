@@ -21,7 +21,7 @@ using test::run_command;
 using test::TempFolder;
 
 /// A trained model and a picture, made once.
-class Cli : public testing::Test {
+class Cli : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new TempFolder();

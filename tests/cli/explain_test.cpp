@@ -11,7 +11,7 @@
 namespace nacre::test {
 namespace {
 
-class ExplainCommand : public testing::Test {
+class ExplainCommand : public ::testing::Test {
  protected:
   ExplainCommand() {
     std::filesystem::remove_all(folder);

@@ -20,7 +20,7 @@ using test::nacre;
 using test::TempFolder;
 namespace make = onnx::make;
 
-class OnnxCli : public testing::Test {
+class OnnxCli : public ::testing::Test {
  protected:
   std::string path(const std::string& name) { return folder_ + "/" + name; }
   std::string write(const std::string& name, const make::Parts& parts) {

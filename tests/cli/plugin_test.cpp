@@ -3,17 +3,14 @@
 
 #include <algorithm>
 
+#include "cli/program.h"
 #include "nacre/data.h"
-#include "tools/shell.h"
 
 namespace nacre {
 namespace {
 
-using test::CommandResult;
+using test::nacre;
 
-CommandResult nacre(const std::string& arguments) {
-  return test::run_command(NACRE_BUILD_DIR "/nacre " + arguments);
-}
 const char* const kBell = " --plugin " NACRE_BUILD_DIR "/plugins/bell.so ";
 
 TEST(CliPlugin, TrainsEvaluatesPredictsAndShowsItsModel) {

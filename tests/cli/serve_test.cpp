@@ -61,7 +61,7 @@ class Process {
   bool ended_ = false;
 };
 
-class CliServe : public testing::Test {
+class CliServe : public ::testing::Test {
  protected:
   CliServe() { test::save_table_model(model_); }
   test::TempFolder folder_;

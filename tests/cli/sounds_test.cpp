@@ -6,7 +6,7 @@
 namespace nacre::test {
 namespace {
 
-class Sounds : public testing::Test {
+class Sounds : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new TempFolder;

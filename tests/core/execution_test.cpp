@@ -198,7 +198,7 @@ TEST(Execution, PlansOfLongGraphsAreKeptUpToABoundInBytes) {
 TEST(Execution, TheDimensionThatKeepsChangingIsNamed) {
   clear_plans();
   const Tensor w = normal({4, 4}, Key(1));
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   for (int round = 0; round < 2; ++round)
     for (int64_t length = 10; length < 22; ++length) {
       Tensor x = normal({2, length, 4}, Key(2));
@@ -207,7 +207,7 @@ TEST(Execution, TheDimensionThatKeepsChangingIsNamed) {
       for (int i = 0; i < 20; ++i) x = exp(x * 0.1) - 1.0;
       eval(x);
     }
-  const std::string text = testing::internal::GetCapturedStderr();
+  const std::string text = ::testing::internal::GetCapturedStderr();
   EXPECT_NE(text.find("dimension 1 of input"), std::string::npos) << text;
   EXPECT_NE(text.find("x4 and is now "), std::string::npos) << text;
 }

@@ -39,9 +39,9 @@ TEST(Passes, OnesThatFailAreLeftOutWithAWarning) {
     list.insert(list.end(), {{"t_throws", throws}, {"t_loses", loses_an_output}});
     list.push_back({"t_transposes", transposes});
   }
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   const Graph after = run_passes(graph, {}, list);
-  const std::string said = testing::internal::GetCapturedStderr();
+  const std::string said = ::testing::internal::GetCapturedStderr();
 
   const Tensors got = after.call({x, w}), want = graph.call({x, w});
   ASSERT_EQ(got.size(), 2u);

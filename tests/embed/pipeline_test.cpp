@@ -56,7 +56,7 @@ std::string as_pnm(const Image& image) {
   return "";
 }
 
-class Pipeline : public testing::Test {
+class Pipeline : public ::testing::Test {
  protected:
   Pipeline() {
     const std::string goldens = kSource + "/tests/data/goldens/";

@@ -9,7 +9,7 @@
 namespace nacre::test {
 namespace {
 
-class Runner : public testing::Test {
+class Runner : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder = new TempFolder;

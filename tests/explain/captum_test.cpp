@@ -4,7 +4,7 @@
 namespace nacre::test {
 namespace {
 
-class Captum : public testing::Test {
+class Captum : public ::testing::Test {
  protected:
   Captum() {
     const std::string folder = std::string(NACRE_SOURCE_DIR) + "/tests/explain/goldens/";

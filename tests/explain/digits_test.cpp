@@ -8,7 +8,7 @@
 namespace nacre::test {
 namespace {
 
-class Digits : public testing::Test {
+class Digits : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     set_progress_mode(Progress::Mode::quiet);

@@ -29,7 +29,7 @@ Sample planted(int64_t i) {
   return s;
 }
 
-class Planted : public testing::Test {
+class Planted : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     set_progress_mode(Progress::Mode::quiet);

@@ -44,7 +44,7 @@ double round_trip(const NetworkFunction& before, std::string* param = nullptr) {
   return worst(compare_outputs(before, as_function(*after)));
 }
 
-class NcnnRoundTrip : public testing::TestWithParam<const char*> {};
+class NcnnRoundTrip : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(NcnnRoundTrip, GivesTheSame) {
   const ModelEntry& m = find_model(GetParam());
@@ -54,14 +54,16 @@ TEST_P(NcnnRoundTrip, GivesTheSame) {
   EXPECT_LT(round_trip(before), 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Zoo, NcnnRoundTrip,
-    testing::Values("lenet5", "alexnet", "vgg11_bn", "googlenet", "googlenet_2014", "inception_v3",
-                    "squeezenet1_1", "resnet18", "resnet18_v2", "resnext50_32x4d", "seresnet18",
-                    "densenet121", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small",
-                    "shufflenet_v1", "shufflenet_v2_x1_0", "efficientnet_b0", "mnasnet1_0",
-                    "regnet_y_400mf", "dpn68", "convnext_tiny", "mixer_s32", "vit_b_32", "mlp"),
-    [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Zoo, NcnnRoundTrip,
+                         ::testing::Values("lenet5", "alexnet", "vgg11_bn", "googlenet",
+                                           "googlenet_2014", "inception_v3", "squeezenet1_1",
+                                           "resnet18", "resnet18_v2", "resnext50_32x4d",
+                                           "seresnet18", "densenet121", "mobilenet_v1",
+                                           "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v1",
+                                           "shufflenet_v2_x1_0", "efficientnet_b0", "mnasnet1_0",
+                                           "regnet_y_400mf", "dpn68", "convnext_tiny", "mixer_s32",
+                                           "vit_b_32", "mlp"),
+                         [](const auto& info) { return std::string(info.param); });
 
 /// A function of one input as a network.
 NetworkFunction of(const Shape& shape, std::function<Tensor(const Tensor&)> f) {
@@ -75,7 +77,7 @@ struct Form {
   std::function<Tensor(const Tensor&)> f;  ///< of 1x4x6x6
 };
 
-class NcnnForms : public testing::TestWithParam<Form> {};
+class NcnnForms : public ::testing::TestWithParam<Form> {};
 TEST_P(NcnnForms, GiveTheSame) { EXPECT_LT(round_trip(of({1, 4, 6, 6}, GetParam().f)), 1e-6); }
 
 Tensor numbers(const Shape& s, uint64_t k = 0) { return normal(s, Key(3).fold_in(k)); }
@@ -199,7 +201,7 @@ const Form kForms[] = {
        return concat({x, token, x + x, expand(mean(x, {1}, true), {x.size(0), 2, 6, 6})}, 1);
      }},
 };
-INSTANTIATE_TEST_SUITE_P(All, NcnnForms, testing::ValuesIn(kForms),
+INSTANTIATE_TEST_SUITE_P(All, NcnnForms, ::testing::ValuesIn(kForms),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST(NcnnFile, LayersNamesAndWeights) {

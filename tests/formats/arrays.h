@@ -8,9 +8,18 @@
 #include <memory>
 #include <string>
 
-#include "nacre/formats.h"
+#include "nacre/weights.h"
 
 namespace nacre {
+
+/// The tensor of this name; none is a failure of the test.
+inline const RawTensor& tensor(const Weights& w, const std::string& name) {
+  for (const auto& [n, t] : w.tensors)
+    if (n == name) return t;
+  ADD_FAILURE() << "no tensor " << name;
+  static const RawTensor none;
+  return none;
+}
 
 /// Element i as a number.
 inline double element(const RawTensor& t, int64_t i) {

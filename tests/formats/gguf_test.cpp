@@ -7,14 +7,6 @@
 namespace nacre {
 namespace {
 
-const RawTensor& tensor(const Weights& w, const std::string& name) {
-  for (const auto& [n, t] : w.tensors)
-    if (n == name) return t;
-  ADD_FAILURE() << "no tensor " << name;
-  static const RawTensor none;
-  return none;
-}
-
 TEST(Gguf, PlainTypesAndMetadata) {
   const Weights w = read_weights(golden("weights.gguf"));
   EXPECT_EQ(w.format, "gguf");

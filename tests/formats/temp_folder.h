@@ -13,7 +13,7 @@
 
 namespace nacre {
 
-class TempFolder : public testing::Test {
+class TempFolder : public ::testing::Test {
  protected:
   TempFolder() {
     std::string pattern = (std::filesystem::temp_directory_path() / "nacre-test-XXXXXX").string();

@@ -11,14 +11,6 @@ namespace {
 
 using TorchTest = TempFolder;
 
-const RawTensor& tensor(const Weights& w, const std::string& name) {
-  for (const auto& [n, t] : w.tensors)
-    if (n == name) return t;
-  ADD_FAILURE() << "no tensor " << name;
-  static const RawTensor none;
-  return none;
-}
-
 void expect_values(const RawTensor& t, const std::vector<double>& expected) {
   ASSERT_EQ(t.shape.numel(), static_cast<int64_t>(expected.size()));
   for (size_t i = 0; i < expected.size(); ++i)

@@ -49,7 +49,7 @@ struct Target {
   const char* ending;  ///< of good files among the goldens of tests/formats
 };
 
-class Fuzz : public testing::TestWithParam<Target> {
+class Fuzz : public ::testing::TestWithParam<Target> {
  protected:
   /// True if the target took the input, false if it threw its Error.
   static bool accepts(std::string_view input) {
@@ -151,22 +151,22 @@ TEST_P(Fuzz, MixedUp) {
 
 INSTANTIATE_TEST_SUITE_P(
     Readers, Fuzz,
-    testing::Values(Target{"safetensors", fuzz_safetensors, ".safetensors"},
-                    Target{"npy", fuzz_npy, ".npy"}, Target{"npz", fuzz_npz, ".npz"},
-                    Target{"json", fuzz_json, ""}, Target{"yaml", fuzz_yaml, ""},
-                    Target{"events", fuzz_events, ".tfevents"}, Target{"gzip", fuzz_gzip, ""},
-                    Target{"tar", fuzz_tar, ""}, Target{"transform", fuzz_transform, ""},
-                    Target{"schema", fuzz_schema, ""}, Target{"graph", fuzz_graph, ""},
-                    Target{"model", fuzz_model, ""}, Target{"checkpoint", fuzz_checkpoint, ""},
-                    Target{"torch", fuzz_torch, ".pth"}, Target{"gguf", fuzz_gguf, ".gguf"},
-                    Target{"onnx", fuzz_onnx, ""}, Target{"caffe", fuzz_caffe, ""},
-                    Target{"ncnn", fuzz_ncnn, ""}, Target{"mxnet", fuzz_mxnet, ""},
-                    Target{"serve", fuzz_serve, ""}, Target{"graphdef", fuzz_graphdef, ""},
-                    Target{"tflite", fuzz_tflite, ""},
-                    Target{"mxnet_symbol", fuzz_mxnet_symbol, ""},
-                    Target{"paddle", fuzz_paddle, ""}, Target{"caffe2", fuzz_caffe2, ""},
-                    Target{"wav", fuzz_wav, ""}, Target{"solver", fuzz_solver, ""},
-                    Target{"program", fuzz_program, ""}),
+    ::testing::Values(Target{"safetensors", fuzz_safetensors, ".safetensors"},
+                      Target{"npy", fuzz_npy, ".npy"}, Target{"npz", fuzz_npz, ".npz"},
+                      Target{"json", fuzz_json, ""}, Target{"yaml", fuzz_yaml, ""},
+                      Target{"events", fuzz_events, ".tfevents"}, Target{"gzip", fuzz_gzip, ""},
+                      Target{"tar", fuzz_tar, ""}, Target{"transform", fuzz_transform, ""},
+                      Target{"schema", fuzz_schema, ""}, Target{"graph", fuzz_graph, ""},
+                      Target{"model", fuzz_model, ""}, Target{"checkpoint", fuzz_checkpoint, ""},
+                      Target{"torch", fuzz_torch, ".pth"}, Target{"gguf", fuzz_gguf, ".gguf"},
+                      Target{"onnx", fuzz_onnx, ""}, Target{"caffe", fuzz_caffe, ""},
+                      Target{"ncnn", fuzz_ncnn, ""}, Target{"mxnet", fuzz_mxnet, ""},
+                      Target{"serve", fuzz_serve, ""}, Target{"graphdef", fuzz_graphdef, ""},
+                      Target{"tflite", fuzz_tflite, ""},
+                      Target{"mxnet_symbol", fuzz_mxnet_symbol, ""},
+                      Target{"paddle", fuzz_paddle, ""}, Target{"caffe2", fuzz_caffe2, ""},
+                      Target{"wav", fuzz_wav, ""}, Target{"solver", fuzz_solver, ""},
+                      Target{"program", fuzz_program, ""}),
     [](const auto& target) { return target.param.name; });
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "formats/temp_folder.h"
 #include "formats/wire.h"
+#include "importers/goldens.h"
 #include "nacre/import.h"
 #include "nacre/onnx.h"
 #include "nacre/weights.h"
@@ -15,15 +16,13 @@
 namespace nacre {
 namespace {
 
-const std::string kGoldens = std::string(NACRE_SOURCE_DIR) + "/tests/importers/goldens/";
-
-struct Case {
+struct FrameworkCase {
   const char* network;
   const char* run;  ///< inputs x, x1, ... and outputs y, y1, ... as the framework computed them
 };
-void PrintTo(const Case& c, std::ostream* out) { *out << c.network; }
+void PrintTo(const FrameworkCase& c, std::ostream* out) { *out << c.network; }
 
-class Framework : public testing::TestWithParam<Case> {};
+class Framework : public ::testing::TestWithParam<FrameworkCase> {};
 
 TEST_P(Framework, ComputesTheSame) {
   const std::string path = kGoldens + GetParam().network;
@@ -54,20 +53,21 @@ TEST_P(Framework, ComputesTheSame) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, Framework,
-                         testing::Values(Case{"pictures-symbol.json", "pictures_mxnet.npz"},
-                                         Case{"shapes-symbol.json", "shapes_mxnet.npz"},
-                                         Case{"texts-symbol.json", "texts_mxnet.npz"},
-                                         Case{"paddle_pictures.pdmodel", "paddle_pictures.npz"},
-                                         Case{"paddle_texts.pdmodel", "paddle_texts.npz"},
-                                         Case{"paddle_folder/__model__", "paddle_texts.npz"},
-                                         Case{"tiny_predict_net.pb", "tiny_caffe2.npz"}),
-                         [](const auto& c) {
-                           std::string name = c.param.network;
-                           for (char& letter : name)
-                             if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Networks, Framework,
+    ::testing::Values(FrameworkCase{"pictures-symbol.json", "pictures_mxnet.npz"},
+                      FrameworkCase{"shapes-symbol.json", "shapes_mxnet.npz"},
+                      FrameworkCase{"texts-symbol.json", "texts_mxnet.npz"},
+                      FrameworkCase{"paddle_pictures.pdmodel", "paddle_pictures.npz"},
+                      FrameworkCase{"paddle_texts.pdmodel", "paddle_texts.npz"},
+                      FrameworkCase{"paddle_folder/__model__", "paddle_texts.npz"},
+                      FrameworkCase{"tiny_predict_net.pb", "tiny_caffe2.npz"}),
+    [](const auto& c) {
+      std::string name = c.param.network;
+      for (char& letter : name)
+        if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
+      return name;
+    });
 
 /// Every file that is cut somewhere is refused with a sentence.
 void expect_refused_when_cut(const std::string& name,

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "formats/temp_folder.h"
+#include "importers/goldens.h"
 #include "importers/prototxt.h"
 #include "nacre/import.h"
 #include "nacre/onnx.h"
@@ -13,14 +14,12 @@
 namespace nacre {
 namespace {
 
-const std::string kGoldens = std::string(NACRE_SOURCE_DIR) + "/tests/importers/goldens/";
-
-struct Case {
+struct ImportedCase {
   const char* network;
   const char* run;  ///< input and output as the framework itself, or OpenCV, computed them
 };
 
-class Imported : public testing::TestWithParam<Case> {};
+class Imported : public ::testing::TestWithParam<ImportedCase> {};
 
 TEST_P(Imported, ComputesWhatTheFrameworkDoes) {
   const std::string path = kGoldens + GetParam().network;
@@ -40,14 +39,16 @@ TEST_P(Imported, ComputesWhatTheFrameworkDoes) {
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-5f * largest) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Networks, Imported,
-    testing::Values(Case{"vision.param", "vision.npz"}, Case{"shapes.param", "shapes.npz"},
-                    Case{"tiny.prototxt", "tiny_caffe.npz"}, Case{"old.prototxt", "old_caffe.npz"}),
-    [](const auto& c) {
-      std::string name = c.param.network;
-      return name.substr(0, name.find('.')) + (name.ends_with(".param") ? "_ncnn" : "_caffe");
-    });
+INSTANTIATE_TEST_SUITE_P(Networks, Imported,
+                         ::testing::Values(ImportedCase{"vision.param", "vision.npz"},
+                                           ImportedCase{"shapes.param", "shapes.npz"},
+                                           ImportedCase{"tiny.prototxt", "tiny_caffe.npz"},
+                                           ImportedCase{"old.prototxt", "old_caffe.npz"}),
+                         [](const auto& c) {
+                           std::string name = c.param.network;
+                           return name.substr(0, name.find('.')) +
+                                  (name.ends_with(".param") ? "_ncnn" : "_caffe");
+                         });
 
 TEST(Importers, WeightsAreParametersByTheNamesOfTheLayers) {
   const auto net = onnx::parse(import_network(kGoldens + "tiny.prototxt"), "tiny");

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "formats/temp_folder.h"
+#include "importers/goldens.h"
 #include "nacre/import.h"
 #include "nacre/onnx.h"
 #include "nacre/predict.h"
@@ -14,8 +15,6 @@
 
 namespace nacre {
 namespace {
-
-const std::string kGoldens = std::string(NACRE_SOURCE_DIR) + "/tests/importers/goldens/";
 
 struct Results {
   std::vector<Tensor> got, want;
@@ -50,7 +49,7 @@ Results run_network(const std::string& network, const std::string& npz) {
   return run;
 }
 
-class Graph : public testing::TestWithParam<const char*> {};
+class Graph : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Graph, ComputesWhatTensorFlowDoes) {
   const std::string name = GetParam();
@@ -68,15 +67,15 @@ TEST_P(Graph, ComputesWhatTensorFlowDoes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, Graph,
-                         testing::Values("tf_vision", "tf_mlp", "tf_text", "tf_unet", "tf_pictures",
-                                         "tf_vectors"),
+                         ::testing::Values("tf_vision", "tf_mlp", "tf_text", "tf_unet",
+                                           "tf_pictures", "tf_vectors"),
                          [](const auto& c) { return std::string(c.param).substr(3); });
 
 struct LiteCase {
   const char* name;
   double relative = 1e-5;  ///< 0: the same integers
 };
-class Lite : public testing::TestWithParam<LiteCase> {};
+class Lite : public ::testing::TestWithParam<LiteCase> {};
 
 TEST_P(Lite, ComputesWhatTfliteDoes) {
   const std::string name = GetParam().name;
@@ -95,12 +94,14 @@ TEST_P(Lite, ComputesWhatTfliteDoes) {
 
 // With weights of 8 bits alone TFLite rounds the inputs of layers to 8 bits too, nacre does not.
 INSTANTIATE_TEST_SUITE_P(Networks, Lite,
-                         testing::Values(LiteCase{"tf_vision_float"}, LiteCase{"tf_vision_int8", 0},
-                                         LiteCase{"tf_mlp_float"}, LiteCase{"tf_mlp_weights", 0.02},
-                                         LiteCase{"tf_mlp_int8", 0}, LiteCase{"tf_text_float"},
-                                         LiteCase{"tf_text_int8", 0}, LiteCase{"tf_unet_float"},
-                                         LiteCase{"tf_unet_int8", 0}, LiteCase{"tf_pictures_float"},
-                                         LiteCase{"tf_vectors_float"}),
+                         ::testing::Values(LiteCase{"tf_vision_float"},
+                                           LiteCase{"tf_vision_int8", 0}, LiteCase{"tf_mlp_float"},
+                                           LiteCase{"tf_mlp_weights", 0.02},
+                                           LiteCase{"tf_mlp_int8", 0}, LiteCase{"tf_text_float"},
+                                           LiteCase{"tf_text_int8", 0}, LiteCase{"tf_unet_float"},
+                                           LiteCase{"tf_unet_int8", 0},
+                                           LiteCase{"tf_pictures_float"},
+                                           LiteCase{"tf_vectors_float"}),
                          [](const auto& c) { return std::string(c.param.name).substr(3); });
 
 TEST(Graphs, TransposesStandOnlyAtTheEnds) {

@@ -101,6 +101,14 @@ struct Array {
   Operand operand() const { return {dtype, shape, contiguous_strides(shape)}; }
 };
 
+using Values = std::vector<double>;
+
+inline Values values(const Array& a) {
+  Values v;
+  for (int64_t i = 0; i < a.numel(); ++i) v.push_back(a.at(i));
+  return v;
+}
+
 inline Array random_array(DType t, Shape shape, unsigned seed, double low = -3, double high = 3) {
   Array a(t, shape);
   std::mt19937 rng(seed);

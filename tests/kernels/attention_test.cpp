@@ -9,17 +9,18 @@
 namespace nacre::cpu {
 namespace {
 
-using test::Array;
-using test::random_array;
-using Values = std::vector<double>;
+using nacre::test::Array;
+using nacre::test::random_array;
+using nacre::test::Values;
+using nacre::test::values;
 
-struct Case {
+struct AttentionCase {
   int64_t b, h, l, s, d, e;
   bool causal;
   int mask;  // 0 none, 1 bool [L, S], 2 added [B, 1, 1, S], 3 bool that hides all keys from query 0
 };
 
-const Case kCases[] = {
+const AttentionCase kAttentionCases[] = {
     {1, 1, 1, 1, 1, 1, false, 0},     {2, 3, 5, 7, 4, 6, false, 0},
     {2, 2, 9, 9, 8, 8, true, 0},      {1, 2, 7, 11, 5, 3, false, 1},
     {2, 2, 6, 10, 4, 4, false, 2},    {1, 1, 4, 6, 3, 2, false, 3},
@@ -27,7 +28,7 @@ const Case kCases[] = {
     {1, 1, 5, 3, 4, 4, true, 0},
 };
 
-Array mask_of(const Case& c, DType t) {
+Array mask_of(const AttentionCase& c, DType t) {
   if (c.mask == 2) return random_array(t, {c.b, 1, 1, c.s}, 9);
   Array m(DType::boolean, {c.l, c.s});
   for (int64_t i = 0; i < m.numel(); ++i) m.set(i, c.mask == 3 ? i >= c.s : i % 3 != 1);
@@ -38,8 +39,8 @@ struct Result {
   Values out, lse;
 };
 
-Result formula(const Case& c, const Values& q, const Values& k, const Values& v, const Array* mask,
-               double scale) {
+Result formula(const AttentionCase& c, const Values& q, const Values& k, const Values& v,
+               const Array* mask, double scale) {
   Result r;
   for (int64_t head = 0; head < c.b * c.h; ++head)
     for (int64_t i = 0; i < c.l; ++i) {
@@ -69,12 +70,6 @@ Result formula(const Case& c, const Values& q, const Values& k, const Values& v,
   return r;
 }
 
-Values values(const Array& a) {
-  Values v;
-  for (int64_t i = 0; i < a.numel(); ++i) v.push_back(a.at(i));
-  return v;
-}
-
 /// The array with dimensions 1 and 2 of its memory exchanged, as a view of the same shape.
 std::pair<Array, Operand> heads_inside(const Array& a) {
   const Shape& s = a.shape;
@@ -90,7 +85,7 @@ std::pair<Array, Operand> heads_inside(const Array& a) {
 
 TEST(Attention, ForwardAndBackward) {
   for (DType t : {DType::f32, DType::f64, DType::bf16})
-    for (const Case& c : kCases) {
+    for (const AttentionCase& c : kAttentionCases) {
       const double scale = 0.7;
       const double tolerance = t == DType::f64 ? 1e-12 : t == DType::f32 ? 5e-6 : 3e-2;
       const Array q = random_array(t, {c.b, c.h, c.l, c.d}, 1),
@@ -113,7 +108,7 @@ TEST(Attention, ForwardAndBackward) {
         const std::vector<Operand> out = {y.operand(), lse.operand()};
         const auto kernel = make_attention(in, out, c.causal, scale);
         ASSERT_TRUE(kernel);
-        test::run(*kernel, from, {y.bytes.data(), lse.bytes.data()});
+        nacre::test::run(*kernel, from, {y.bytes.data(), lse.bytes.data()});
         for (int64_t i = 0; i < y.numel(); ++i)
           ASSERT_NEAR(y.at(i), want.out[static_cast<size_t>(i)], tolerance * 3)
               << i << " " << name_of(t);
@@ -133,8 +128,8 @@ TEST(Attention, ForwardAndBackward) {
       const std::vector<Operand> out = {grads[0].operand(), grads[1].operand(), grads[2].operand()};
       const auto kernel = make_attention_grad(in, out, c.causal, scale);
       ASSERT_TRUE(kernel);
-      test::run(*kernel, from,
-                {grads[0].bytes.data(), grads[1].bytes.data(), grads[2].bytes.data()});
+      nacre::test::run(*kernel, from,
+                       {grads[0].bytes.data(), grads[1].bytes.data(), grads[2].bytes.data()});
       for (size_t which = 0; which < 3; ++which) {
         Values x[] = {values(q), values(k), values(v)};
         for (size_t i = 0; i < x[which].size(); ++i) {
@@ -168,16 +163,16 @@ TEST(Attention, GradientOverManyBlocks) {
     Array y(t, s), lse(t, {1, 2, 300}), dy = Array(t, s, values(random_array(DType::f32, s, 7)));
     const std::vector<Operand> in = {a[0].operand(), a[1].operand(), a[2].operand()},
                                out = {y.operand(), lse.operand()};
-    test::run(*make_attention(in, out, true, 0.3),
-              {a[0].bytes.data(), a[1].bytes.data(), a[2].bytes.data()},
-              {y.bytes.data(), lse.bytes.data()});
+    nacre::test::run(*make_attention(in, out, true, 0.3),
+                     {a[0].bytes.data(), a[1].bytes.data(), a[2].bytes.data()},
+                     {y.bytes.data(), lse.bytes.data()});
     Array g[] = {Array(t, s), Array(t, s), Array(t, s)};
     const std::vector<Operand> all = {in[0], in[1], in[2], out[0], out[1], dy.operand()},
                                to = {in[0], in[1], in[2]};
-    test::run(*make_attention_grad(all, to, true, 0.3),
-              {a[0].bytes.data(), a[1].bytes.data(), a[2].bytes.data(), y.bytes.data(),
-               lse.bytes.data(), dy.bytes.data()},
-              {g[0].bytes.data(), g[1].bytes.data(), g[2].bytes.data()});
+    nacre::test::run(*make_attention_grad(all, to, true, 0.3),
+                     {a[0].bytes.data(), a[1].bytes.data(), a[2].bytes.data(), y.bytes.data(),
+                      lse.bytes.data(), dy.bytes.data()},
+                     {g[0].bytes.data(), g[1].bytes.data(), g[2].bytes.data()});
     Values together;
     for (const Array& x : g)
       for (double v : values(x)) together.push_back(v);

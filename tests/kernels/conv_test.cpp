@@ -10,7 +10,7 @@
 namespace nacre::cpu::test {
 namespace {
 
-struct Case {
+struct ConvCase {
   Shape x, w, y;
   ConvAttrs attrs;
   std::string text() const {
@@ -19,9 +19,9 @@ struct Case {
   }
 };
 
-Case random_case(Random& r, int64_t rank, int64_t most_channels) {
+ConvCase random_case(Random& r, int64_t rank, int64_t most_channels) {
   for (;;) {
-    Case c;
+    ConvCase c;
     c.attrs.groups = draw(r, 0, 2) ? 1 : draw(r, 1, 4);
     const int64_t in = draw(r, 1, most_channels), out = draw(r, 1, most_channels);
     c.x = {draw(r, 1, 3), c.attrs.groups * in};
@@ -47,7 +47,7 @@ Case random_case(Random& r, int64_t rank, int64_t most_channels) {
 
 // Calls f(x, w, y) with the flat positions of every product of the convolution.
 template <typename F>
-void each_product(const Case& c, F f) {
+void each_product(const ConvCase& c, F f) {
   const int64_t rank = c.x.rank() - 2;
   const int64_t group_in = c.w[1], group_out = c.w[0] / c.attrs.groups;
   const Shape xs = contiguous_strides(c.x);
@@ -77,7 +77,7 @@ void each_product(const Case& c, F f) {
 struct Worked {
   Data x, w, dy;
   std::vector<double> y, dx, dw;
-  Worked(Random& r, DType t, const Case& c)
+  Worked(Random& r, DType t, const ConvCase& c)
       : x(random(r, t, c.x)),
         w(random(r, t, c.w)),
         dy(random(r, t, c.y)),
@@ -96,14 +96,14 @@ struct Worked {
 };
 
 /// The error that sums of so many products of `t` may have.
-double tolerance_of(DType t, const Case& c, const Shape& result) {
+double tolerance_of(DType t, const ConvCase& c, const Shape& result) {
   const double products = static_cast<double>(c.y.numel()) * static_cast<double>(c.w.numel()) /
                           static_cast<double>(c.w[0]) /
                           static_cast<double>(std::max<int64_t>(1, result.numel()));
   return 4 * epsilon(t) + (16 * std::sqrt(products) + products) * std::min(epsilon(t), 0x1p-24);
 }
 
-void check_case(Random& r, DType t, const Case& c) {
+void check_case(Random& r, DType t, const ConvCase& c) {
   const Worked want(r, t, c);
   const ConvGeometry g(c.x, c.w, c.y, c.attrs);
   const bool empty_case = c.x.numel() == 0 || c.y.numel() == 0;
@@ -166,7 +166,7 @@ TEST(Conv, RandomCasesInHalfPrecision) {
 TEST(Conv, CommonLayers) {
   Random r(14);
   const auto layer = [&](Shape x, Shape w, int64_t stride, int64_t pad, int64_t groups) {
-    Case c{x, w, {x[0], w[0]}, {}};
+    ConvCase c{x, w, {x[0], w[0]}, {}};
     c.attrs.groups = groups;
     for (int64_t i = 0; i < 2; ++i) {
       c.y.push_back((x[2 + i] + 2 * pad - w[2 + i]) / stride + 1);
@@ -191,9 +191,9 @@ TEST(Conv, CommonLayers) {
 
 /// One channel in and out of each group, sizes around those of vectors, padding as large as it
 /// gets.
-Case random_depthwise(Random& r) {
+ConvCase random_depthwise(Random& r) {
   for (;;) {
-    Case c;
+    ConvCase c;
     c.attrs.groups = draw(r, 1, 5);
     c.x = {draw(r, 1, 3), c.attrs.groups};
     c.w = {c.attrs.groups, 1};
@@ -216,7 +216,7 @@ Case random_depthwise(Random& r) {
   }
 }
 
-void check_depthwise(Random& r, const Case& c, const std::string& where) {
+void check_depthwise(Random& r, const ConvCase& c, const std::string& where) {
   const Worked want(r, DType::f32, c);
   const ConvGeometry g(c.x, c.w, c.y, c.attrs);
   const auto check = [&](ConvPass pass, const Data& a, const Data& b, const Shape& shape,
@@ -253,7 +253,7 @@ TEST(Conv, DepthwiseOnEachInstructionSet) {
 
 TEST(Conv, EmptyBatchGivesEmptyOutputAndZeroGradient) {
   Random r(15);
-  Case c{{0, 3, 8, 8}, {4, 3, 3, 3}, {0, 4, 6, 6}, {{1, 1}, {1, 1}, {0, 0}, 1}};
+  ConvCase c{{0, 3, 8, 8}, {4, 3, 3, 3}, {0, 4, 6, 6}, {{1, 1}, {1, 1}, {0, 0}, 1}};
   check_case(r, DType::f32, c);
   check_case(r, DType::f64, c);
 }

@@ -29,7 +29,7 @@ std::vector<Data> sums(const Data& base, const Data& x, const Data& to, const Da
   return out;
 }
 
-class EdgesTest : public testing::TestWithParam<DType> {};
+class EdgesTest : public ::testing::TestWithParam<DType> {};
 
 TEST_P(EdgesTest, RowsAreAddedAlongEdges) {
   const DType t = GetParam();
@@ -60,7 +60,7 @@ TEST_P(EdgesTest, RowsAreAddedAlongEdges) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, EdgesTest, testing::Values(DType::f32, DType::f64));
+INSTANTIATE_TEST_SUITE_P(Types, EdgesTest, ::testing::Values(DType::f32, DType::f64));
 
 TEST(Edges, BitsDoNotDependOnThreads) {
   Random r(8);

@@ -13,10 +13,10 @@
 namespace nacre::cpu {
 namespace {
 
-using test::Array;
-using test::random_array;
-using test::rounded;
-using test::run;
+using nacre::test::Array;
+using nacre::test::random_array;
+using nacre::test::rounded;
+using nacre::test::run;
 
 using Binary = std::function<double(double, double)>;
 

@@ -34,7 +34,7 @@ Shape random_shape(Random& r, int64_t most) {
   return s;
 }
 
-class IndexTest : public testing::TestWithParam<DType> {};
+class IndexTest : public ::testing::TestWithParam<DType> {};
 
 TEST_P(IndexTest, SelectAndAddRows) {
   const DType t = GetParam();
@@ -115,8 +115,8 @@ TEST_P(IndexTest, GatherAndScatter) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, IndexTest,
-                         testing::Values(DType::f32, DType::f64, DType::bf16, DType::f16,
-                                         DType::i32, DType::i64, DType::u8),
+                         ::testing::Values(DType::f32, DType::f64, DType::bf16, DType::f16,
+                                           DType::i32, DType::i64, DType::u8),
                          [](const auto& i) { return std::string(name_of(i.param)); });
 
 TEST(Index, OutOfRangeIsAnErrorThatNamesTheIndex) {

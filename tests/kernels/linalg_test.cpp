@@ -62,7 +62,7 @@ Data positive(Random& r, DType t, const Shape& batch, int64_t n) {
   return from(t, shape, d.values());
 }
 
-class LinalgTest : public testing::TestWithParam<DType> {
+class LinalgTest : public ::testing::TestWithParam<DType> {
  protected:
   std::vector<Data> run_one(const std::unique_ptr<Kernel>& kernel,
                             const std::vector<const Data*>& in, const std::vector<Shape>& shapes) {
@@ -252,10 +252,10 @@ TEST_P(LinalgTest, BadMatricesAreErrorsThatNameTheMatrix) {
   EXPECT_EQ(log[1].values(), (std::vector<double>{0, -INFINITY}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, LinalgTest, testing::Values(DType::f32, DType::f64),
+INSTANTIATE_TEST_SUITE_P(Types, LinalgTest, ::testing::Values(DType::f32, DType::f64),
                          [](const auto& i) { return std::string(name_of(i.param)); });
 
-class FftTest : public testing::TestWithParam<DType> {};
+class FftTest : public ::testing::TestWithParam<DType> {};
 
 // The definition, with exact reduction of the angle.
 Matrix dft(const Matrix& x, int64_t n, double sign) {
@@ -342,7 +342,7 @@ TEST_P(FftTest, ManyThreadsShareOnePlan) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, FftTest, testing::Values(DType::f32, DType::f64),
+INSTANTIATE_TEST_SUITE_P(Types, FftTest, ::testing::Values(DType::f32, DType::f64),
                          [](const auto& i) { return std::string(name_of(i.param)); });
 
 }  // namespace

@@ -10,8 +10,8 @@
 namespace nacre::cpu {
 namespace {
 
-using test::on_each_target;
-using test::ulp_error;
+using nacre::test::on_each_target;
+using nacre::test::ulp_error;
 
 struct Function {
   Ew op;

@@ -52,7 +52,7 @@ void check_product(Random& r, DType t, const Shape& a_shape, const Shape& b_shap
                    b.op.strides.list(), "), ", kernel->description()}));
 }
 
-class MatmulTest : public testing::TestWithParam<DType> {};
+class MatmulTest : public ::testing::TestWithParam<DType> {};
 
 TEST_P(MatmulTest, RandomShapesAndStridesAgreeWithLoops) {
   Random r(1);
@@ -83,8 +83,8 @@ TEST_P(MatmulTest, RandomShapesAndStridesAgreeWithLoops) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, MatmulTest,
-                         testing::Values(DType::f32, DType::f64, DType::bf16, DType::f16,
-                                         DType::i32, DType::i64),
+                         ::testing::Values(DType::f32, DType::f64, DType::bf16, DType::f16,
+                                           DType::i32, DType::i64),
                          [](const auto& i) { return std::string(name_of(i.param)); });
 
 TEST(Matmul, VectorsLargeEnoughForManyThreads) {

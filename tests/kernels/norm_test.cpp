@@ -13,15 +13,10 @@
 namespace nacre::cpu {
 namespace {
 
-using test::Array;
-using test::random_array;
-using Values = std::vector<double>;
-
-Values values(const Array& a) {
-  Values v;
-  for (int64_t i = 0; i < a.numel(); ++i) v.push_back(a.at(i));
-  return v;
-}
+using nacre::test::Array;
+using nacre::test::random_array;
+using nacre::test::Values;
+using nacre::test::values;
 
 double tolerance(DType t) {
   return t == DType::f64 ? 1e-12 : t == DType::f32 ? 4e-6 : t == DType::f16 ? 2e-3 : 1.6e-2;
@@ -42,9 +37,9 @@ std::vector<Operand> operands(const std::vector<Array>& list) {
   return all;
 }
 
-using Maker = std::function<std::unique_ptr<Kernel>(Operands, Operands)>;
+using NormMaker = std::function<std::unique_ptr<Kernel>(Operands, Operands)>;
 
-std::vector<Array> evaluate(const Maker& make, const std::vector<Array>& in,
+std::vector<Array> evaluate(const NormMaker& make, const std::vector<Array>& in,
                             std::vector<Array> out) {
   const auto a = operands(in), b = operands(out);
   const auto kernel = make(a, b);
@@ -56,7 +51,7 @@ std::vector<Array> evaluate(const Maker& make, const std::vector<Array>& in,
   std::vector<void*> to;
   for (const Array& x : in) from.push_back(x.bytes.data());
   for (Array& x : out) to.push_back(x.bytes.data());
-  test::run(*kernel, from, to);
+  nacre::test::run(*kernel, from, to);
   return out;
 }
 
@@ -217,7 +212,7 @@ TEST(Norm, LayerNormAndRmsNorm) {
         const Values zero(static_cast<size_t>(n), 0), one(static_cast<size_t>(n), 1);
         std::vector<Array> in = {x, w}, out = {Array(t, c.shape), Array(t, {rows})};
         if (center) in.push_back(b), out.push_back(Array(t, {rows}));
-        const Maker make = [&](Operands i, Operands o) {
+        const NormMaker make = [&](Operands i, Operands o) {
           return make_layer_norm(i, o, c.rank, eps, center);
         };
         const auto result = evaluate(make, in, out);

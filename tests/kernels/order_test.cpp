@@ -37,7 +37,7 @@ Data with_ties(Random& r, DType t, const Shape& shape, bool special) {
   return x;
 }
 
-class OrderTest : public testing::TestWithParam<DType> {};
+class OrderTest : public ::testing::TestWithParam<DType> {};
 
 TEST_P(OrderTest, SortIsStable) {
   const DType t = GetParam();
@@ -137,8 +137,8 @@ TEST_P(OrderTest, CumulativeSumsAndProducts) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, OrderTest,
-                         testing::Values(DType::f32, DType::f64, DType::bf16, DType::f16,
-                                         DType::i32, DType::i64, DType::u8, DType::i8),
+                         ::testing::Values(DType::f32, DType::f64, DType::bf16, DType::f16,
+                                           DType::i32, DType::i64, DType::u8, DType::i8),
                          [](const auto& i) { return std::string(name_of(i.param)); });
 
 TEST(Cumulative, FloatsKeepSmallTermsOfLongSums) {

@@ -6,14 +6,14 @@
 namespace nacre::cpu::test {
 namespace {
 
-struct Case {
+struct PoolCase {
   Shape x, y;
   PoolAttrs attrs;
 };
 
-Case random_case(Random& r, int64_t rank) {
+PoolCase random_case(Random& r, int64_t rank) {
   for (;;) {
-    Case c;
+    PoolCase c;
     c.x = {draw(r, 0, 2), draw(r, 1, 3)};
     c.y = c.x;
     c.attrs.include_pad = draw(r, 0, 1);
@@ -36,7 +36,7 @@ Case random_case(Random& r, int64_t rank) {
 
 // Calls f(x, y, position in the plane) for every pair of an output and an input in its window.
 template <typename F>
-void each_pair(const Case& c, F f) {
+void each_pair(const PoolCase& c, F f) {
   const int64_t rank = c.attrs.kernel.rank();
   const Shape s = c.x.slice(2, c.x.rank()), t = c.y.slice(2, c.y.rank());
   for (int64_t y = 0; y < c.y.numel(); ++y)
@@ -56,13 +56,13 @@ void each_pair(const Case& c, F f) {
     }
 }
 
-class PoolTest : public testing::TestWithParam<DType> {};
+class PoolTest : public ::testing::TestWithParam<DType> {};
 
 TEST_P(PoolTest, RandomCasesAgreeWithLoops) {
   const DType t = GetParam();
   Random r(21);
   for (int trial = 0; trial < 90; ++trial) {
-    const Case c = random_case(r, 1 + trial % 3);
+    const PoolCase c = random_case(r, 1 + trial % 3);
     const Data x = random(r, t, c.x), dy = random(r, t, c.y);
     const auto outputs_count = static_cast<size_t>(c.y.numel());
     std::vector<double> best(outputs_count, -INFINITY), index(outputs_count, -1);
@@ -102,7 +102,7 @@ TEST_P(PoolTest, RandomCasesAgreeWithLoops) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, PoolTest,
-                         testing::Values(DType::f32, DType::f64, DType::bf16, DType::f16),
+                         ::testing::Values(DType::f32, DType::f64, DType::bf16, DType::f16),
                          [](const auto& i) { return std::string(name_of(i.param)); });
 
 TEST(MaxPool, NanAndMinusInfinity) {

@@ -13,7 +13,7 @@
 namespace nacre::cpu {
 namespace {
 
-using test::Array;
+using nacre::test::Array;
 
 Array key_array(uint64_t key) {
   Array a(DType::i64, {});
@@ -21,14 +21,14 @@ Array key_array(uint64_t key) {
   return a;
 }
 
-using Maker = std::unique_ptr<Kernel> (*)(Operands, Operands);
+using RandomMaker = std::unique_ptr<Kernel> (*)(Operands, Operands);
 
-Array draw(Maker make, uint64_t key, Array out) {
+Array draw(RandomMaker make, uint64_t key, Array out) {
   const Array k = key_array(key);
   const std::vector<Operand> in = {k.operand()}, outs = {out.operand()};
   const auto kernel = make(in, outs);
   EXPECT_TRUE(kernel);
-  if (kernel) test::run(*kernel, {k.bytes.data()}, {out.bytes.data()});
+  if (kernel) nacre::test::run(*kernel, {k.bytes.data()}, {out.bytes.data()});
   return out;
 }
 
@@ -117,18 +117,18 @@ TEST(Random, Dropout) {
     for (double p : {0.0, 0.1, 0.5, 1.0}) {
       const int64_t n = 5000;
       const uint64_t seed = 99;
-      const Array x = test::random_array(t, {n}, 1), key = key_array(seed);
+      const Array x = nacre::test::random_array(t, {n}, 1), key = key_array(seed);
       Array y(t, {n});
       const Operand in[] = {x.operand(), key.operand()}, out[] = {y.operand()};
       const auto kernel = make_dropout(in, out, p);
       ASSERT_TRUE(kernel);
-      test::run(*kernel, {x.bytes.data(), key.bytes.data()}, {y.bytes.data()});
+      nacre::test::run(*kernel, {x.bytes.data(), key.bytes.data()}, {y.bytes.data()});
       int64_t kept = 0;
       for (int64_t i = 0; i < n; ++i) {
         const bool keep = random_word(seed, static_cast<uint64_t>(i)) >= p * 0x1p32;
         kept += keep;
         const double scale = t == DType::f64 ? 1 / (1 - p) : static_cast<float>(1 / (1 - p));
-        ASSERT_EQ(y.at(i), keep ? test::rounded(x.at(i) * scale, t) : 0) << i;
+        ASSERT_EQ(y.at(i), keep ? nacre::test::rounded(x.at(i) * scale, t) : 0) << i;
       }
       EXPECT_NEAR(static_cast<double>(kept), n * (1 - p), 150);
     }

@@ -14,13 +14,13 @@
 namespace nacre {
 namespace {
 
-struct Case {
+struct RecurrenceCase {
   const char* cell;
   int64_t steps, batch, in, hidden;
   bool reverse, lengths, bias;
 };
 
-const Case kCases[] = {
+const RecurrenceCase kRecurrenceCases[] = {
     {"lstm", 5, 7, 3, 40, false, false, true},  {"lstm", 4, 3, 5, 17, true, true, true},
     {"lstm", 3, 41, 2, 64, false, true, false}, {"gru", 5, 7, 3, 40, false, false, true},
     {"gru", 4, 3, 5, 17, true, true, true},     {"gru", 3, 38, 2, 65, true, false, false},
@@ -32,7 +32,7 @@ const Case kCases[] = {
 int64_t gates(const std::string& cell) { return cell == "lstm" ? 4 : cell == "gru" ? 3 : 1; }
 
 /// x, h0, c0, then the weights of one direction.
-Tensors inputs_of(const Case& c, DType t) {
+Tensors inputs_of(const RecurrenceCase& c, DType t) {
   const int64_t rows = gates(c.cell) * c.hidden;
   Tensors in = {normal({c.steps, c.batch, c.in}, Key(1)), normal({1, c.batch, c.hidden}, Key(2)),
                 normal({1, c.batch, c.hidden}, Key(3)), normal({rows, c.in}, Key(4)) * 0.3,
@@ -46,7 +46,7 @@ Tensors inputs_of(const Case& c, DType t) {
   return in;
 }
 
-Tensors layer(const Case& c, const Tensors& in) {
+Tensors layer(const RecurrenceCase& c, const Tensors& in) {
   RnnOptions options;
   options.bias = c.bias;
   options.bidirectional = c.reverse;
@@ -66,7 +66,7 @@ Tensors layer(const Case& c, const Tensors& in) {
 }
 
 /// The outputs, then the gradients of a weighted sum of them.
-Tensors all_of(const Case& c, const Tensors& in) {
+Tensors all_of(const RecurrenceCase& c, const Tensors& in) {
   Tensors out = layer(c, in);
   Tensor loss = zeros({}, in[0].dtype());
   for (size_t k = 0; k < out.size(); ++k)
@@ -78,7 +78,7 @@ Tensors all_of(const Case& c, const Tensors& in) {
   return out;
 }
 
-Tensors computed(const Case& c, DType t, bool reference) {
+Tensors computed(const RecurrenceCase& c, DType t, bool reference) {
   const Tensors in = inputs_of(c, t);
   set_reference_backend(reference);
   const Tensors out = all_of(c, in);
@@ -90,7 +90,7 @@ Tensors computed(const Case& c, DType t, bool reference) {
 double largest(const Tensor& t) { return t.numel() ? amax(abs(cast(t, DType::f64))).item() : 0; }
 
 TEST(Recurrence, KernelsAgreeWithStepsOneByOne) {
-  for (const Case& c : kCases)
+  for (const RecurrenceCase& c : kRecurrenceCases)
     for (DType t : {DType::f32, DType::f64}) {
       const Tensors got = computed(c, t, false), want = computed(c, t, true);
       ASSERT_EQ(got.size(), want.size());
@@ -104,7 +104,7 @@ TEST(Recurrence, KernelsAgreeWithStepsOneByOne) {
 }
 
 TEST(Recurrence, BitsDoNotDependOnThreads) {
-  const Case c = {"lstm", 3, 20, 8, 200, true, true, true};
+  const RecurrenceCase c = {"lstm", 3, 20, 8, 200, true, true, true};
   const int before = num_threads();
   std::vector<Tensors> found;
   for (int threads : {1, 3}) {
@@ -117,7 +117,7 @@ TEST(Recurrence, BitsDoNotDependOnThreads) {
 }
 
 TEST(Recurrence, AProgramPacksItsWeightsOnce) {
-  const Case c = {"gru", 4, 5, 6, 48, false, false, true};
+  const RecurrenceCase c = {"gru", 4, 5, 6, 48, false, false, true};
   const Tensors in = inputs_of(c, DType::f32);
   const Program program(
       [&](const Tensors& x) {
@@ -134,7 +134,7 @@ TEST(Recurrence, AProgramPacksItsWeightsOnce) {
 }
 
 TEST(Recurrence, AStepOfTrainingTakesTheForwardPassOnce) {
-  const Case c = {"lstm", 4, 3, 6, 16, false, false, true};
+  const RecurrenceCase c = {"lstm", 4, 3, 6, 16, false, false, true};
   Tensors in = inputs_of(c, DType::f32);
   for (Tensor& t : in) t = t.as_leaf();
   clear_plans();  // a structure's first shape is compiled at once

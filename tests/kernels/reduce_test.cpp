@@ -11,15 +11,15 @@
 namespace nacre::cpu {
 namespace {
 
-using test::Array;
-using test::random_array;
+using nacre::test::Array;
+using nacre::test::random_array;
 
-struct Case {
+struct ReduceCase {
   Shape shape;
   Ints dims;
 };
 
-const Case kCases[] = {
+const ReduceCase kReduceCases[] = {
     {{}, {}},
     {{1}, {0}},
     {{7}, {0}},
@@ -132,7 +132,7 @@ TEST(Reduce, AllKindsTypesDimensionsAndStrides) {
       const DType to = truth ? DType::boolean
                        : is_float(t) || kind == Reduce::amax || kind == Reduce::amin ? t
                                                                                      : DType::i64;
-      for (const Case& c : kCases) {
+      for (const ReduceCase& c : kReduceCases) {
         const bool extreme = kind == Reduce::amax || kind == Reduce::amin;
         if ((extreme || kind == Reduce::mean) && c.shape.numel() == 0) continue;
         const bool large = c.shape.numel() > 10000;
@@ -154,7 +154,7 @@ TEST(Reduce, AllKindsTypesDimensionsAndStrides) {
           Array out(to, shape);
           const auto kernel = make_reduce(kind, v.operand, out.operand(), c.dims);
           ASSERT_TRUE(kernel);
-          test::run(*kernel, {v.data.bytes.data()}, {out.bytes.data()});
+          nacre::test::run(*kernel, {v.data.bytes.data()}, {out.bytes.data()});
           const double eps = to == DType::f32    ? 0x1p-23
                              : to == DType::f64  ? 0x1p-51
                              : to == DType::f16  ? 0x1p-11
@@ -173,8 +173,8 @@ TEST(Reduce, AllKindsTypesDimensionsAndStrides) {
                        (to == DType::f64 ? 0x1p-51 : 0x1p-22) * static_cast<double>(out.numel()) /
                        static_cast<double>(a.numel());
             if (kind == Reduce::prod && is_float(to)) bound += std::fabs(w) * 0x1p-40 + 1e-300;
-            if (std::isinf(test::rounded(w, to)))
-              ASSERT_EQ(out.at(i), test::rounded(w, to));
+            if (std::isinf(nacre::test::rounded(w, to)))
+              ASSERT_EQ(out.at(i), nacre::test::rounded(w, to));
             else if (std::isnan(w))
               ASSERT_TRUE(std::isnan(out.at(i)));
             else
@@ -197,21 +197,22 @@ TEST(Reduce, LongSumsStayAccurate) {
     if (columns) in = {DType::f32, {n / 2, 2}, {2, 1}};
     Array result(DType::f32, columns ? Shape{2} : Shape{});
     const auto kernel = make_reduce(Reduce::sum, in, result.operand(), {0});
-    test::run(*kernel, {a.bytes.data()}, {result.bytes.data()});
+    nacre::test::run(*kernel, {a.bytes.data()}, {result.bytes.data()});
     const double want = static_cast<double>(0.1f) * static_cast<double>(columns ? n / 2 : n);
     EXPECT_NEAR(result.at(0), want, want * 1e-6);
   }
 }
 
 TEST(Reduce, SameBitsOnAnyNumberOfThreads) {
-  for (const Case& c : {Case{{500000}, {0}}, Case{{300, 2000}, {0}}, Case{{2000, 300}, {1}}}) {
+  for (const ReduceCase& c :
+       {ReduceCase{{500000}, {0}}, ReduceCase{{300, 2000}, {0}}, ReduceCase{{2000, 300}, {1}}}) {
     const Array a = random_array(DType::f32, c.shape, 3);
     std::vector<char> first;
     for (int threads : {1, 2, 4}) {
       set_num_threads(threads);
       Array out(DType::f32, Shape{c.shape.numel() / c.shape[c.dims[0]]});
       const auto kernel = make_reduce(Reduce::sum, a.operand(), out.operand(), c.dims);
-      test::run(*kernel, {a.bytes.data()}, {out.bytes.data()});
+      nacre::test::run(*kernel, {a.bytes.data()}, {out.bytes.data()});
       if (first.empty()) first = out.bytes;
       EXPECT_EQ(out.bytes, first) << threads;
     }
@@ -223,12 +224,12 @@ TEST(Reduce, RepeatedDimensions) {
   const Array a(DType::f32, {3}, {1, 2, 3});
   const Operand in{DType::f32, {4, 3, 5}, {0, 1, 0}};
   Array out(DType::f32, {3});
-  test::run(*make_reduce(Reduce::sum, in, out.operand(), {0, 2}), {a.bytes.data()},
-            {out.bytes.data()});
+  nacre::test::run(*make_reduce(Reduce::sum, in, out.operand(), {0, 2}), {a.bytes.data()},
+                   {out.bytes.data()});
   for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(out.at(i), 20 * (i + 1));
   Array all(DType::f32, {4, 5});
-  test::run(*make_reduce(Reduce::amax, in, all.operand(), {1}), {a.bytes.data()},
-            {all.bytes.data()});
+  nacre::test::run(*make_reduce(Reduce::amax, in, all.operand(), {1}), {a.bytes.data()},
+                   {all.bytes.data()});
   for (int64_t i = 0; i < 20; ++i) EXPECT_EQ(all.at(i), 3);
 }
 
@@ -237,8 +238,8 @@ TEST(Reduce, IntegerSumsWrapInSixtyFourBits) {
   a.as<int64_t>(0) = std::numeric_limits<int64_t>::max();
   a.as<int64_t>(1) = 1;
   Array out(DType::i64, {});
-  test::run(*make_reduce(Reduce::sum, a.operand(), out.operand(), {0}), {a.bytes.data()},
-            {out.bytes.data()});
+  nacre::test::run(*make_reduce(Reduce::sum, a.operand(), out.operand(), {0}), {a.bytes.data()},
+                   {out.bytes.data()});
   EXPECT_EQ(out.as<int64_t>(0), std::numeric_limits<int64_t>::min());
 }
 

@@ -15,7 +15,7 @@
 namespace nacre::cpu::test {
 namespace {
 
-class Tuning : public testing::Test {
+class Tuning : public ::testing::Test {
  protected:
   void TearDown() override {
     set_tuning(false);
@@ -89,7 +89,7 @@ TEST_F(Tuning, AllWaysComputeTheSame) {
     }
     EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()).size(),
               dnnl::channel_block() == 16 ? 4u : 3u)  // Winograd's form needs AVX-512
-        << testing::PrintToString(seen);
+        << ::testing::PrintToString(seen);
     set_kernel_choices({{work, "a way of another version"}});
     EXPECT_EQ(make(p)->description(), expected->description());
   }

@@ -22,7 +22,7 @@ struct Run {
 };
 
 /// The results of f, one after the other, and what ran.
-Run run(const std::function<Tensors()>& f, bool passes) {
+Run edges_run(const std::function<Tensors()>& f, bool passes) {
   clear_plans();
   set_passes(passes);
   set_profiling(true);
@@ -42,7 +42,7 @@ Run run(const std::function<Tensors()>& f, bool passes) {
 
 void expect_same(const std::function<Tensors()>& f, int64_t sums, int64_t adds,
                  const std::string& what) {
-  const Run plain = run(f, false), fast = run(f, true);
+  const Run plain = edges_run(f, false), fast = edges_run(f, true);
   EXPECT_EQ(plain.sums, 0) << what;
   EXPECT_EQ(fast.sums, sums) << what;
   EXPECT_EQ(fast.adds, adds) << what;

@@ -103,7 +103,7 @@ class RandomNet {
   std::mt19937_64 random_;
 };
 
-double difference(const std::vector<double>& want, const std::vector<double>& got) {
+double largest_difference(const std::vector<double>& want, const std::vector<double>& got) {
   double d = 0, most = 1e-30;
   for (size_t i = 0; i < want.size(); ++i) {
     if (!(std::fabs(got[i]) < 1e30)) return INFINITY;
@@ -134,7 +134,7 @@ TEST(Layout, RandomNetworksKeepTheirValues) {
     blocked += count("conv_blocks") > 0;
     set_profiling(false);
     ASSERT_EQ(got.shape(), want.shape());
-    const double d = difference(want.to_vector<double>(), got.to_vector<double>());
+    const double d = largest_difference(want.to_vector<double>(), got.to_vector<double>());
     EXPECT_LT(d, 2e-5) << "seed " << seed;
     worst = std::max(worst, d);
   }

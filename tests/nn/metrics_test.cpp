@@ -18,7 +18,7 @@ std::vector<T> numbers(std::istream& in, size_t n) {
   return v;
 }
 
-struct Case {
+struct MetricCase {
   int64_t classes = 0;
   std::vector<int64_t> labels{};
   std::vector<float> table{};  ///< or the predictions of a regression
@@ -26,7 +26,7 @@ struct Case {
 };
 
 /// What nacre says to a line of the golden file.
-std::vector<double> measure(const std::string& name, const Case& c) {
+std::vector<double> measure(const std::string& name, const MetricCase& c) {
   const auto& [k, y, p, t] = c;
   if (name == "mse") return {mean_squared_error(t, p)};
   if (name == "mae") return {mean_absolute_error(t, p)};
@@ -75,7 +75,7 @@ TEST(ClassificationReport, AveragesOverClassesThatOccur) {
 TEST(Metrics, EqualScikitLearn) {
   std::ifstream in(NACRE_SOURCE_DIR "/tests/nn/goldens/metrics.txt");
   ASSERT_TRUE(in.good());
-  Case c;
+  MetricCase c;
   std::string text;
   int checked = 0;
   while (std::getline(in, text)) {
@@ -83,7 +83,7 @@ TEST(Metrics, EqualScikitLearn) {
     std::string name;
     line >> name;
     if (name == "case" || name == "regression") {
-      c = Case();
+      c = MetricCase();
       size_t n = 0;
       if (name == "case") line >> c.classes;
       line >> n;

@@ -17,12 +17,12 @@
 namespace nacre {
 namespace {
 
-using Net = std::function<Tensor(const Tensors& weights, const Tensor& x)>;
+using NetFunction = std::function<Tensor(const Tensors& weights, const Tensor& x)>;
 
 /// A network and the shapes of its weights; the same calls for every type of them.
-struct Case {
+struct PrecisionCase {
   const char* name;
-  Net net;
+  NetFunction net;
   std::vector<Shape> weights;
   Shape input;
   std::vector<const char*> kernels;  ///< ops that have to run in training
@@ -69,7 +69,7 @@ Tensor encoder(const Tensors& w, const Tensor& x) {
   return y + linear(gelu(linear(layer_norm(y, w[0] + 1.0, w[1]), w[6], w[7])), w[8], w[9]);
 }
 
-std::vector<Case> cases() {
+std::vector<PrecisionCase> cases() {
   return {
       {"smooth",
        smooth,
@@ -131,7 +131,7 @@ struct Values {
   std::vector<std::vector<double>> grads;  ///< of input and weights
 };
 
-Tensors weights_of(const Case& c, DType type) {
+Tensors weights_of(const PrecisionCase& c, DType type) {
   Tensors w;
   for (size_t i = 0; i < c.weights.size(); ++i) {
     const Shape& s = c.weights[i];
@@ -143,7 +143,7 @@ Tensors weights_of(const Case& c, DType type) {
   return w;
 }
 
-Values train(const Case& c, DType type) {
+Values train(const PrecisionCase& c, DType type) {
   Tensors w = weights_of(c, type);
   w.insert(w.begin(), cast(normal(c.input, Key(1)), type));
   const Tensor y = c.net({w.begin() + 1, w.end()}, w[0]);
@@ -157,7 +157,7 @@ Values train(const Case& c, DType type) {
 }
 
 /// The norm of the difference over the norm.
-double difference(const std::vector<double>& a, const std::vector<double>& b) {
+double relative_difference(const std::vector<double>& a, const std::vector<double>& b) {
   double d = 0, n = 0;
   for (size_t i = 0; i < a.size(); ++i) {
     d += (a[i] - b[i]) * (a[i] - b[i]);
@@ -188,7 +188,7 @@ class PrecisionOf : public ::testing::TestWithParam<size_t> {
 // bf16 rounds by up to 0.0039; measured 0.001 to 0.008, with ReLU up to 0.12. Where ReLU or the
 // largest of a pool changes sides, a gradient changes whole: hence the wide bound of one of them.
 TEST_P(PrecisionOf, TrainingIsThatOfF64ButForRounding) {
-  const Case c = cases()[GetParam()];
+  const PrecisionCase c = cases()[GetParam()];
   const Values exact = train(c, DType::f64);
   const Precision bf16(DType::bf16);
   set_profiling(true);
@@ -200,14 +200,14 @@ TEST_P(PrecisionOf, TrainingIsThatOfF64ButForRounding) {
     for (const ProfileLine& l : lines) ran = ran || l.label.starts_with(std::string(op) + " ");
     EXPECT_TRUE(ran) << op;
   }
-  EXPECT_LT(difference(v.out, exact.out), 0.01);
-  EXPECT_GT(difference(v.out, exact.out), 1e-5);
+  EXPECT_LT(relative_difference(v.out, exact.out), 0.01);
+  EXPECT_GT(relative_difference(v.out, exact.out), 1e-5);
   for (size_t i = 0; i < v.grads.size(); ++i)
-    EXPECT_LT(difference(v.grads[i], exact.grads[i]), c.bound) << "gradient " << i;
+    EXPECT_LT(relative_difference(v.grads[i], exact.grads[i]), c.bound) << "gradient " << i;
 }
 
 TEST_P(PrecisionOf, ProgramsAreThoseOfF64ButForRounding) {
-  const Case c = cases()[GetParam()];
+  const PrecisionCase c = cases()[GetParam()];
   const auto run = [&](DType type) {
     const Tensors w = weights_of(c, type);
     const Tensor x = cast(normal(c.input, Key(1)), type);
@@ -217,11 +217,11 @@ TEST_P(PrecisionOf, ProgramsAreThoseOfF64ButForRounding) {
   };
   const auto exact = run(DType::f64);
   const Precision bf16(DType::bf16);
-  EXPECT_LT(difference(run(DType::f32), exact), 0.01);
+  EXPECT_LT(relative_difference(run(DType::f32), exact), 0.01);
 }
 
 TEST_P(PrecisionOf, TheSameBitsEachTime) {
-  const Case c = cases()[GetParam()];
+  const PrecisionCase c = cases()[GetParam()];
   const Precision bf16(DType::bf16);
   const Values a = train(c, DType::f32), b = train(c, DType::f32);
   EXPECT_EQ(a.out, b.out);
@@ -232,7 +232,7 @@ INSTANTIATE_TEST_SUITE_P(Networks, PrecisionOf, ::testing::Range<size_t>(0, 4),
                          [](const auto& i) { return std::string(cases()[i.param].name); });
 
 TEST(Precision, F32StaysWhatItWas) {
-  const Case c = cases()[0];
+  const PrecisionCase c = cases()[0];
   const Values before = train(c, DType::f32);
   {
     const Precision bf16(DType::bf16);

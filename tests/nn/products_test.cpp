@@ -14,7 +14,7 @@ struct Work {
   int64_t fused = 0, products = 0, others = 0;  // steps of matmul_fused, of matmul, all others
 };
 
-Work run(const std::function<Tensors()>& f, bool passes) {
+Work products_run(const std::function<Tensors()>& f, bool passes) {
   clear_plans();
   set_passes(passes);
   set_profiling(true);
@@ -37,7 +37,7 @@ Work run(const std::function<Tensors()>& f, bool passes) {
 /// The same values, from so many fused products, plain ones and other steps.
 void expect_same(const std::function<Tensors()>& f, int64_t fused, int64_t products, int64_t others,
                  const std::string& what) {
-  const Work plain = run(f, false), fast = run(f, true);
+  const Work plain = products_run(f, false), fast = products_run(f, true);
   EXPECT_EQ(plain.fused, 0) << what;
   EXPECT_EQ(fast.fused, fused) << what;
   EXPECT_EQ(fast.products, products) << what;
@@ -84,7 +84,7 @@ TEST(ProductsPass, GradientsAreThoseOfThePlainOps) {
     const Tensor y = gelu(matmul(x, transpose(w)) + b) + r;
     return grad(mean(square(y)), {w, b, r});
   };
-  const Work plain = run(step, false), fast = run(step, true);
+  const Work plain = products_run(step, false), fast = products_run(step, true);
   EXPECT_EQ(fast.fused, 1);  // the bias; GELU's gradient reads what it is of
   for (size_t i = 0; i < plain.values.size(); ++i)
     ASSERT_NEAR(fast.values[i], plain.values[i], 1e-5) << i;

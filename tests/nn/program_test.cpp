@@ -15,8 +15,8 @@ namespace {
 
 /// Convolution, batch norm with statistics that are not 0 and 1, ReLU, twice, the first with
 /// groups.
-struct Net : Module {
-  explicit Net(const Scope& s)
+struct TwoLayers : Module {
+  explicit TwoLayers(const Scope& s)
       : Module(s),
         conv1(s / "conv1", {4, 8, 3, 1, 1, 1, 2, false}),
         norm1(s / "norm1", {8}),
@@ -32,8 +32,8 @@ struct Net : Module {
   BatchNorm norm2;
 };
 
-std::unique_ptr<Net> net() {
-  auto n = std::make_unique<Net>(Scope::init(Key(1)));
+std::unique_ptr<TwoLayers> net() {
+  auto n = std::make_unique<TwoLayers>(Scope::init(Key(1)));
   uint64_t seed = 10;
   for (Variable v : n->variables())
     if (v.name().find("norm") != std::string::npos) {
@@ -44,7 +44,7 @@ std::unique_ptr<Net> net() {
   return n;
 }
 
-Tensor direct(Net& n, const Tensor& x) {
+Tensor direct(TwoLayers& n, const Tensor& x) {
   NoGrad guard;
   Context ctx = Context::eval();
   Tensor y = n(x, ctx);

@@ -9,7 +9,7 @@
 namespace nacre::onnx {
 namespace {
 
-class OnnxSave : public testing::TestWithParam<const ModelEntry*> {};
+class OnnxSave : public ::testing::TestWithParam<const ModelEntry*> {};
 
 TEST_P(OnnxSave, ReadsBackTheSame) {
   const ModelEntry& m = *GetParam();
@@ -25,7 +25,7 @@ TEST_P(OnnxSave, ReadsBackTheSame) {
   EXPECT_LT(back.difference, 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Zoo, OnnxSave, testing::ValuesIn(all_models()),
+INSTANTIATE_TEST_SUITE_P(Zoo, OnnxSave, ::testing::ValuesIn(all_models()),
                          [](const auto& info) { return std::string(info.param->name); });
 
 TEST(OnnxSaveOpsets, AllGiveTheSame) {

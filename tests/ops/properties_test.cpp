@@ -12,7 +12,7 @@
 namespace nacre {
 namespace {
 
-Tensor random(const Shape& shape, uint64_t seed, double size) {
+Tensor symmetric(const Shape& shape, uint64_t seed, double size) {
   Rng rng{Key(seed)};
   std::vector<double> v(static_cast<size_t>(shape.numel()));
   for (double& x : v) x = rng.uniform(-size, size);
@@ -22,7 +22,7 @@ Tensor random(const Shape& shape, uint64_t seed, double size) {
 /// Of min |p - z|^2 over the simplex: z - p is one number tau on the support, and z <= tau off it.
 TEST(Sparsemax, IsTheProjectionOntoTheSimplex) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    const Tensor z = random({6}, seed, 0.2 + 0.2 * static_cast<double>(seed));
+    const Tensor z = symmetric({6}, seed, 0.2 + 0.2 * static_cast<double>(seed));
     const auto x = z.to_vector<double>(), p = sparsemax(z).to_vector<double>();
     double total = 0, tau = NAN;
     for (size_t i = 0; i < p.size(); ++i) {
@@ -41,7 +41,7 @@ TEST(Sparsemax, IsTheProjectionOntoTheSimplex) {
 }
 
 TEST(Sparsemax, GradientOfItsLossIsTheDifferenceToTheTarget) {
-  const Tensor z = random({5, 7}, 3, 1);
+  const Tensor z = symmetric({5, 7}, 3, 1);
   const Tensor target = Tensor::from<int64_t>({0, 6, 3, 3, 1}, {5});
   const Tensor g = grad(sum(sparsemax_loss(z, target, Reduction::none)), {z})[0];
   const auto got = g.to_vector<double>();

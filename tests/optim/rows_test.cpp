@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kRows = 400, kWidth = 5;
 
 /// A table of vectors, looked up at two places, with rows that occur several times.
-struct Problem {
+struct Lookup {
   Scope scope = Scope::init(Key(0));
   Variable table = scope.parameter("table", {kRows, kWidth}, init::uniform(-1, 1));
 
@@ -33,7 +33,7 @@ std::vector<float> trained(Make make, bool passes, uint64_t& updates, bool condi
   clear_plans();
   set_passes(passes);
   set_profiling(true);
-  Problem p;
+  Lookup p;
   const auto o = make({p.table});
   for (int64_t t = 0; t < 6; ++t) {
     const Tensor loss = p.loss(t);
@@ -87,7 +87,7 @@ TEST(Rows, WhatTouchesAllRowsStaysDense) {
 
 TEST(Rows, AGradientThatIsAskedForIsThere) {
   clear_plans();
-  Problem p;
+  Lookup p;
   SGD o({p.table}, {.lr = 0.1});
   const Tensor before = p.table.value() + 0.0;
   eval(before);
@@ -101,7 +101,7 @@ TEST(Rows, AGradientThatIsAskedForIsThere) {
 
 TEST(Rows, AWrongIndexLeavesTheTableAsItWas) {
   clear_plans();
-  Problem p;
+  Lookup p;
   SGD o({p.table}, {.lr = 0.1});
   const auto before = p.table.value().to_vector<float>();
   const Tensor index = Tensor::from(std::vector<int64_t>{1, kRows}, {2});

@@ -38,7 +38,7 @@ Variable parameter(const Scope& s, const char* name, const std::vector<double>& 
 }
 
 /// The problem of make.py.
-struct Problem {
+struct GoldenProblem {
   Scope scope = Scope::init(Key(0), DType::f64);
   Variable w = parameter(scope, "w", {0.6, -0.4, 0.3, 0.8}, {2, 2});
   Variable b = parameter(scope, "b", {0.1, -0.2}, {2});
@@ -62,14 +62,14 @@ void step(Optimizer& o, const Tensor& loss) {
   State::commit(std::vector<State*>{o.state().get()}, {});
 }
 
-using Make = std::function<std::unique_ptr<Optimizer>(std::vector<Variable>)>;
+using Maker = std::function<std::unique_ptr<Optimizer>(std::vector<Variable>)>;
 template <typename O, typename Options>
-Make with(const Options& o) {
+Maker with(const Options& o) {
   return [o](std::vector<Variable> p) { return std::make_unique<O>(std::move(p), o); };
 }
 
-const std::map<std::string, Make>& optimizers() {
-  static const std::map<std::string, Make> all = {
+const std::map<std::string, Maker>& optimizers() {
+  static const std::map<std::string, Maker> all = {
       {"sgd", with<SGD>(SGD::Options{.lr = 0.1})},
       {"sgd_decay", with<SGD>(SGD::Options{.lr = 0.1, .weight_decay = 0.03})},
       {"momentum", with<SGD>(SGD::Options{.lr = 0.05, .momentum = 0.9})},
@@ -106,12 +106,12 @@ const std::map<std::string, Make>& optimizers() {
   return all;
 }
 
-class Optimizers : public testing::TestWithParam<std::string> {};
+class Optimizers : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Optimizers, FollowTheReferenceTrajectory) {
   const auto golden = goldens().find("optimizer " + GetParam());
   ASSERT_NE(golden, goldens().end());
-  Problem p;
+  GoldenProblem p;
   const auto o = optimizers().at(GetParam())({p.w, p.b});
   size_t compared = 0;
   for (int64_t t = 1; t <= 100; ++t) {
@@ -130,7 +130,7 @@ TEST_P(Optimizers, FollowTheReferenceTrajectory) {
 
 /// A new optimiser that takes over state and number of steps goes on with the same bits.
 TEST_P(Optimizers, GoOnFromTheirState) {
-  Problem whole, parts;
+  GoldenProblem whole, parts;
   const auto want = optimizers().at(GetParam())({whole.w, whole.b});
   for (int t = 0; t < 12; ++t) step(*want, whole.loss());
   auto o = optimizers().at(GetParam())({parts.w, parts.b});
@@ -153,7 +153,7 @@ TEST_P(Optimizers, GoOnFromTheirState) {
 }
 
 TEST_P(Optimizers, LeaveParametersWhereTheConditionIsFalse) {
-  Problem p;
+  GoldenProblem p;
   const auto o = optimizers().at(GetParam())({p.w, p.b});
   const auto before = p.read();
   for (const bool yes : {false, true}) {
@@ -167,7 +167,7 @@ TEST_P(Optimizers, LeaveParametersWhereTheConditionIsFalse) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Optimizers, testing::ValuesIn([] {
+INSTANTIATE_TEST_SUITE_P(All, Optimizers, ::testing::ValuesIn([] {
                            std::vector<std::string> names;
                            for (const auto& [name, make] : optimizers()) names.push_back(name);
                            return names;
@@ -177,12 +177,12 @@ INSTANTIATE_TEST_SUITE_P(All, Optimizers, testing::ValuesIn([] {
 TEST(OptimizerTable, EveryNamedOptimizerHasATrajectory) {
   for (const std::string& name : optimizer_names())
     EXPECT_TRUE(goldens().count("optimizer " + name)) << name;
-  Problem p;
+  GoldenProblem p;
   EXPECT_THROW(make_optimizer("adamm", {p.w}, 0.1), Error);
 }
 
 TEST(Optimizer, RefusesGradientsThatDoNotFit) {
-  Problem p;
+  GoldenProblem p;
   SGD o({p.w, p.b}, {});
   EXPECT_THROW(o.step({p.w.value()}), Error);
   EXPECT_THROW(o.step({p.w.value(), p.w.value()}), Error);
@@ -226,7 +226,7 @@ TEST(Quadratic, IsSolved) {
 }
 
 TEST(Lbfgs, FollowsTheReferenceTrajectory) {
-  Problem p;
+  GoldenProblem p;
   LBFGS o({p.w, p.b}, {.max_iterations = 1});
   for (int64_t t = 1; t <= 20; ++t) {
     o.step([&] { return p.loss(); });

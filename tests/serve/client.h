@@ -164,7 +164,7 @@ inline std::string infer_body(const std::string& data, const std::string& shape 
 }
 
 /// A server of its own for each test, on a port that is free.
-class Serve : public testing::Test {
+class Serve : public ::testing::Test {
  protected:
   Serve() {
     options_.models.poll = std::chrono::milliseconds(0);

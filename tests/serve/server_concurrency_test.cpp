@@ -495,9 +495,9 @@ TEST_F(ServeVersions, ACanaryAndWhatItTakesAreLogged) {
   make_folders(path("table/4"));
   test::save_picture_model(path("table/4/model.safetensors"));
   const auto log_of = [&](const std::string& body) {
-    testing::internal::CaptureStderr();
+    ::testing::internal::CaptureStderr();
     const int status = change("/v1/models/table:canary", body);
-    const std::string log = testing::internal::GetCapturedStderr();
+    const std::string log = ::testing::internal::GetCapturedStderr();
     EXPECT_EQ(status, 200) << last_error_;
     return log;
   };

@@ -33,7 +33,7 @@ const std::string kResults = R"({"machine": {"cpu": "A CPU", "threads": 2,
   {"name": "c-train-8", "title": "Net C", "mode": "train", "batch": 8, "date": "2026-01-03",
    "failures": {"nacre": "it fell"}, "errors": {}, "runs": {}}]})";
 
-struct Compare : testing::Test {
+struct Compare : ::testing::Test {
   void SetUp() override {
     if (run_command("python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))'").code)
       GTEST_SKIP() << "there is no Python";

@@ -53,7 +53,7 @@ std::vector<std::vector<float>> weights(const Module& net) {
   return all;
 }
 
-class EarlyStopping : public testing::TestWithParam<bool> {};
+class EarlyStopping : public ::testing::TestWithParam<bool> {};
 
 TEST_P(EarlyStopping, HaltsWithinPatienceAndRestoresTheBestWeights) {
   TempFolder folder;
@@ -124,7 +124,7 @@ TEST(EarlyStoppingInMemory, TheBestWeightsAreInTheCheckpoint) {
   EXPECT_EQ(weights(rest.model()), weights(whole.model()));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EarlyStopping, testing::Bool(), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(All, EarlyStopping, ::testing::Bool(), [](const auto& info) {
   return info.param ? "WithARunFolder" : "InMemory";
 });
 

@@ -22,7 +22,7 @@ namespace {
 
 using test::TempFolder;
 
-TrainConfig small() {
+TrainConfig resumed_config() {
   TrainConfig c;
   c.model = "lenet5";
   c.data = std::string(NACRE_SOURCE_DIR) + "/data/digits";
@@ -67,7 +67,7 @@ void expect_equal(const Result& a, const Result& b) {
 }
 
 TEST(Training, IsTheSameWithAnyNumberOfLoaderThreads) {
-  TrainConfig c = small();
+  TrainConfig c = resumed_config();
   c.workers = 0;
   const Result want = run(c);
   EXPECT_GT(want.accuracy, 0.3);
@@ -98,13 +98,15 @@ void expect_resumes(TrainConfig c, int64_t stop_at) {
   expect_equal(got, want);
 }
 
-TEST(Resume, GoesOnInTheMiddleOfAnEpoch) { expect_resumes(small(), 4); }
-TEST(Resume, GoesOnAfterTheFirstStep) { expect_resumes(small(), 1); }
-TEST(Resume, GoesOnWithTheValidation) { expect_resumes(small(), 11); }  // 11 steps an epoch
-TEST(Resume, GoesOnInTheSecondEpoch) { expect_resumes(small(), 13); }
+TEST(Resume, GoesOnInTheMiddleOfAnEpoch) { expect_resumes(resumed_config(), 4); }
+TEST(Resume, GoesOnAfterTheFirstStep) { expect_resumes(resumed_config(), 1); }
+TEST(Resume, GoesOnWithTheValidation) {
+  expect_resumes(resumed_config(), 11);
+}  // 11 steps an epoch
+TEST(Resume, GoesOnInTheSecondEpoch) { expect_resumes(resumed_config(), 13); }
 
 TEST(Resume, GoesOnInBf16) {
-  TrainConfig c = small();
+  TrainConfig c = resumed_config();
   const std::vector<double> f32 = run(c).losses;
   c.precision = "bf16";
   expect_resumes(c, 4);
@@ -112,7 +114,7 @@ TEST(Resume, GoesOnInBf16) {
 }
 
 TEST(Resume, KeepsAveragesAccumulatedGradientsAndPlateaus) {
-  TrainConfig c = small();
+  TrainConfig c = resumed_config();
   c.model = "logistic_regression";
   c.ema = 0.9;
   c.accumulate = 4;  // does not divide the steps of an epoch
@@ -123,7 +125,7 @@ TEST(Resume, KeepsAveragesAccumulatedGradientsAndPlateaus) {
 
 TEST(Resume, KeepsGradientsOfAnUnfinishedUpdate) {
   TempFolder folder;
-  TrainConfig c = small();
+  TrainConfig c = resumed_config();
   c.model = "logistic_regression";
   c.accumulate = 4;
   c.epochs = 3;
@@ -169,8 +171,8 @@ TEST(Resume, AfterKillGivesTheSameCurve) {
   const std::string program = std::string(NACRE_BUILD_DIR) + "/nacre";
   const auto train = [&](const std::string& out) {
     return std::vector<std::string>{
-        program,      "-q",       "train", "lenet5",  "--data", small().data,         "--out",
-        folder / out, "--epochs", "3",     "--batch", "128",    "--checkpoint-every", "3"};
+        program,      "-q",       "train", "lenet5",  "--data", resumed_config().data, "--out",
+        folder / out, "--epochs", "3",     "--batch", "128",    "--checkpoint-every",  "3"};
   };
   const auto start = [](const std::vector<std::string>& words) {
     const pid_t child = fork();
@@ -219,7 +221,7 @@ Error::Kind kind_of(const std::function<void()>& f) {
 
 TEST(Training, ReportsALossThatIsNotFiniteAndKeepsTheCheckpoint) {
   TempFolder folder;
-  TrainConfig c = small();
+  TrainConfig c = resumed_config();
   c.optimizer = "sgd";
   c.lr = 1e-3;
   c.schedule = "constant";
@@ -239,7 +241,7 @@ TEST(Training, ReportsALossThatIsNotFiniteAndKeepsTheCheckpoint) {
 
 TEST(Training, RefusesAFolderInUseAndChangedData) {
   TempFolder folder;
-  TrainConfig c = small();
+  TrainConfig c = resumed_config();
   c.model = "logistic_regression";
   c.epochs = 1;
   folder.write("data/digits.csv", [&] {
@@ -260,7 +262,7 @@ TEST(Training, RefusesAFolderInUseAndChangedData) {
 
 TEST(Training, GoesOnFromTheCheckpointBeforeADamagedOne) {
   TempFolder folder;
-  TrainConfig c = small();
+  TrainConfig c = resumed_config();
   c.model = "logistic_regression";
   c.epochs = 3;
   const Result want = run(c);
@@ -282,7 +284,7 @@ TEST(Training, GoesOnFromTheCheckpointBeforeADamagedOne) {
 
 TEST(Training, NeedsNoPartsThatAreNotWanted) {
   TempFolder folder;
-  TrainConfig c = small();
+  TrainConfig c = resumed_config();
   c.model = "logistic_regression";
   c.val_share = c.test_share = 0;
   c.ema = 0.9;

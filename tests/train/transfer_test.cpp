@@ -171,13 +171,13 @@ TEST(Unfreezing, SaysWhatIsNeverTrained) {
   TrainConfig c = small();
   c.epochs = 2;
   c.unfreeze = "head@0,features.3@1";
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   Trainer fits(c, parts());
-  EXPECT_EQ(testing::internal::GetCapturedStderr().find("never"), std::string::npos);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr().find("never"), std::string::npos);
   c.unfreeze = "head@0,features.3@9";
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   Trainer late(c, parts());
-  const std::string said = testing::internal::GetCapturedStderr();
+  const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_NE(said.find("warning: unfreeze 'head@0,features.3@9' never trains features.3.weight"),
             std::string::npos)
       << said;
@@ -402,7 +402,7 @@ TEST(L2SP, PullsTowardsTheStart) {
 
 /// Stopped after a step and gone on with in a new trainer, when the file that it started from is
 /// gone, a run has the losses and weights of one never stopped.
-void expect_resumes(TrainConfig c, int64_t stop_at) {
+void expect_transfer_resumes(TrainConfig c, int64_t stop_at) {
   TempFolder folder;
   std::filesystem::copy_file(c.from, folder / "from.safetensors");
   c.from = folder / "from.safetensors";
@@ -440,7 +440,7 @@ TEST(TransferResume, WithFrozenLayersAndRates) {
   c.freeze = "stem";
   c.lr_scale = "features.3=0.1";
   c.layer_decay = 0.7;
-  expect_resumes(c, 13);
+  expect_transfer_resumes(c, 13);
 }
 
 TEST(TransferResume, WithGradualUnfreezing) {
@@ -449,7 +449,7 @@ TEST(TransferResume, WithGradualUnfreezing) {
   c.unfreeze = "head@0,features.[3-9]@1,features@2";
   c.accumulate = 3;  // the gradients of an update that an epoch's end cuts
   c.ema = 0.9;
-  for (const int64_t stop : {5, 10, 14, 20}) expect_resumes(c, stop);
+  for (const int64_t stop : {5, 10, 14, 20}) expect_transfer_resumes(c, stop);
 }
 
 TEST(TransferResume, WithAdapters) {
@@ -458,7 +458,7 @@ TEST(TransferResume, WithAdapters) {
     c.from = five_digits();
     c.adapter = kind;
     c.ema = 0.9;
-    expect_resumes(c, 15);
+    expect_transfer_resumes(c, 15);
   }
 }
 
@@ -467,7 +467,7 @@ TEST(TransferResume, NearItsStart) {
   c.from = five_digits();
   c.l2_sp = 0.1;
   c.l2 = 0.01;
-  expect_resumes(c, 12);
+  expect_transfer_resumes(c, 12);
 }
 
 /// The message of the Error(usage) that a trainer of these settings throws.

@@ -17,7 +17,7 @@ namespace {
 
 using test::TempFolder;
 
-TrainConfig small(const std::string& model) {
+TrainConfig trouble_config(const std::string& model) {
   TrainConfig c;
   c.model = model;
   c.data = std::string(NACRE_SOURCE_DIR) + "/data/digits";
@@ -76,7 +76,7 @@ std::vector<std::vector<float>> parameters(Trainer& t) {
 
 TEST(LossThatIsNotFinite, NamesTheFirstLayer) {
   for (const int64_t accumulate : {1, 2}) {
-    TrainConfig c = small("mlp");
+    TrainConfig c = trouble_config("mlp");
     c.options = "hidden=16-16";
     c.accumulate = accumulate;
     c.ema = 0.9;
@@ -99,12 +99,13 @@ TEST(LossThatIsNotFinite, NamesTheFirstLayer) {
 
 TEST(LossThatIsNotFinite, NamesTheLineOfAUsersModel) {
   Overflows net(Scope::init(Key(0)));
-  EXPECT_PART(first_not_finite(net, batch_of(Trainer(small("logistic_regression"))), Key(1), 0.1),
-              cat({"trouble_test.cpp:", Overflows::line, ")"}));
+  EXPECT_PART(
+      first_not_finite(net, batch_of(Trainer(trouble_config("logistic_regression"))), Key(1), 0.1),
+      cat({"trouble_test.cpp:", Overflows::line, ")"}));
 }
 
 TEST(LearningRateFinder, SuggestsARateThatLearns) {
-  TrainConfig c = small("logistic_regression");
+  TrainConfig c = trouble_config("logistic_regression");
   const LrCurve curve = find_lr(c, 1e-5, 10, 60);
   ASSERT_EQ(curve.lr.size(), curve.loss.size());
   ASSERT_GE(curve.lr.size(), 30u);
@@ -125,7 +126,7 @@ TEST(LearningRateFinder, SuggestsARateThatLearns) {
 }
 
 TEST(LossThatIsNotFinite, NamesABatchOrParameterThatIsNot) {
-  Trainer t(small("lenet5"));
+  Trainer t(trouble_config("lenet5"));
   const Batch b = batch_of(t);
   Batch broken = b;
   broken.x[5] = NAN;
@@ -136,7 +137,7 @@ TEST(LossThatIsNotFinite, NamesABatchOrParameterThatIsNot) {
 }
 
 TEST(LossThatIsNotFinite, MayBeTheLossAlone) {
-  TrainConfig c = small("logistic_regression");
+  TrainConfig c = trouble_config("logistic_regression");
   c.l2 = 1e38;
   Trainer t(c);
   for (const Variable& v : t.model().parameters()) fill(t, v.name(), 3);
@@ -150,7 +151,7 @@ std::string content(const std::string& path) {
 
 TEST(BrokenCheckpoint, ChangesNothing) {
   TempFolder folder;
-  TrainConfig c = small("logistic_regression");
+  TrainConfig c = trouble_config("logistic_regression");
   c.ema = 0.9;
   c.accumulate = 2;
   const std::string good = folder / "good", bad = folder / "bad", before = folder / "before",

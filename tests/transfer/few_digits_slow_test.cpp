@@ -20,7 +20,7 @@ Indices first(int64_t n) {
   return list;
 }
 
-class FewDigits : public testing::Test {
+class FewDigits : public ::testing::Test {
  protected:
   void SetUp() override {
     const char* folder = std::getenv("NACRE_DATA");

@@ -120,7 +120,7 @@ void expect_step(const std::string& model, const std::string& options, const Sha
   }
 }
 
-class Backbones : public testing::TestWithParam<const ModelEntry*> {};
+class Backbones : public ::testing::TestWithParam<const ModelEntry*> {};
 
 /// Models of pictures, each small form once.
 std::vector<const ModelEntry*> models() {
@@ -139,7 +139,7 @@ TEST_P(Backbones, BearAllHeads) {
   expect_step(e.name, e.tiny, e.tiny_input.empty() ? e.input : e.tiny_input, kHeads);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Backbones, testing::ValuesIn(models()),
+INSTANTIATE_TEST_SUITE_P(All, Backbones, ::testing::ValuesIn(models()),
                          [](const auto& info) { return std::string(info.param->name); });
 
 TEST(BackboneMatrix, EachHeadAloneOnSixBackbones) {

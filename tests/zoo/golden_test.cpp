@@ -7,11 +7,11 @@
 namespace nacre {
 namespace {
 
-class Golden : public testing::TestWithParam<test::Golden> {};
+class Golden : public ::testing::TestWithParam<test::Golden> {};
 
 TEST_P(Golden, IsReproduced) { EXPECT_LE(test::golden_difference(GetParam()), 1e-5); }
 
-INSTANTIATE_TEST_SUITE_P(All, Golden, testing::ValuesIn(test::goldens(6000000)),
+INSTANTIATE_TEST_SUITE_P(All, Golden, ::testing::ValuesIn(test::goldens(6000000)),
                          [](const auto& info) { return info.param.model; });
 
 }  // namespace

@@ -319,7 +319,7 @@ TEST(Tabular, RowsWeighWhatTheyAreGiven) {
   }
 }
 
-class Fitted : public testing::TestWithParam<const char*> {};
+class Fitted : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Fitted, GoThroughFilesAndOnnx) {
   const Small s;
@@ -395,8 +395,8 @@ TEST_P(Fitted, TrainAsOtherModelsDo) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Fitted,
-                         testing::Values("boosted_trees", "random_forest", "svm", "k_nearest",
-                                         "linear"),
+                         ::testing::Values("boosted_trees", "random_forest", "svm", "k_nearest",
+                                           "linear"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(TreeModels, DamagedTablesGiveAnError) {
@@ -434,10 +434,10 @@ TEST(Tabular, OneClassIsRefusedAndAnEmptyOneIsNamed) {
               std::string::npos);
   }
   for (size_t i = 0; i < 20; ++i) rows[i].label = 0;
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   Trainer(c, {"rows", from_samples(rows, {"x", "y", "none"}), {}, {}, {}});
   EXPECT_NE(
-      testing::internal::GetCapturedStderr().find("no training sample is of the class 'none'"),
+      ::testing::internal::GetCapturedStderr().find("no training sample is of the class 'none'"),
       std::string::npos);
 }
 
@@ -452,9 +452,9 @@ TEST(Tabular, SettingsThatHaveNoEffectAreNamed) {
   TrainConfig c = TrainConfig::for_model("linear");
   c.lr = 0.5;
   c.epochs = 3;
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   Trainer t(c, {"rows", data, {}, {}, {}});
-  EXPECT_NE(testing::internal::GetCapturedStderr().find(
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find(
                 "linear is fitted at once, so these settings have no effect: epochs, lr"),
             std::string::npos);
   EXPECT_THROW(t.step({}), Error);

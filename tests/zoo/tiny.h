@@ -128,7 +128,7 @@ inline std::vector<const ModelEntry*> tiny_models(bool quick, int64_t most_macs 
   return list;
 }
 
-class TinyZoo : public testing::TestWithParam<const ModelEntry*> {};
+class TinyZoo : public ::testing::TestWithParam<const ModelEntry*> {};
 
 TEST_P(TinyZoo, LearnsABatchButNotShuffledTargets) {
   const auto before = references();

@@ -16,7 +16,7 @@ Tensor picture(const Shape& shape) {
 }
 
 /// Values that depend on the name alone, so that two models can share them.
-Scope by_name(std::function<Tensor(const std::string&, const Shape&)> special = nullptr) {
+Scope special_by_name(std::function<Tensor(const std::string&, const Shape&)> special = nullptr) {
   return Scope::load([special](const std::string& name, const Shape& shape, DType dtype) {
     if (special)
       if (const Tensor t = special(name, shape); t.defined()) return t;
@@ -29,14 +29,15 @@ Scope by_name(std::function<Tensor(const std::string&, const Shape&)> special = 
 
 TEST(SqueezeAndExcitation, WithOpenGatesIsThePlainNetwork) {
   const char* options = "layers=1-1-1-1 width=8 classes=5";
-  const auto plain = make_model("resnet50", options, by_name());
-  const auto open =
-      make_model("seresnet50", options, by_name([](const std::string& name, const Shape& shape) {
-                   if (name.ends_with("se.fc2.weight")) return zeros(shape);
-                   if (name.ends_with("se.fc2.bias")) return full(shape, 100);  // sigmoid gives 1
-                   return Tensor();
-                 }));
-  const auto gated = make_model("seresnet50", options, by_name());
+  const auto plain = make_model("resnet50", options, special_by_name());
+  const auto open = make_model("seresnet50", options,
+                               special_by_name([](const std::string& name, const Shape& shape) {
+                                 if (name.ends_with("se.fc2.weight")) return zeros(shape);
+                                 if (name.ends_with("se.fc2.bias"))
+                                   return full(shape, 100);  // sigmoid gives 1
+                                 return Tensor();
+                               }));
+  const auto gated = make_model("seresnet50", options, special_by_name());
   const Tensor x = picture({2, 3, 64, 64});
   Context ctx = Context::eval();
   const auto want = (*plain)(x, ctx).to_vector<float>();
@@ -48,8 +49,8 @@ TEST(DenseNet, SavingMemoryGivesTheSameGradients) {
   const std::string options = "layers=3-2 growth=4 stem=8 classes=5";
   std::vector<std::vector<float>> of_mode[2];
   for (int mode : {0, 1}) {
-    const auto net =
-        make_model("densenet121", options + (mode ? " memory_efficient=true" : ""), by_name());
+    const auto net = make_model("densenet121", options + (mode ? " memory_efficient=true" : ""),
+                                special_by_name());
     Context ctx = Context::train(Key(3));
     const Tensor loss = sum(square((*net)(picture({4, 3, 32, 32}), ctx)));
     Tensors all = grad(loss, values(net->trainable()));
@@ -70,7 +71,7 @@ TEST(DenseNet, SavingMemoryGivesTheSameGradients) {
 }
 
 TEST(CapsNet, CouplingsOfACapsuleSumToOneAndTheDecoderDraws) {
-  const auto net = make_model("capsnet", "", by_name());
+  const auto net = make_model("capsnet", "", special_by_name());
   Context ctx = Context::eval();
   ctx.taps["digits.couplings"] = {};
   ctx.taps["decoder"] = {};
@@ -89,7 +90,8 @@ TEST(CapsNet, CouplingsOfACapsuleSumToOneAndTheDecoderDraws) {
 }
 
 TEST(GoogLeNet, AuxiliaryHeadsTrainAndAreLeftOutAfterwards) {
-  const auto net = make_model("googlenet", "aux=true width=0.0625 classes=5 dropout=0", by_name());
+  const auto net =
+      make_model("googlenet", "aux=true width=0.0625 classes=5 dropout=0", special_by_name());
   const Tensor x = picture({2, 3, 32, 32});
   const Variable weight = net->state()->find("aux1.fc2.weight");
   ASSERT_TRUE(weight.defined());
@@ -131,7 +133,7 @@ TEST(Backbones, GiveFeaturesOfEachStageByName) {
       {"convnext_tiny", "", {{"features.3", {1, 192, 8, 8}}}},
   };
   for (const Case& c : cases) {
-    const auto net = make_model(c.model, c.options, by_name());
+    const auto net = make_model(c.model, c.options, special_by_name());
     NoGrad guard;
     Context ctx = Context::eval();
     for (const auto& [name, shape] : c.stages) ctx.taps[name] = {};
@@ -144,7 +146,7 @@ TEST(Backbones, GiveFeaturesOfEachStageByName) {
 }
 
 TEST(StochasticDepth, ChangesTrainingAlone) {
-  const auto net = make_model("resnet20", "blocks=2 width=4 drop_path=0.9", by_name());
+  const auto net = make_model("resnet20", "blocks=2 width=4 drop_path=0.9", special_by_name());
   const Tensor x = picture({4, 3, 16, 16});
   const auto run = [&](Context ctx) { return (*net)(x, ctx).to_vector<float>(); };
   EXPECT_EQ(run(Context::eval()), run(Context::eval()));
@@ -168,7 +170,7 @@ TEST(ImpossibleOptions, AreRefusedInOneSentence) {
            {"regnet_y_400mf", "w0=0"},
            {"shufflenet_v2_x1_0", "widths=24"},
            {"dpn92", "groups=5"}})
-    EXPECT_THROW(make_model(model, options, by_name()), Error) << model << " " << options;
+    EXPECT_THROW(make_model(model, options, special_by_name()), Error) << model << " " << options;
 }
 
 }  // namespace

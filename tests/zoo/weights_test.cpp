@@ -82,7 +82,7 @@ void expect_scores(const std::string& path, const char* format) {
   EXPECT_LE(test::output_difference(resnet18(), *net), 1e-5);
 }
 
-class ResNet18 : public testing::Test {
+class ResNet18 : public ::testing::Test {
  protected:
   const std::unique_ptr<Module> names_ = make_model("resnet18", "", Scope::init(Key(0)));
   const test::TempFolder folder_;

@@ -10,12 +10,12 @@
 
 namespace nacre::test {
 
-INSTANTIATE_TEST_SUITE_P(Slow, TinyZoo, testing::ValuesIn(tiny_models(false)),
+INSTANTIATE_TEST_SUITE_P(Slow, TinyZoo, ::testing::ValuesIn(tiny_models(false)),
                          [](const auto& info) { return std::string(info.param->name); });
 
 namespace {
 
-class EveryModel : public testing::TestWithParam<const ModelEntry*> {};
+class EveryModel : public ::testing::TestWithParam<const ModelEntry*> {};
 
 TEST_P(EveryModel, IsWhatIsSaidOfIt) {
   const ModelEntry& e = *GetParam();
@@ -55,7 +55,7 @@ TEST_P(EveryModel, IsWhatIsSaidOfIt) {
   std::printf("%s\n", line.c_str());
 }
 
-INSTANTIATE_TEST_SUITE_P(Zoo, EveryModel, testing::ValuesIn(all_models()),
+INSTANTIATE_TEST_SUITE_P(Zoo, EveryModel, ::testing::ValuesIn(all_models()),
                          [](const auto& info) { return std::string(info.param->name); });
 
 }  // namespace

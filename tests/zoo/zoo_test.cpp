@@ -11,7 +11,7 @@
 namespace nacre {
 namespace test {
 
-INSTANTIATE_TEST_SUITE_P(Quick, TinyZoo, testing::ValuesIn(tiny_models(true)),
+INSTANTIATE_TEST_SUITE_P(Quick, TinyZoo, ::testing::ValuesIn(tiny_models(true)),
                          [](const auto& info) { return std::string(info.param->name); });
 
 }  // namespace test
@@ -20,7 +20,7 @@ namespace {
 
 using test::with_batch;
 
-class Zoo : public testing::TestWithParam<const ModelEntry*> {};
+class Zoo : public ::testing::TestWithParam<const ModelEntry*> {};
 
 TEST_P(Zoo, HasThePublishedSize) {
   const ModelEntry& e = *GetParam();
@@ -35,7 +35,7 @@ TEST_P(Zoo, HasThePublishedSize) {
   EXPECT_EQ(size.macs, e.macs);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Zoo, testing::ValuesIn(all_models()),
+INSTANTIATE_TEST_SUITE_P(All, Zoo, ::testing::ValuesIn(all_models()),
                          [](const auto& info) { return std::string(info.param->name); });
 
 TEST(ZooTable, NamesNearModelsAndOptions) {

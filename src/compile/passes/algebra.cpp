@@ -80,7 +80,7 @@ Tensor joined(const Tensor& sum) {
   return end == sum.size(terms[0].dim) ? concat(parts, terms[0].dim) : Tensor();
 }
 
-Graph run(const Graph& graph, const CompileOptions&) {
+Graph run_algebra(const Graph& graph, const CompileOptions&) {
   return rewrite(graph, [](const Node& n, const Tensors& in) -> Tensors {
     const std::string_view op = n.op->name;
     if (op == "identity" || op == "stop_gradient") return {in[0]};
@@ -129,6 +129,6 @@ Graph run(const Graph& graph, const CompileOptions&) {
 }  // namespace
 
 extern const Pass pass_algebra;
-const Pass pass_algebra = {"algebra", run};
+const Pass pass_algebra = {"algebra", run_algebra};
 
 }  // namespace nacre

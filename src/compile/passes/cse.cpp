@@ -9,7 +9,7 @@
 namespace nacre {
 namespace {
 
-constexpr size_t kLargest = 1 << 18;  // bytes of a constant whose values are compared
+constexpr size_t kMostCompared = 1 << 18;  // bytes of a constant whose values are compared
 
 bool constant(const Tensor& t) { return t.evaluated() && t.node()->placeholder < 0; }
 
@@ -20,7 +20,7 @@ bool equal_inputs(const Tensor& a, const Tensor& b) {
   const Output &x = a.node()->outputs[a.index()], &y = b.node()->outputs[b.index()];
   const Operand one{x.dtype, x.shape, x.strides}, other{y.dtype, y.shape, y.strides};
   if (x.strides == y.strides && x.data() == y.data()) return true;
-  return one.contiguous() && other.contiguous() && one.bytes() <= kLargest &&
+  return one.contiguous() && other.contiguous() && one.bytes() <= kMostCompared &&
          std::memcmp(x.data(), y.data(), one.bytes()) == 0;
 }
 
@@ -29,7 +29,7 @@ uint64_t hash_input(const Tensor& t) {
   return mix(reinterpret_cast<uintptr_t>(t.node()), t.index());
 }
 
-Graph run(const Graph& graph, const CompileOptions&) {
+Graph run_cse(const Graph& graph, const CompileOptions&) {
   std::unordered_multimap<uint64_t, std::pair<Tensors, const Node*>>
       seen;  // kept node with its rewritten inputs
   Tensors alive;
@@ -60,6 +60,6 @@ Graph run(const Graph& graph, const CompileOptions&) {
 }  // namespace
 
 extern const Pass pass_cse;
-const Pass pass_cse = {"cse", run};
+const Pass pass_cse = {"cse", run_cse};
 
 }  // namespace nacre

@@ -24,7 +24,7 @@ bool one_for_each(const Tensor& weight, const Shape& index, const Shape& rows) {
   return weight.shape() == want && weight.numel() == index.numel();
 }
 
-Graph run(const Graph& graph, const CompileOptions& options) {
+Graph run_edges(const Graph& graph, const CompileOptions& options) {
   static const OpDef* edge_sum = find_op("edge_sum");
   auto uses = count_uses(graph);
   return rewrite(graph, [&](const Node& n, const Tensors& in) -> Tensors {
@@ -55,6 +55,6 @@ Graph run(const Graph& graph, const CompileOptions& options) {
 }  // namespace
 
 extern const Pass pass_edges;
-const Pass pass_edges = {"edges", run};
+const Pass pass_edges = {"edges", run_edges};
 
 }  // namespace nacre

@@ -11,7 +11,7 @@ bool stays(const Node& n, const Tensors& in, const CompileOptions& options) {
   return has_kernel(n, in, options);
 }
 
-Graph run(const Graph& graph, const CompileOptions& options) {
+Graph run_expand(const Graph& graph, const CompileOptions& options) {
   Graph g = graph;
   for (bool again = true; again;) {
     again = false;
@@ -33,6 +33,6 @@ Graph run(const Graph& graph, const CompileOptions& options) {
 }  // namespace
 
 extern const Pass pass_expand;
-const Pass pass_expand = {"expand", run, false};
+const Pass pass_expand = {"expand", run_expand, false};
 
 }  // namespace nacre

@@ -33,7 +33,7 @@ Tensors view_of(const Node& n, const Tensor& x) {
   return {t};
 }
 
-Graph run(const Graph& graph, const CompileOptions& options) {
+Graph run_fold(const Graph& graph, const CompileOptions& options) {
   return rewrite(graph, [&](const Node& n, const Tensors& in) -> Tensors {
     if (!n.op->pure || n.op->kind == OpKind::control) return {};
     for (const Tensor& t : in)
@@ -58,6 +58,6 @@ Graph run(const Graph& graph, const CompileOptions& options) {
 }  // namespace
 
 extern const Pass pass_fold;
-const Pass pass_fold = {"fold", run};
+const Pass pass_fold = {"fold", run_fold};
 
 }  // namespace nacre

@@ -343,11 +343,11 @@ class Fuser {
   std::vector<char> stays_, again_;
 };
 
-Graph run(const Graph& graph, const CompileOptions&) { return Fuser(graph).run(); }
+Graph run_fuse(const Graph& graph, const CompileOptions&) { return Fuser(graph).run(); }
 
 }  // namespace
 
 extern const Pass pass_fuse;
-const Pass pass_fuse = {"fuse", run};
+const Pass pass_fuse = {"fuse", run_fuse};
 
 }  // namespace nacre

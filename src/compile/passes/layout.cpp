@@ -9,16 +9,10 @@
 
 #include "compile/plan.h"
 #include "compile/rewrite.h"
-#include "graph/attrs.h"
 #include "ops/nn/blocks.h"
 
 namespace nacre {
 namespace {
-
-template <typename T>
-T attr(const Node& n, std::string_view name) {
-  return std::get<T>(attr_field(*n.op, n.attrs.get(), name));
-}
 
 /// x of from_blocks(x); undefined for others.
 Tensor inside(const Tensor& t) {
@@ -285,7 +279,7 @@ class Layout {
   std::map<std::pair<const Node*, uint32_t>, int> uses_;
 };
 
-Graph run(const Graph& graph, const CompileOptions& options) {
+Graph run_layout(const Graph& graph, const CompileOptions& options) {
   const auto nodes = graph.nodes();
   if (std::none_of(nodes.begin(), nodes.end(),
                    [](const Node* n) { return is_op(n, "conv") && n->inputs[1].evaluated(); }))
@@ -296,6 +290,6 @@ Graph run(const Graph& graph, const CompileOptions& options) {
 }  // namespace
 
 extern const Pass pass_layout;
-const Pass pass_layout = {"layout", run};
+const Pass pass_layout = {"layout", run_layout};
 
 }  // namespace nacre

@@ -9,7 +9,7 @@
 namespace nacre {
 namespace {
 
-Graph run(const Graph& graph, const CompileOptions&) {
+Graph run_norm(const Graph& graph, const CompileOptions&) {
   auto uses = count_uses(graph);
   return rewrite(graph, [&](const Node& n, const Tensors& in) -> Tensors {
     if (!is_op(&n, "batch_norm_infer") || in[0].dtype() != DType::f32) return {};
@@ -50,6 +50,6 @@ Graph run(const Graph& graph, const CompileOptions&) {
 }  // namespace
 
 extern const Pass pass_norm;
-const Pass pass_norm = {"norm", run};
+const Pass pass_norm = {"norm", run_norm};
 
 }  // namespace nacre

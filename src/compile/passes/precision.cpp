@@ -11,7 +11,6 @@
 
 #include "compile/plan.h"
 #include "compile/rewrite.h"
-#include "graph/attrs.h"
 #include "ops/nn/rows.h"
 #include "ops/norm/norm.h"
 
@@ -21,11 +20,6 @@ namespace {
 using Place = std::pair<const Node*, uint32_t>;
 
 Place place(const Tensor& t) { return {t.node(), t.index()}; }
-
-template <typename T>
-T attr(const Node& n, std::string_view name) {
-  return std::get<T>(attr_field(*n.op, n.attrs.get(), name));
-}
 
 bool is_view(const Node* n) {
   return n->op && !n->evaluated && n->op->kind == OpKind::view && n->inputs.size() == 1;
@@ -427,7 +421,7 @@ class Narrowing {
   std::map<Place, std::pair<Tensor, Tensor>> narrowed_, narrowed_rows_;
 };
 
-Graph run(const Graph& graph, const CompileOptions& options) {
+Graph run_precision(const Graph& graph, const CompileOptions& options) {
   if (options.precision != DType::bf16) return graph;
   Narrowing narrowing(graph, options);
   return narrowing.anything() ? narrowing.run() : graph;
@@ -436,6 +430,6 @@ Graph run(const Graph& graph, const CompileOptions& options) {
 }  // namespace
 
 extern const Pass pass_precision;
-const Pass pass_precision = {"precision", run};
+const Pass pass_precision = {"precision", run_precision};
 
 }  // namespace nacre

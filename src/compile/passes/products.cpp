@@ -124,13 +124,13 @@ class Products {
   std::unordered_map<const Node*, int> uses_;  // of nodes of the new graph
 };
 
-Graph run(const Graph& graph, const CompileOptions& options) {
+Graph run_products(const Graph& graph, const CompileOptions& options) {
   return Products(graph, options).run();
 }
 
 }  // namespace
 
 extern const Pass pass_products;
-const Pass pass_products = {"products", run};
+const Pass pass_products = {"products", run_products};
 
 }  // namespace nacre

@@ -232,7 +232,7 @@ class Schedule {
   int at_ = 0;
 };
 
-Graph run(const Graph& graph, const CompileOptions& options) {
+Graph run_recompute(const Graph& graph, const CompileOptions& options) {
   if (options.memory_target == 0) return graph;
   Tracing guard;
   Schedule schedule(graph);
@@ -243,6 +243,6 @@ Graph run(const Graph& graph, const CompileOptions& options) {
 }  // namespace
 
 extern const Pass pass_recompute;
-const Pass pass_recompute = {"recompute", run};
+const Pass pass_recompute = {"recompute", run_recompute};
 
 }  // namespace nacre

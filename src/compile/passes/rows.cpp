@@ -196,7 +196,7 @@ class Updates {
   Shape shape_;
 };
 
-Graph run(const Graph& graph, const CompileOptions&) {
+Graph run_rows(const Graph& graph, const CompileOptions&) {
   Tracing guard;
   return Updates(graph).run();
 }
@@ -204,6 +204,6 @@ Graph run(const Graph& graph, const CompileOptions&) {
 }  // namespace
 
 extern const Pass pass_rows;
-const Pass pass_rows = {"rows", run};
+const Pass pass_rows = {"rows", run_rows};
 
 }  // namespace nacre

@@ -213,7 +213,7 @@ void check_config(const BoostedTrees::Config& c) {
   within("patience", static_cast<double>(c.patience), 0, 100000);
 }
 
-Fitted fit(const FitData& data, const FitData* held_out, const void* config) {
+Fitted fit_boosted_trees(const FitData& data, const FitData* held_out, const void* config) {
   const auto& c = *static_cast<const BoostedTrees::Config*>(config);
   check_config(c);
   if (data.values() && data.outputs != 1)
@@ -297,7 +297,7 @@ MODEL(boosted_trees) = {
     .config = attr_type<tabular::BoostedTrees::Config>(),
     .make = construct<tabular::BoostedTrees>,
     .input = {1},
-    .fit = tabular::fit,
+    .fit = tabular::fit_boosted_trees,
     .missing = true,
 };
 

@@ -54,7 +54,7 @@ struct KNearest : Module {
   Variable points, known;
 };
 
-Fitted fit(const FitData& data, const FitData*, const void*) {
+Fitted fit_k_nearest(const FitData& data, const FitData*, const void*) {
   std::vector<float> known = data.targets;
   if (!data.values()) {
     known.assign(static_cast<size_t>(data.rows * data.outputs), 0.0f);
@@ -76,7 +76,7 @@ MODEL(k_nearest) = {
     .config = attr_type<KNearest::Config>(),
     .make = construct<KNearest>,
     .input = {1},
-    .fit = fit,
+    .fit = fit_k_nearest,
 };
 
 }  // namespace nacre

@@ -32,7 +32,7 @@ struct LinearFit : Module {
 
 /// Logistic regression: the mean loss of rows + |W|^2 / (2 c rows). Ridge regression: the same with
 /// half the squared error. Minimised in full, so the result depends on no learning rate.
-Fitted fit(const FitData& data, const FitData*, const void* config) {
+Fitted fit_linear(const FitData& data, const FitData*, const void* config) {
   const auto& c = *static_cast<const LinearFit::Config*>(config);
   if (!(c.c > 0) || c.iterations < 1)
     fail(Error::Kind::usage, {"options c and iterations of linear should be above 0, got ", c.c,
@@ -88,7 +88,7 @@ MODEL(linear) = {
     .config = attr_type<LinearFit::Config>(),
     .make = construct<LinearFit>,
     .input = {1},
-    .fit = fit,
+    .fit = fit_linear,
 };
 
 }  // namespace nacre

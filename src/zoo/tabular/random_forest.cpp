@@ -283,7 +283,7 @@ class Grower {
   uint32_t counts_[kBins + 1] = {};
 };
 
-Fitted fit(const FitData& data, const FitData*, const void* config) {
+Fitted fit_random_forest(const FitData& data, const FitData*, const void* config) {
   const auto& c = *static_cast<const RandomForest::Config*>(config);
   const auto within = [](const char* name, double v, double low, double high) {
     if (!(v >= low && v <= high))
@@ -324,7 +324,7 @@ MODEL(random_forest) = {
     .config = attr_type<tabular::RandomForest::Config>(),
     .make = construct<tabular::RandomForest>,
     .input = {1},
-    .fit = tabular::fit,
+    .fit = tabular::fit_random_forest,
     .missing = true,
 };
 

@@ -180,7 +180,7 @@ Tensor list(const std::vector<double>& v) {
   return Tensor::from(std::vector<float>(v.begin(), v.end()), {static_cast<int64_t>(v.size())});
 }
 
-Fitted fit(const FitData& data, const FitData*, const void* config) {
+Fitted fit_svm(const FitData& data, const FitData*, const void* config) {
   const auto& c = *static_cast<const Svm::Config*>(config);
   if (!(c.c > 0) || !(c.gamma >= 0) || !(c.epsilon >= 0))
     fail(Error::Kind::usage, {"options c of svm should be above 0, gamma and epsilon at least 0, "
@@ -258,7 +258,7 @@ MODEL(svm) = {
     .config = attr_type<Svm::Config>(),
     .make = construct<Svm>,
     .input = {1},
-    .fit = fit,
+    .fit = fit_svm,
 };
 
 }  // namespace nacre
