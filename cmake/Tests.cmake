@@ -31,11 +31,13 @@ if(NACRE_PCH)
   target_link_libraries(nacre_test_headers PRIVATE nacre_test_build)
   target_precompile_headers(
     nacre_test_headers PRIVATE <gtest/gtest.h> <algorithm> <cmath> <filesystem> <fstream>
-                               <functional> <map> <string> <vector> <nacre/ops.h>)
+                               <functional> <map> <string> <vector> <nacre/autograd.h> <nacre/ops.h>
+                               <nacre/train.h> <nacre/zoo.h>)
 endif()
 
 function(nacre_test name label)
   add_executable(${name} ${ARGN})
+  nacre_unity(${name} 6 ${ARGN})
   target_link_libraries(${name} PRIVATE nacre_test_build GTest::gtest_main)
   if(NACRE_PCH)
     target_precompile_headers(${name} REUSE_FROM nacre_test_headers)
