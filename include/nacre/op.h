@@ -220,8 +220,16 @@ struct View {
 
 // ---- samples
 
-/// How the values of one input of a sample are made.
+/// How the values of one input of a sample are made. What makes samples is neither inline nor
+/// compiled for speed: only tests run it, and it would be a third of the time to compile ops.
 struct SampleInput {
+  [[gnu::cold]] SampleInput();
+  [[gnu::cold]] SampleInput(const SampleInput&);
+  [[gnu::cold]] SampleInput(SampleInput&&) noexcept;
+  [[gnu::cold]] SampleInput& operator=(const SampleInput&);
+  [[gnu::cold]] SampleInput& operator=(SampleInput&&) noexcept;
+  [[gnu::cold]] ~SampleInput();
+
   enum class Kind { uniform, integers, boolean, values, key } kind = Kind::uniform;
   Shape shape;
   double low = -1, high = 1;  ///< integers: low..high-1
@@ -247,46 +255,28 @@ struct OpSample {
 /// Collects the samples of an op.
 class Samples {
  public:
-  SampleInput uniform(Shape shape, double low = -1, double high = 1) const {
-    return {SampleInput::Kind::uniform, std::move(shape), low, high, {}, DType::f32, true};
-  }
+  using Call = std::function<Tensors(const Tensors&)>;
+
+  [[gnu::cold]] SampleInput uniform(Shape shape, double low = -1, double high = 1) const;
   /// Values of the floating type under test, given one by one: special cases.
-  SampleInput at(std::vector<double> values, Shape shape) const {
-    return {SampleInput::Kind::values, std::move(shape), 0, 0, std::move(values), DType::f32, true};
-  }
-  SampleInput at(std::vector<double> values) const {
-    const auto n = static_cast<int64_t>(values.size());
-    return at(std::move(values), {n});
-  }
-  SampleInput integers(Shape shape, int64_t low, int64_t high, DType dtype = DType::i64) const {
-    return {SampleInput::Kind::integers,
-            std::move(shape),
-            static_cast<double>(low),
-            static_cast<double>(high),
-            {},
-            dtype,
-            false};
-  }
-  SampleInput ints_at(std::vector<double> values, Shape shape, DType dtype = DType::i64) const {
-    return {SampleInput::Kind::values, std::move(shape), 0, 0, std::move(values), dtype, false};
-  }
-  SampleInput boolean(Shape shape) const {
-    return {SampleInput::Kind::boolean, std::move(shape), 0, 1, {}, DType::boolean, false};
-  }
-  SampleInput key(uint64_t seed) const {
-    return {SampleInput::Kind::key, {}, static_cast<double>(seed), 0, {}, DType::i64, false};
-  }
+  [[gnu::cold]] SampleInput at(std::vector<double> values, Shape shape) const;
+  [[gnu::cold]] SampleInput at(std::vector<double> values) const;
+  [[gnu::cold]] SampleInput integers(Shape shape, int64_t low, int64_t high,
+                                     DType dtype = DType::i64) const;
+  [[gnu::cold]] SampleInput ints_at(std::vector<double> values, Shape shape,
+                                    DType dtype = DType::i64) const;
+  [[gnu::cold]] SampleInput boolean(Shape shape) const;
+  [[gnu::cold]] SampleInput key(uint64_t seed) const;
   /// Adds a sample; returns it, to set oracle, slack or check_grad.
-  OpSample& add(std::vector<SampleInput> inputs, std::function<Tensors(const Tensors&)> call,
-                std::string torch = {}) {
-    list.push_back({std::move(inputs), std::move(call), std::move(torch), {}, true, 1});
-    return list.back();
-  }
+  [[gnu::cold]] OpSample& add(std::initializer_list<SampleInput> inputs, Call call,
+                              std::string_view torch = {});
+  [[gnu::cold]] OpSample& add(std::vector<SampleInput> inputs, Call call,
+                              std::string_view torch = {});
   /// Adds a call that must throw an Error of kind shape whose text contains `text`.
-  void bad(std::vector<SampleInput> inputs, std::function<Tensors(const Tensors&)> call,
-           std::string text) {
-    bad_list.push_back({{std::move(inputs), std::move(call), {}, {}, false, 1}, std::move(text)});
-  }
+  [[gnu::cold]] void bad(std::initializer_list<SampleInput> inputs, Call call,
+                         std::string_view text);
+  [[gnu::cold]] void bad(std::vector<SampleInput> inputs, Call call, std::string_view text);
+
   std::vector<OpSample> list;
   std::vector<std::pair<OpSample, std::string>> bad_list;
 };

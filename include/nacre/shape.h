@@ -108,8 +108,9 @@ class Shape {
     int64_t* to = begin();
     for (size_t i = 0; i < n; ++i) to[i] = v[i];
   }
+  [[gnu::cold]] void copy_long(const Shape& o);
   void copy(const Shape& o) {
-    if (heap_ || o.heap_) return assign(o.begin(), o.size_);
+    if (heap_ || o.heap_) return copy_long(o);
     size_ = o.size_;
     std::memcpy(inline_, o.inline_, sizeof(inline_));
   }

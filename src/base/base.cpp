@@ -17,6 +17,8 @@ void Shape::grow(size_t n) {
   capacity_ = static_cast<uint32_t>(capacity);
 }
 
+void Shape::copy_long(const Shape& o) { assign(o.begin(), o.size_); }
+
 void Shape::insert(int64_t pos, int64_t v) {
   if (pos < 0 || pos > static_cast<int64_t>(size_)) bad_index(pos);
   push_back(v);
