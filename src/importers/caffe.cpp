@@ -17,10 +17,10 @@
 namespace nacre {
 namespace {
 
-using Ints = OnnxBuilder::Ints;
+using Numbers = OnnxBuilder::Ints;
 
 struct Blob {
-  Ints shape;
+  Numbers shape;
   std::vector<float> values;
 };
 using Blobs = std::map<std::string, std::vector<Blob>, std::less<>>;
@@ -29,7 +29,7 @@ using Blobs = std::map<std::string, std::vector<Blob>, std::less<>>;
 
 Blob read_blob(std::string_view bytes, std::string_view what) {
   Blob blob;
-  Ints old(4, 0);
+  Numbers old(4, 0);
   bool has_shape = false, has_old = false;
   std::vector<double> wide;
   for (WireReader r(bytes, what); r.next();) {
@@ -156,7 +156,7 @@ class CaffeImporter {
   }
   void unsupported(std::string_view what) { problems_.add(cat({type_, " with ", what}), layer_); }
 
-  void make_input(const std::string& name, Ints shape) {
+  void make_input(const std::string& name, Numbers shape) {
     if (shape.empty()) shape.assign(4, -1);
     shape[0] = -1;  // any batch
     if (shape.size() > 32 || values_.contains(name))
@@ -168,9 +168,9 @@ class CaffeImporter {
   void inputs(const Prototxt& network) {
     const auto names = network.texts("input");
     const auto shapes = network.messages("input_shape");
-    const Ints dims = network.integers("input_dim");
+    const Numbers dims = network.integers("input_dim");
     for (size_t i = 0; i < names.size(); ++i) {
-      Ints shape;
+      Numbers shape;
       if (i < shapes.size()) {
         shape = shapes[i]->integers("dim");
       } else if (dims.size() >= 4 * (i + 1)) {
@@ -203,7 +203,7 @@ class CaffeImporter {
       const auto shapes = layer.message("input_param").messages("shape");
       for (size_t i = 0; i < tops.size(); ++i)
         make_input(tops[i], shapes.empty()
-                                ? Ints{}
+                                ? Numbers{}
                                 : shapes[std::min(i, shapes.size() - 1)]->integers("dim"));
       return;
     }
@@ -273,11 +273,11 @@ class CaffeImporter {
     if (type_ == "Reshape") {
       const Prototxt& p = layer.message("reshape_param");
       if (p.integer("axis", 0) != 0 || p.integer("num_axes", -1) != -1) unsupported("other axes");
-      const Ints dims = p.message("shape").integers("dim");
+      const Numbers dims = p.message("shape").integers("dim");
       return {{net_.make("Reshape", {x.name, net_.ints(dims)}), static_cast<int>(dims.size())}};
     }
     if (type_ == "Permute") {
-      Ints order = layer.message("permute_param").integers("order");
+      Numbers order = layer.message("permute_param").integers("order");
       for (int64_t d = 0; d < x.rank; ++d)
         if (std::find(order.begin(), order.end(), d) == order.end()) order.push_back(d);
       return same("Transpose", {{"perm", order}});
@@ -296,7 +296,7 @@ class CaffeImporter {
   }
   /// Values for each channel, with sizes of one after them as the rank of the input wants.
   std::string channels(const Blob& b, int rank, std::string name = "") {
-    Ints shape{static_cast<int64_t>(b.values.size())};
+    Numbers shape{static_cast<int64_t>(b.values.size())};
     if (b.values.size() > 1)
       for (int d = 2; d < rank; ++d) shape.push_back(1);
     return net_.floats(b.values, shape, std::move(name));
@@ -304,11 +304,11 @@ class CaffeImporter {
   static int64_t count(const Blob& b) { return static_cast<int64_t>(b.values.size()); }
 
   /// A pair of sizes: `name` once or twice, or name_h and name_w.
-  Ints pair(const Prototxt& p, const std::string& name, const std::string& stem,
-            int64_t otherwise) {
+  Numbers pair(const Prototxt& p, const std::string& name, const std::string& stem,
+               int64_t otherwise) {
     if (p.has(stem + "_h") || p.has(stem + "_w"))
       return {p.integer(stem + "_h", otherwise), p.integer(stem + "_w", otherwise)};
-    Ints v = p.integers(name);
+    Numbers v = p.integers(name);
     if (v.empty()) v = {otherwise};
     if (v.size() == 1) v.push_back(v[0]);
     if (v.size() != 2) unsupported("other than two dimensions");
@@ -321,9 +321,9 @@ class CaffeImporter {
   Value convolution(const Prototxt& layer) {
     const Prototxt& p = layer.message("convolution_param");
     const bool transposed = type_ == "Deconvolution";
-    const Ints kernel = pair(p, "kernel_size", "kernel", 0),
-               stride = pair(p, "stride", "stride", 1), pad = pair(p, "pad", "pad", 0),
-               dilation = pair(p, "dilation", "dilation", 1);
+    const Numbers kernel = pair(p, "kernel_size", "kernel", 0),
+                  stride = pair(p, "stride", "stride", 1), pad = pair(p, "pad", "pad", 0),
+                  dilation = pair(p, "dilation", "dilation", 1);
     const int64_t out = p.integer("num_output", 0), group = p.integer("group", 1);
     const Blob& w = blob(0);
     const int64_t window = kernel[0] * kernel[1];
@@ -348,7 +348,7 @@ class CaffeImporter {
     return {net_.make(transposed ? "ConvTranspose" : "Conv", inputs,
                       {{"kernel_shape", kernel},
                        {"strides", stride},
-                       {"pads", Ints{pad[0], pad[1], pad[0], pad[1]}},
+                       {"pads", Numbers{pad[0], pad[1], pad[0], pad[1]}},
                        {"dilations", dilation},
                        {"group", group}}),
             4};
@@ -366,8 +366,8 @@ class CaffeImporter {
                                  ? in_[0].name
                                  : net_.make("Flatten", {in_[0].name}, {{"axis", int64_t{1}}});
     std::vector<std::string> inputs = {
-        flat,
-        net_.floats(w.values, transposed ? Ints{in, out} : Ints{out, in}, layer_ + ".weight")};
+        flat, net_.floats(w.values, transposed ? Numbers{in, out} : Numbers{out, in},
+                          layer_ + ".weight")};
     if (p.boolean("bias_term", true)) {
       if (count(blob(1)) != out) wrong({"has ", count(blob(1)), " biases for ", out, " outputs"});
       inputs.push_back(net_.floats(blob(1).values, {out}, layer_ + ".bias"));
@@ -382,13 +382,13 @@ class CaffeImporter {
     const bool max = kind == "MAX" || kind == "0";
     if (p.boolean("global_pooling", false))
       return {net_.make(max ? "GlobalMaxPool" : "GlobalAveragePool", {in_[0].name}), 4};
-    const Ints kernel = pair(p, "kernel_size", "kernel", 0),
-               stride = pair(p, "stride", "stride", 1), pad = pair(p, "pad", "pad", 0);
+    const Numbers kernel = pair(p, "kernel_size", "kernel", 0),
+                  stride = pair(p, "stride", "stride", 1), pad = pair(p, "pad", "pad", 0);
     if (!kernel[0] || !kernel[1] || !stride[0] || !stride[1]) wrong({"has an empty window"});
     std::vector<OnnxBuilder::Attribute> attributes = {
         {"kernel_shape", kernel},
         {"strides", stride},
-        {"pads", Ints{pad[0], pad[1], pad[0], pad[1]}},
+        {"pads", Numbers{pad[0], pad[1], pad[0], pad[1]}},
         {"ceil_mode", int64_t{p.text("round_mode", "CEIL") == "CEIL"}}};
     if (!max) attributes.emplace_back("count_include_pad", int64_t{1});
     return {net_.make(max ? "MaxPool" : "AveragePool", {in_[0].name}, attributes), 4};
@@ -402,7 +402,7 @@ class CaffeImporter {
     const float by = factor.values[0] == 0 ? 0 : 1 / factor.values[0];
     for (float& v : mean.values) v *= by;
     for (float& v : var.values) v *= by;
-    const Ints shape{count(mean)};
+    const Numbers shape{count(mean)};
     const std::string ones = net_.floats(std::vector<float>(mean.values.size(), 1.0f), shape,
                                          layer_ + ".weight"),
                       zeros = net_.floats(std::vector<float>(mean.values.size(), 0.0f), shape,
@@ -445,8 +445,8 @@ class CaffeImporter {
     // Within a channel: the mean square of a window.
     const int64_t pad = (size - 1) / 2;
     const std::string mean = net_.make("AveragePool", {net_.make("Mul", {x, x})},
-                                       {{"kernel_shape", Ints{size, size}},
-                                        {"pads", Ints{pad, pad, pad, pad}},
+                                       {{"kernel_shape", Numbers{size, size}},
+                                        {"pads", Numbers{pad, pad, pad, pad}},
                                         {"count_include_pad", int64_t{1}}});
     const std::string sum =
         net_.make("Add", {net_.make("Mul", {mean, net_.scalar(alpha)}), net_.scalar(1)});
@@ -507,7 +507,7 @@ class CaffeImporter {
 
   std::vector<Value> slice(const Prototxt& p, size_t parts) {
     const int64_t axis = p.integer("axis", p.integer("slice_dim", 1));
-    Ints points = p.integers("slice_point");
+    Numbers points = p.integers("slice_point");
     std::vector<std::string> names;
     std::vector<Value> out;
     if (points.empty()) {
@@ -529,7 +529,7 @@ class CaffeImporter {
   Value crop(const Prototxt& p) {
     if (in_.size() != 2) wrong({"needs two inputs"});
     const int64_t axis = p.integer("axis", 2);
-    Ints offsets = p.integers("offset"), axes;
+    Numbers offsets = p.integers("offset"), axes;
     if (axis < 0 || axis >= in_[0].rank) wrong({"crops from axis ", axis});
     const auto n = static_cast<size_t>(in_[0].rank - axis);
     if (offsets.empty()) offsets = {0};

@@ -15,7 +15,7 @@
 namespace nacre {
 namespace {
 
-using Ints = OnnxBuilder::Ints;
+using Numbers = OnnxBuilder::Ints;
 using Attributes = std::vector<OnnxBuilder::Attribute>;
 constexpr size_t kMostOps = 1'000'000;
 
@@ -24,7 +24,7 @@ struct Argument {
   int64_t i = 0;
   std::string s;
   std::vector<float> floats;
-  Ints ints;
+  Numbers ints;
 };
 
 struct Op {
@@ -48,9 +48,9 @@ struct Op {
     const Argument* a = find(argument);
     return a ? a->s : otherwise;
   }
-  Ints ints(const std::string& argument) const {
+  Numbers ints(const std::string& argument) const {
     const Argument* a = find(argument);
-    return a ? a->ints : Ints{};
+    return a ? a->ints : Numbers{};
   }
 };
 
@@ -129,7 +129,7 @@ class Caffe2Importer {
     int rank = 4;
   };
   struct Weight {
-    Ints shape;
+    Numbers shape;
     bool constant = false;  ///< one number everywhere
   };
 
@@ -151,7 +151,7 @@ class Caffe2Importer {
   void fill() {
     if (op_->outputs.empty()) wrong({"fills nothing"});
     const std::string& name = op_->outputs[0];
-    const Ints shape = op_->ints("shape");
+    const Numbers shape = op_->ints("shape");
     uint64_t count = 1;
     if (shape.size() > 32) wrong({"fills ", shape.size(), " sizes"});
     for (const int64_t d : shape)
@@ -193,7 +193,7 @@ class Caffe2Importer {
       const auto at = weights_.find(name);
       if (!made.insert(name).second || (at != weights_.end() && (k > 0 || !at->second.constant)))
         continue;
-      Ints shape;
+      Numbers shape;
       if (at != weights_.end() && at->second.shape.size() > 1) shape = at->second.shape;
       if (at != weights_.end()) weights_.erase(at);
       if (shape.empty()) shape = guessed(name);
@@ -203,7 +203,7 @@ class Caffe2Importer {
     }
   }
   /// Sizes by the weights that an input meets.
-  Ints guessed(const std::string& name) const {
+  Numbers guessed(const std::string& name) const {
     for (const Op& op : source_.ops) {
       if (op.inputs.size() < 2 || op.inputs[0] != name) continue;
       const auto w = weights_.find(op.inputs[1]);
@@ -227,7 +227,7 @@ class Caffe2Importer {
   }
   std::string x(size_t k = 0) { return in(k).name; }
   int rank(size_t k = 0) { return in(k).rank; }
-  const Ints& shape(size_t k) const {
+  const Numbers& shape(size_t k) const {
     if (k >= op_->inputs.size()) wrong({"has ", op_->inputs.size(), " inputs, needs ", k + 1});
     const auto at = weights_.find(op_->inputs[k]);
     if (at == weights_.end()) wrong({"has no weights '", printed(op_->inputs[k]), "'"});
@@ -249,8 +249,8 @@ class Caffe2Importer {
   }
 
   /// Height and width: `name` once, `names` twice, or with _h and _w.
-  Ints pair(const std::string& name, int64_t otherwise, int64_t least) const {
-    Ints v = op_->ints(name + "s");
+  Numbers pair(const std::string& name, int64_t otherwise, int64_t least) const {
+    Numbers v = op_->ints(name + "s");
     if (v.empty())
       v = {op_->i(name + "_h", op_->i(name, otherwise)),
            op_->i(name + "_w", op_->i(name, otherwise))};
@@ -260,8 +260,8 @@ class Caffe2Importer {
     return v;
   }
   /// [top, left, bottom, right].
-  Ints pads() const {
-    Ints v = op_->ints("pads");
+  Numbers pads() const {
+    Numbers v = op_->ints("pads");
     const int64_t all = op_->i("pad", 0);
     if (v.empty())
       v = {op_->i("pad_t", all), op_->i("pad_l", all), op_->i("pad_b", all), op_->i("pad_r", all)};
@@ -361,7 +361,7 @@ class Caffe2Importer {
 
   /// A weight of one value for each channel beside the input.
   std::string over_channels(size_t k) {
-    Ints to{-1};
+    Numbers to{-1};
     for (int d = 2; d < rank(); ++d) to.push_back(1);
     return net_.make("Reshape", {x(k), net_.ints(to)});
   }
@@ -375,13 +375,13 @@ class Caffe2Importer {
 
   void convolution() {
     const bool transposed = op_->type == "ConvTranspose";
-    const Ints& w = shape(1);
+    const Numbers& w = shape(1);
     const int64_t group = op_->i("group", 1);
     if (w.size() != 4) return unsupported("other than two dimensions");
     if (group < 1 || w[0] < 1 || w[0] % group)
       wrong({"has ", w[0], " outputs in ", group, " groups"});
-    const Ints kernel = pair("kernel", 0, 1);
-    if (kernel != Ints{w[2], w[3]})
+    const Numbers kernel = pair("kernel", 0, 1);
+    if (kernel != Numbers{w[2], w[3]})
       wrong({"has a kernel of ", kernel[0], "x", kernel[1], " and weights of ", w[2], "x", w[3]});
     Attributes a{{"kernel_shape", kernel},
                  {"strides", pair("stride", 1, 1)},
@@ -430,7 +430,7 @@ class Caffe2Importer {
   }
 
   void split() {
-    const Ints parts = op_->ints("split");
+    const Numbers parts = op_->ints("split");
     if (op_->inputs.size() != 1) return unsupported("sizes that are computed");
     if (!parts.empty() && parts.size() != op_->outputs.size())
       wrong({"has ", parts.size(), " sizes for ", op_->outputs.size(), " outputs"});
@@ -444,7 +444,7 @@ class Caffe2Importer {
   }
 
   void reshape() {
-    const Ints to = op_->ints("shape");
+    const Numbers to = op_->ints("shape");
     if (op_->inputs.size() > 1 && to.empty())
       return make("Reshape", {x(), x(1)}, {}, static_cast<int>(shape(1).empty() ? 1 : shape(1)[0]));
     if (to.empty()) wrong({"has no shape"});
@@ -457,7 +457,7 @@ class Caffe2Importer {
     // The second operand stands beside the first from `axis` on.
     const int64_t axis = op_->i("axis", -1);
     if (op_->i("broadcast", 0) && axis >= 0 && a - b > axis) {
-      Ints behind;
+      Numbers behind;
       for (int64_t d = 0; d < a - b - axis; ++d) behind.push_back(b + d);
       right = net_.make("Unsqueeze", {right, net_.ints(behind)});
     }

@@ -10,24 +10,24 @@ namespace nacre {
 namespace {
 
 using Values = NhwcBuilder::Values;
-using Ints = NhwcBuilder::Ints;
+using Numbers = NhwcBuilder::Ints;
 
 /// Height and width of a list with one entry for each dimension of a picture.
-Ints sides(const Ints& v, bool last) {
+Numbers sides(const Numbers& v, bool last) {
   if (v.size() != 4) fail(Error::Kind::data, {"has ", v.size(), " numbers for four dimensions"});
   if (v[0] != 1 || v[last ? 3 : 1] != 1)
     throw NoTranslation{"steps from picture to picture or along channels"};
-  return last ? Ints{v[1], v[2]} : Ints{v[2], v[3]};
+  return last ? Numbers{v[1], v[2]} : Numbers{v[2], v[3]};
 }
 
-NhwcWindow window(const GraphCall& c, const Ints& kernel, const Ints& strides) {
+NhwcWindow window(const GraphCall& c, const Numbers& kernel, const Numbers& strides) {
   NhwcWindow w;
   w.last = c.channels_last();
   if (!kernel.empty()) w.kernel = sides(kernel, w.last);
   w.strides = sides(strides, w.last);
-  if (const Ints d = c.node.integers("dilations"); !d.empty()) w.dilations = sides(d, w.last);
+  if (const Numbers d = c.node.integers("dilations"); !d.empty()) w.dilations = sides(d, w.last);
   w.padding = c.node.text("padding");
-  if (const Ints p = c.node.integers("explicit_paddings"); w.padding == "EXPLICIT") {
+  if (const Numbers p = c.node.integers("explicit_paddings"); w.padding == "EXPLICIT") {
     if (p.size() != 8) fail(Error::Kind::data, {"has ", p.size(), " numbers of padding"});
     const size_t h = w.last ? 2 : 4;
     w.pads = {p[h], p[h + 2], p[h + 1], p[h + 3]};
@@ -212,7 +212,7 @@ Values select(GraphCall& c) {
   NhwcValue condition = c[0];
   // Of the first version, a vector chooses rows.
   if (c.node.op == "Select" && condition->rank == 1 && c[1]->rank > 1) {
-    Ints axes;
+    Numbers axes;
     for (int d = 1; d < c[1]->rank; ++d) axes.push_back(d);
     condition = c.net.unsqueeze(condition, axes);
   }
@@ -236,8 +236,8 @@ Values blocks(GraphCall& c) {
   const bool to_batch = c.node.op.starts_with("SpaceToBatch");
   const bool list = c.node.op.ends_with("ND");
   const int64_t size = c.node.integer("block_size");
-  const Ints block = list ? c.integers(1, "blocks") : Ints{size, size};
-  const Ints edges = c.integers(list ? 2 : 1, "padding");
+  const Numbers block = list ? c.integers(1, "blocks") : Numbers{size, size};
+  const Numbers edges = c.integers(list ? 2 : 1, "padding");
   return {to_batch ? c.net.space_to_batch(c[0], block, edges)
                    : c.net.batch_to_space(c[0], block, edges)};
 }

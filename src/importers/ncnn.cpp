@@ -15,7 +15,7 @@
 namespace nacre {
 namespace {
 
-using Ints = OnnxBuilder::Ints;
+using Numbers = OnnxBuilder::Ints;
 using Attributes = std::vector<OnnxBuilder::Attribute>;
 constexpr int64_t kNone = -233;  // "not given", and padding SAME_UPPER
 
@@ -66,7 +66,7 @@ class NcnnImporter {
   }
   /// [n], and sizes of one after it as the rank wants.
   std::string channels(const std::vector<float>& v, std::string_view part, int rank) {
-    Ints shape{std::ssize(v)};
+    Numbers shape{std::ssize(v)};
     for (int d = 2; d < rank && v.size() > 1; ++d) shape.push_back(1);
     return net_.floats(v, shape, weight_name(part));
   }
@@ -105,7 +105,7 @@ class NcnnImporter {
       const int64_t w = l_->integer(id, otherwise), h = l_->integer(id_h, w);
       if (w < least || h < least || w > 1 << 20 || h > 1 << 20)
         wrong({"has the impossible sizes ", h, "x", w});
-      return Ints{h, w};
+      return Numbers{h, w};
     };
     a.emplace_back("kernel_shape", pair(kernel, kernel + 10, 0, 1));
     a.emplace_back("strides", pair(stride, stride + 10, 1, 1));
@@ -119,7 +119,7 @@ class NcnnImporter {
     }
     for (const int64_t pad : {l, t, r, b})
       if (pad < 0 || pad > 1 << 20) wrong({"has the impossible padding ", pad});
-    a.emplace_back("pads", Ints{t, l, b, r});
+    a.emplace_back("pads", Numbers{t, l, b, r});
   }
 
   void convolution() {
@@ -135,7 +135,7 @@ class NcnnImporter {
       unsupported("a given size of the output");
     const int64_t in = size / (out * kw * kh);  // of a group
     std::vector<float> w = weights_.marked(size, l_->name);
-    Ints shape{out, in, kh, kw};
+    Numbers shape{out, in, kh, kw};
     if (transposed) {  // [group, out / group, in / group] becomes [group, in / group, out / group]
       const int64_t k = kh * kw, part = out / group;
       std::vector<float> turned(w.size());
@@ -153,7 +153,7 @@ class NcnnImporter {
     Attributes a{{"group", group}};
     window(a, 1, 3, 4, 2);
     if (transposed && (l_->integer(18, 0) || l_->integer(19, 0)))
-      a.emplace_back("output_padding", Ints{l_->integer(19, 0), l_->integer(18, 0)});
+      a.emplace_back("output_padding", Numbers{l_->integer(19, 0), l_->integer(18, 0)});
     finish(net_.make(transposed ? "ConvTranspose" : "Conv", inputs, a), 4);
   }
 
@@ -169,7 +169,7 @@ class NcnnImporter {
     if (l_->integer(1, 0)) bias = net_.floats(weights_.plain(out), {out}, weight_name("bias"));
     if (rows) {
       std::string v =
-          net_.make("MatMul", {x(), net_.make("Transpose", {w}, {{"perm", Ints{1, 0}}})});
+          net_.make("MatMul", {x(), net_.make("Transpose", {w}, {{"perm", Numbers{1, 0}}})});
       if (!bias.empty()) v = net_.make("Add", {v, bias});
       return finish(v, 3);
     }
@@ -189,9 +189,9 @@ class NcnnImporter {
     if (n < 1 || k < 1 || __builtin_mul_overflow(n, k, &size))
       wrong({"multiplies by a matrix of ", k, "x", n});
     const bool turned = l_->integer(3, 0);
-    std::string w = net_.floats(weights_.marked(size, l_->name), turned ? Ints{n, k} : Ints{k, n},
-                                weight_name("weight"));
-    if (turned) w = net_.make("Transpose", {w}, {{"perm", Ints{1, 0}}});
+    std::string w = net_.floats(weights_.marked(size, l_->name),
+                                turned ? Numbers{n, k} : Numbers{k, n}, weight_name("weight"));
+    if (turned) w = net_.make("Transpose", {w}, {{"perm", Numbers{1, 0}}});
     std::string v = net_.make("MatMul", {x(), w});
     if (l_->number(0, 1) != 1) v = net_.make("Mul", {v, net_.scalar(l_->number(0, 1))});
     if (bias) {
@@ -241,7 +241,7 @@ class NcnnImporter {
       // Where ranks differ, sizes of one follow: a vector is one value for each channel.
       most = std::max(rank(a), rank(b));
       for (std::string* v : {&a, &b}) {
-        Ints axes;
+        Numbers axes;
         for (int d = rank(*v); d < most; ++d) axes.push_back(d);
         if (!axes.empty()) *v = net_.make("Unsqueeze", {*v, net_.ints(axes)});
       }
@@ -315,7 +315,7 @@ class NcnnImporter {
   }
 
   void reshape() {
-    Ints dims{0};
+    Numbers dims{0};
     bool copies = false;
     for (const int id : {2, 11, 1, 0}) {
       const int64_t d = l_->integer(id, kNone);
@@ -331,11 +331,11 @@ class NcnnImporter {
   }
 
   void permute() {
-    static const Ints orders[] = {{0, 1, 2, 3}, {0, 1, 3, 2}, {0, 2, 1, 3},
-                                  {0, 2, 3, 1}, {0, 3, 1, 2}, {0, 3, 2, 1}};
+    static const Numbers orders[] = {{0, 1, 2, 3}, {0, 1, 3, 2}, {0, 2, 1, 3},
+                                     {0, 2, 3, 1}, {0, 3, 1, 2}, {0, 3, 2, 1}};
     const int64_t kind = l_->integer(0, 0);
     if (rank() == 3 && (kind == 0 || kind == 1))
-      return result("Transpose", {x()}, {{"perm", kind ? Ints{0, 2, 1} : Ints{0, 1, 2}}}, 3);
+      return result("Transpose", {x()}, {{"perm", kind ? Numbers{0, 2, 1} : Numbers{0, 1, 2}}}, 3);
     if (rank() == 5 && kind >= 0 && kind < 24) return permute_four(kind);
     if (rank() != 4 || kind < 0 || kind > 5) return unsupported("an unknown order");
     result("Transpose", {x()}, {{"perm", orders[kind]}}, 4);
@@ -343,12 +343,12 @@ class NcnnImporter {
 
   /// Four sizes: the outermost of the result is c, d, h or w in six cases each.
   void permute_four(int64_t kind) {
-    Ints rest;  // of the others the innermost first
+    Numbers rest;  // of the others the innermost first
     for (int64_t d = 4; d > 0; --d)
       if (d != 1 + kind / 6) rest.push_back(d);
     static constexpr int64_t of_three[6][3] = {{0, 1, 2}, {1, 0, 2}, {0, 2, 1},
                                                {2, 0, 1}, {1, 2, 0}, {2, 1, 0}};
-    Ints perm{0, 1 + kind / 6};
+    Numbers perm{0, 1 + kind / 6};
     for (int k = 2; k >= 0; --k) perm.push_back(rest[static_cast<size_t>(of_three[kind % 6][k])]);
     result("Transpose", {x()}, {{"perm", perm}}, 5);
   }
@@ -359,7 +359,7 @@ class NcnnImporter {
                                           "ReduceProd", "ReduceL1",  "ReduceL2"};
     const int64_t op = l_->integer(0, 0);
     const bool keep = l_->integer(4, 0);
-    Ints axes;
+    Numbers axes;
     if (l_->integer(1, 1)) {
       for (int64_t d = 1; d < rank(); ++d) axes.push_back(d);
     } else {
@@ -390,7 +390,7 @@ class NcnnImporter {
     if (a < 3 || b != a) return unsupported("operands of different ranks");
     std::string right = l_->bottoms[1];
     if (l_->integer(0, 0)) {
-      Ints perm;
+      Numbers perm;
       for (int d = 0; d < b; ++d) perm.push_back(d);
       std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
       right = net_.make("Transpose", {right}, {{"perm", perm}});
@@ -408,7 +408,7 @@ class NcnnImporter {
       w = weights_.plain(n);
       b = weights_.plain(n);
     }
-    const Attributes last{{"axes", Ints{-1}}, {"keepdims", int64_t{1}}};
+    const Attributes last{{"axes", Numbers{-1}}, {"keepdims", int64_t{1}}};
     // What ncnn does to [c, h, w] with as many weights as h * w is left out.
     const std::string centred = net_.make("Sub", {x(), net_.make("ReduceMean", {x()}, last)});
     const std::string variance =
@@ -462,12 +462,12 @@ class NcnnImporter {
 
   void crop() {
     const auto integers = [](const std::vector<double>& list) {
-      Ints out;
+      Numbers out;
       for (const double v : list) out.push_back(static_cast<int64_t>(std::clamp(v, -1e9, 1e9)));
       return out;
     };
-    const Ints from = integers(l_->list(9));
-    Ints to = integers(l_->list(10)), axes = integers(l_->list(11));
+    const Numbers from = integers(l_->list(9));
+    Numbers to = integers(l_->list(10)), axes = integers(l_->list(11));
     std::replace(to.begin(), to.end(), kNone, INT64_MAX);
     for (int64_t& a : axes) a = outer(a);
     if (from.empty() || from.size() != to.size() || from.size() != axes.size())
@@ -482,7 +482,7 @@ class NcnnImporter {
                                        [&](const auto& p) { return !stored_.contains(p); });
     for (std::string& p : parts) {
       if (computed == parts.end() || !stored_.contains(p)) continue;
-      Ints ones(static_cast<size_t>(rank(p) - 1), 1);
+      Numbers ones(static_cast<size_t>(rank(p) - 1), 1);
       const std::string batch = net_.make("Slice", {net_.make("Shape", {*computed}), net_.ints({0}),
                                                     net_.ints({1}), net_.ints({0})});
       p = net_.make("Expand",
@@ -521,8 +521,8 @@ class NcnnImporter {
       return unsupported("values or channels of their own");
     if (kind < 0 || kind > 2 || rank() != 4) return unsupported("an unknown type");
     static constexpr const char* modes[] = {"constant", "edge", "reflect"};
-    const Ints pads{0, 0, l_->integer(0, 0), l_->integer(2, 0),
-                    0, 0, l_->integer(1, 0), l_->integer(3, 0)};
+    const Numbers pads{0, 0, l_->integer(0, 0), l_->integer(2, 0),
+                       0, 0, l_->integer(1, 0), l_->integer(3, 0)};
     result("Pad", {x(), net_.ints(pads), net_.scalar(l_->number(5, 0))},
            {{"mode", std::string(modes[kind])}}, 4);
   }
@@ -553,7 +553,7 @@ class NcnnImporter {
   }
 
   void input() {
-    Ints shape{-1};
+    Numbers shape{-1};
     for (const int id : {2, 11, 1, 0})
       if (const int64_t d = l_->integer(id, 0); l_->has(id) && d != kNone)
         shape.push_back(d > 0 ? d : -1);
@@ -563,7 +563,7 @@ class NcnnImporter {
   }
 
   void memory_data() {
-    Ints shape{1};
+    Numbers shape{1};
     int64_t count = 1;
     for (const int id : {2, 11, 1, 0})
       if (const int64_t d = l_->integer(id, 0); d > 0) {

@@ -11,15 +11,16 @@
 namespace nacre {
 namespace {
 
-using Ints = NhwcBuilder::Ints;
+using Numbers = NhwcBuilder::Ints;
 
 constexpr int64_t kMostKnown = 1 << 16;
 
 /// Row-major bytes with the dimensions in another order.
-std::string permuted(std::string_view bytes, const Ints& shape, const Ints& order, size_t width) {
+std::string permuted(std::string_view bytes, const Numbers& shape, const Numbers& order,
+                     size_t width) {
   if (bytes.empty()) return "";
   const size_t rank = shape.size();
-  Ints from(rank), size(rank), step(rank);
+  Numbers from(rank), size(rank), step(rank);
   int64_t below = static_cast<int64_t>(width);
   for (size_t d = rank; d-- > 0;) {
     from[d] = below;
@@ -30,7 +31,7 @@ std::string permuted(std::string_view bytes, const Ints& shape, const Ints& orde
     step[d] = from[static_cast<size_t>(order[d])];
   }
   std::string out(bytes.size(), '\0');
-  Ints at(rank, 0);
+  Numbers at(rank, 0);
   int64_t source = 0;
   for (size_t k = 0; k < out.size(); k += width) {
     std::memcpy(out.data() + k, bytes.data() + source, width);
@@ -76,8 +77,8 @@ void append(std::string& bytes, double v, Elem e) {
 }
 
 template <typename T>
-Ints integers_as(std::string_view bytes) {
-  Ints out(bytes.size() / sizeof(T));
+Numbers integers_as(std::string_view bytes) {
+  Numbers out(bytes.size() / sizeof(T));
   for (size_t i = 0; i < out.size(); ++i) {
     T v;
     std::memcpy(&v, bytes.data() + i * sizeof(T), sizeof(T));
@@ -148,7 +149,7 @@ std::string NhwcBuilder::claim(std::string name) {
   return free;
 }
 
-NhwcValue NhwcBuilder::input(const std::string& name, Elem type, const Ints& shape,
+NhwcValue NhwcBuilder::input(const std::string& name, Elem type, const Numbers& shape,
                              bool has_shape) {
   const std::string free = claim(name);
   const auto number = static_cast<int64_t>(type);
@@ -176,7 +177,7 @@ NhwcValue NhwcBuilder::constant(const std::string& name, ConstantData data) {
   return v;
 }
 
-NhwcValue NhwcBuilder::integers(const Ints& values, Elem type) {
+NhwcValue NhwcBuilder::integers(const Numbers& values, Elem type) {
   auto bytes = std::make_shared<std::string>();
   for (const int64_t v : values) {
     if (type == Elem::i64)
@@ -193,7 +194,7 @@ NhwcValue NhwcBuilder::number(double value, Elem type) {
   return constant("", {*bytes, {}, type, bytes, {}, {}, 0});
 }
 
-bool NhwcBuilder::known(const NhwcValue& v, Ints& out) {
+bool NhwcBuilder::known(const NhwcValue& v, Numbers& out) {
   if (!v->data || !v->data->scales.empty()) return false;
   const std::string_view bytes = v->data->bytes;
   if (std::ssize(bytes) > kMostKnown * 8) return false;
@@ -219,7 +220,8 @@ bool NhwcBuilder::known(const NhwcValue& v, Ints& out) {
   }
 }
 
-const std::string& NhwcBuilder::turned(const NhwcValue& v, const Ints& order, const Ints& shape) {
+const std::string& NhwcBuilder::turned(const NhwcValue& v, const Numbers& order,
+                                       const Numbers& shape) {
   std::string key;
   for (const int64_t d : order) key += cat({d, ","});
   for (const int64_t d : shape) key += cat({"x", d});
@@ -245,7 +247,7 @@ const std::string& NhwcBuilder::turned(const NhwcValue& v, const Ints& order, co
     axis = at - shape.begin();
   }
   const std::string stored = net_.constant(values, shape, type, claim(name + "/quantised"));
-  const Ints scale_shape = c.scales.size() == 1 ? Ints{} : Ints{std::ssize(c.scales)};
+  const Numbers scale_shape = c.scales.size() == 1 ? Numbers{} : Numbers{std::ssize(c.scales)};
   std::string zeros;
   for (const int64_t z : c.zeros) append(zeros, static_cast<double>(z), c.type);
   net_.node(
@@ -258,11 +260,11 @@ const std::string& NhwcBuilder::turned(const NhwcValue& v, const Ints& order, co
 const std::string& NhwcBuilder::plain_name(const NhwcValue& v) {
   if (!v->plain.empty()) return v->plain;
   if (v->data) {
-    Ints order(v->data->shape.size());
+    Numbers order(v->data->shape.size());
     for (size_t d = 0; d < order.size(); ++d) order[d] = static_cast<int64_t>(d);
     return v->plain = turned(v, order, v->data->shape);
   }
-  return v->plain = make("Transpose", {v->first}, {{"perm", Ints{0, 2, 3, 1}}});
+  return v->plain = make("Transpose", {v->first}, {{"perm", Numbers{0, 2, 3, 1}}});
 }
 
 const std::string& NhwcBuilder::first_name(const NhwcValue& v) {
@@ -271,9 +273,9 @@ const std::string& NhwcBuilder::first_name(const NhwcValue& v) {
   return v->first = ordered(v, {0, 3, 1, 2});
 }
 
-std::string NhwcBuilder::ordered(const NhwcValue& v, const Ints& order) {
+std::string NhwcBuilder::ordered(const NhwcValue& v, const Numbers& order) {
   if (v->data && v->data->shape.size() == order.size()) {
-    Ints shape;
+    Numbers shape;
     for (const int64_t d : order) shape.push_back(v->data->shape[static_cast<size_t>(d)]);
     return turned(v, order, shape);
   }
@@ -284,7 +286,7 @@ std::string NhwcBuilder::ordered(const NhwcValue& v, const Ints& order) {
 
 std::string NhwcBuilder::index_name(const NhwcValue& v) {
   if (v->type == Elem::i64) return plain_name(v);
-  if (Ints values; known(v, values)) {
+  if (Numbers values; known(v, values)) {
     const std::string flat = net_.ints(values);
     if (v->rank == 1) return flat;
     return make("Reshape", {flat, net_.ints(v->data->shape)});
@@ -313,7 +315,7 @@ NhwcValue NhwcBuilder::binary(std::string_view op, const NhwcValue& a, const Nhw
   // [1, 1, c] means the same as [c] beside a picture.
   const auto flat = [&](const NhwcValue& v) {
     if (!v->data || v->rank < 2 || v->rank > 3) return v;
-    const Ints& s = v->data->shape;
+    const Numbers& s = v->data->shape;
     if (std::any_of(s.begin(), s.end() - 1, [](int64_t d) { return d != 1; })) return v;
     const NhwcValue vector = reshaped(v, {-1});
     return vector ? vector : v;
@@ -345,7 +347,7 @@ NhwcValue NhwcBuilder::clip(const NhwcValue& x, double low, double high) {
 
 NhwcValue NhwcBuilder::cast(const NhwcValue& x, Elem type) {
   if (x->type == type) return x;
-  if (Ints values; x->rank == 1 && known(x, values) && (type == Elem::i64 || type == Elem::i32))
+  if (Numbers values; x->rank == 1 && known(x, values) && (type == Elem::i64 || type == Elem::i32))
     return integers(values, type);
   NhwcValue y = unary("Cast", x, {{"to", static_cast<int64_t>(type)}});
   y->type = type;
@@ -382,7 +384,7 @@ NhwcValue NhwcBuilder::matmul(const NhwcValue& a, const NhwcValue& b, bool turn_
   const int rank = widest(a->rank, b->rank);
   const auto side = [&](const NhwcValue& v, bool turn) {
     if (!turn) return plain_name(v);
-    Ints order(static_cast<size_t>(v->rank));
+    Numbers order(static_cast<size_t>(v->rank));
     for (size_t d = 0; d < order.size(); ++d) order[d] = static_cast<int64_t>(d);
     std::swap(order[order.size() - 2], order.back());
     return ordered(v, order);
@@ -404,7 +406,7 @@ NhwcValue NhwcBuilder::matmul(const NhwcValue& a, const NhwcValue& b, bool turn_
 
 NhwcValue NhwcBuilder::reduce(std::string_view op, const NhwcValue& x, const NhwcValue& axes,
                               bool keep) {
-  Ints at;
+  Numbers at;
   if (!known(axes, at)) throw NoTranslation{"axes that are computed"};
   if (at.empty()) return x;
   bool first = is_first(x);

@@ -9,7 +9,7 @@ namespace nacre {
 namespace {
 
 using Values = NhwcBuilder::Values;
-using Ints = NhwcBuilder::Ints;
+using Numbers = NhwcBuilder::Ints;
 
 /// Padding, then strides of width and height, at the beginning of many options.
 NhwcWindow window(const LiteCall& c) {
@@ -49,7 +49,7 @@ void depthwise(LiteCall& c) {
   NhwcWindow w = window(c);
   w.dilations = {c.options.i32(6, 1), c.options.i32(5, 1)};
   const int64_t times = c.options.i32(3);
-  const Ints& kernel = c.tensor(1).shape;
+  const Numbers& kernel = c.tensor(1).shape;
   if (kernel.size() != 4 || times < 1 || kernel[3] < 1 || kernel[3] % times)
     fail(Error::Kind::data,
          {"makes ", times, " outputs of each channel with a kernel of rank ", kernel.size()});
@@ -90,7 +90,7 @@ void average_pool(LiteCall& c) {
 
 void fully_connected(LiteCall& c) {
   if (c.options.i8(1)) throw NoTranslation{"shuffled weights"};
-  const Ints& shape = c.tensor(1).shape;
+  const Numbers& shape = c.tensor(1).shape;
   if (shape.size() != 2) throw NoTranslation{"weights that are no matrix"};
   product(c, 0, 1, 2, c.options.i8(0), Halves::up,
           [&](NhwcValue x, const NhwcValue& w, const NhwcValue& b) {
@@ -257,10 +257,10 @@ void reduce(LiteCall& c) {
 }
 /// TFLite has two ways: a quick one for the mean of a picture, which leaves the zero point in.
 void mean(LiteCall& c) {
-  const Ints& shape = c.tensor(0).shape;
+  const Numbers& shape = c.tensor(0).shape;
   const auto rank = std::ssize(shape);
   int64_t count = 1;
-  Ints axes = c.integers(1, "axes");
+  Numbers axes = c.integers(1, "axes");
   for (int64_t& axis : axes) {
     axis += axis < 0 ? rank : 0;
     const int64_t size = axis >= 0 && axis < rank ? shape[static_cast<size_t>(axis)] : -1;
@@ -269,7 +269,7 @@ void mean(LiteCall& c) {
   const bool keep = c.options.flag(0);
   if (!c.in_bytes({0}) || count <= 0) return reduce<kReduceMean>(c);
   std::sort(axes.begin(), axes.end());
-  if (keep && rank == 4 && axes == Ints{1, 2}) {
+  if (keep && rank == 4 && axes == Numbers{1, 2}) {
     const NhwcValue sum =
         c.net.reduce("ReduceSum", c.net.cast(c.raw(0), Elem::f32), c.raw(1), keep);
     const NhwcValue steps =
@@ -324,15 +324,15 @@ void reshape(LiteCall& c) {
   moved(c, 0, [&](const NhwcValue& x) -> Values { return {c.net.reshape(x, shape)}; });
 }
 void squeeze(LiteCall& c) {
-  const Ints axes = c.options.integers(0);
+  const Numbers axes = c.options.integers(0);
   moved(c, 0, [&](const NhwcValue& x) -> Values { return {c.net.squeeze(x, axes)}; });
 }
 void expand_dims(LiteCall& c) {
-  const Ints axes = c.integers(1, "an axis");
+  const Numbers axes = c.integers(1, "an axis");
   moved(c, 0, [&](const NhwcValue& x) -> Values { return {c.net.unsqueeze(x, axes)}; });
 }
 void transpose(LiteCall& c) {
-  const Ints order = c.integers(1, "an order");
+  const Numbers order = c.integers(1, "an order");
   moved(c, 0, [&](const NhwcValue& x) -> Values { return {c.net.transpose(x, order)}; });
 }
 void slice(LiteCall& c) {
