@@ -78,6 +78,7 @@ struct FitTrial {
   double seconds = 0, latency = 0;
   double predicting = 0;  ///< seconds for a sample, many at once
   int64_t epochs = 0;
+  int64_t rounds = 0;  ///< of trees that there was time for; 0: for all that were wanted
   uint64_t bytes = 0;  ///< of the model
   double weight = 0;   ///< in the result; 0: not part of it
   double part = 1;     ///< of the samples to learn from that it used, for want of time

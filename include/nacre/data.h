@@ -206,7 +206,7 @@ struct Finding {
 /// Reads every sample and says what is wrong: codes unreadable, empty, empty_class, one_class,
 /// no_test_class, duplicate (across splits), conflict (equal contents, other labels), imbalance (10
 /// to 1 or more), label_range, missing_values, mixed_channels, mixed_sizes, mixed_rates,
-/// mixed_lengths, silent, size (odd number of samples), ignored. Nothing wrong: an empty list.
+/// mixed_lengths, silent, empty_column, size (odd number of samples), ignored. Else an empty list.
 std::vector<Finding> check_dataset(const DataSplits& data);
 
 // ---- samplers: the order of samples in an epoch

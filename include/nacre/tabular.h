@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,6 +31,9 @@ struct FitData {
   int64_t outputs = 0;          ///< classes, or values of a row
   std::vector<float> weights;   ///< of each row; empty: all are 1
   uint64_t seed = 0;            ///< of what is random in the fit
+  /// Asked between the rounds or trees of boosted_trees and random_forest: true ends the fit with
+  /// those that there are, at least one. Other models have nothing to give before their end.
+  std::function<bool()> enough = {};
   bool values() const { return labels.empty(); }
 };
 
@@ -42,7 +46,9 @@ std::vector<float> balanced_weights(const std::vector<int64_t>& labels, int64_t 
 
 /// What a fit finds.
 struct Fitted {
-  std::string options;  ///< sizes that the data decide, over the options given
+  /// Sizes that the data decide, over the options given. After an early end (FitData::enough) also
+  /// the rounds or trees that there were time for, with which the same fit ends by itself.
+  std::string options;
   std::vector<std::pair<std::string, Tensor>> values;  ///< of the model's variables, by name
 };
 

@@ -186,7 +186,8 @@ class Trainer {
   void set_constant_lr(double lr);
   /// Asks run() to end after this step, saved.
   void stop();
-  /// Makes this epoch the last one.
+  /// Makes this epoch the last one; trees are then done with the rounds, or trees, that there are.
+  /// May be called from any thread.
   void finish();
   bool stopped() const;
 

@@ -35,6 +35,7 @@ constexpr double kEasy = 1e5;         // numbers a second that no model minds
 constexpr double kFewSamples = 400;   // to begin with, where there are many more
 constexpr double kBeginShare = 0.15;  // of the budget, for a result of some kind
 constexpr int64_t kStale = 60;        // trials in a row that brought nothing end the search
+constexpr int64_t kSkipped = 8;       // trials in a row that there is no time for end it too
 constexpr int64_t kMostEpochs = 60, kLeastEpochs = 2;
 constexpr int64_t kFewEpochs = 12;  // a network that has fewer is better off with smaller pictures
 constexpr double kNone = 1e300;     // the value of no trial
@@ -95,7 +96,7 @@ class Fitter {
   TrainConfig full_config(const Trial& trial) const;
   void choose_members(const std::vector<Trial>& list, std::vector<Trial>& members,
                       std::vector<double>& weights, std::vector<float>& scores) const;
-  Model trained_on_all(const Trial& trial, const TrainConfig& config, double least);
+  Model trained_on_all(const Trial& trial, TrainConfig& config, double least);
   Model final_model(const Trial& trial, double longer, double least, TrainConfig& config);
   std::vector<Trial> to_keep(const std::vector<Trial>& list) const {
     return distinct_trials(task_, list, score_of_trial, options_.keep);
@@ -270,7 +271,11 @@ TrialOutcome Fitter::execute(Trial& trial, const TrainConfig& config, double dea
       j["latency"] = out.latency;
       j["predicting"] = out.predicting;
       if (task_.part < 1) j["part"] = task_.part;
-      if (out.cut) j["note"] = cat({"ended after ", out.epochs, " epochs, as the time was up"});
+      if (out.rounds) j["rounds"] = out.rounds;
+      if (out.cut || out.rounds)
+        j["note"] =
+            cat({"ended after ", out.cut ? out.epochs : out.rounds, " ",
+                 out.cut ? "epochs" : counted_option(config.model), ", as the time was up"});
       study_->tell(trial, out.value, print_json(j));
       break;
     }
@@ -330,14 +335,14 @@ void Fitter::forget_files() {
 }
 
 /// Seconds that trials of this model, with this loss if it has a choice, took at most in this
-/// study.
+/// study, or at least where the time was up before their end.
 double Fitter::expected_seconds(const Point& point) const {
   const auto kind = [](const Point& p) {
     return (p.has("model") ? p.word("model") : "") + (p.has("loss") ? p.word("loss") : "");
   };
   double most = 0;
   for (const Trial& t : study_->trials())
-    if (t.state == Trial::State::done && kind(t.point) == kind(point))
+    if ((t.state == Trial::State::done || t.note == kLate) && kind(t.point) == kind(point))
       most = std::max(most, t.seconds / shown(t).part);
   return most;
 }
@@ -426,7 +431,7 @@ bool Fitter::begin_small() {
 bool Fitter::search() {
   const double until =
       clocked() && task_.pictures() ? started_ + kSearchShare * (end() - started_) : end();
-  int64_t barren = 0;
+  int64_t barren = 0, skipped = 0;
   for (;;) {
     const auto trials = study_->trials();
     int64_t finished = 0;
@@ -463,12 +468,16 @@ bool Fitter::search() {
     const double most = best_ >= kNone || !clocked()
                             ? left - reserve
                             : std::min(left - reserve, std::max(2.0, kMostShare * options_.budget));
-    if (clocked() && !timed && expected_seconds(trial.point) > left - reserve) {
+    // Trees can end with what they have: half of them is worth having.
+    const double least =
+        (counted_option(config.model).empty() ? 1 : 0.5) * expected_seconds(trial.point);
+    if (clocked() && !timed && least >= most) {
       study_->fail(trial, "there was no time left for it");
       if (callbacks_.on_trial) callbacks_.on_trial(shown(trial), false);
-      if (++barren > 5) return true;
+      if (++skipped > kSkipped) return true;
       continue;
     }
+    skipped = 0;
     const double before = best_;
     const TrialOutcome out = execute(trial, config, steady_seconds() + most);
     if (out.end == TrialOutcome::End::stopped) return false;
@@ -502,8 +511,9 @@ void Fitter::longer() {
 
 TrainConfig Fitter::full_config(const Trial& trial) const {
   TrainConfig c = config_of(task_, trial.point);
-  const int64_t epochs = shown(trial).epochs;
-  if (by_time(task_, c) && epochs > 0) c.epochs = epochs;
+  const FitTrial was = shown(trial);
+  if (by_time(task_, c) && was.epochs > 0) c.epochs = was.epochs;
+  if (was.rounds > 0) c.options = with_option(c.options, counted_option(c.model), was.rounds);
   return c;
 }
 
@@ -545,7 +555,7 @@ void Fitter::choose_members(const std::vector<Trial>& list, std::vector<Trial>& 
 }
 
 /// Without a network if the time was up, for which `least` seconds are given in any case.
-Model Fitter::trained_on_all(const Trial& trial, const TrainConfig& config, double least) {
+Model Fitter::trained_on_all(const Trial& trial, TrainConfig& config, double least) {
   if (callbacks_.on_stage)
     callbacks_.on_stage(cat({"training trial ", trial.number, " on all samples"}));
   const double last =
@@ -555,7 +565,9 @@ Model Fitter::trained_on_all(const Trial& trial, const TrainConfig& config, doub
   const auto trainer = train_on(learned(task, task.pool), task.test, config, last);
   if (!trainer) return {};
   const std::string file = folder_ + "/trials/whole.safetensors";
-  save_model(file, trainer->model(), trainer->info());
+  ModelInfo info = trainer->info();
+  if (task_.clips) info.transform = for_clips(info.transform);
+  save_model(file, trainer->model(), info);
   Model m = load_model(file);
   std::error_code gone;
   std::filesystem::remove(file, gone);
@@ -668,6 +680,7 @@ FitResult Fitter::finish() {
       if (t.number == members[k].number) t.weight = weights[k];
     if (shown(members[k]).part < 1) continue;  // no command leaves samples out
     const std::string number = members.size() > 1 ? cat({"-", members[k].number}) : "";
+    if (task_.clips) config.transform = for_clips(config.transform);
     r.commands.push_back(train_command(config, folder_ + "/again" + number));
   }
   Model model;

@@ -373,16 +373,18 @@ void write_fit_report(const FitResult& r, const FitTask& t, const FitOptions& op
     page.layers.push_back({l.path, "", l.output.str(), l.parameters});
   const TableSchema* schema = table_schema(*t.pool);
   const bool one_text = t.texts && (!schema || schema->columns.size() <= 2);
-  const std::string file = quoted(r.model), input = t.pictures() ? "picture.png"
-                                                    : one_text   ? "text.txt"
-                                                                 : "rows.csv";
+  const std::string file = quoted(r.model), input = t.clips        ? "clip.wav"
+                                                    : t.pictures() ? "picture.png"
+                                                    : one_text     ? "text.txt"
+                                                                   : "rows.csv";
   const std::string served = std::filesystem::path(r.model).stem().string();
   page.usage = {{"Predict", cat({"nacre predict ", file, " ", input})},
                 {"Serve it, and ask from any program",
                  cat({"nacre serve ", file, "\ncurl --data-binary @", input, " -H 'content-type: ",
-                      t.pictures() ? "image/png"
-                      : one_text   ? "text/plain"
-                                   : "text/csv",
+                      t.clips        ? "audio/wav"
+                      : t.pictures() ? "image/png"
+                      : one_text     ? "text/plain"
+                                     : "text/csv",
                       "' localhost:8080/v1/models/", served, ":predict"})},
                 {"In C++", cpp_example(r.model, t.pictures())},
                 {"In C", c_example(r.model, t)}};

@@ -59,6 +59,9 @@ std::string about_of(const FitTask& t) {
 }
 
 std::string task_words(const FitTask& t) {
+  if (t.clips)
+    return cat({"clips of sound (spectra of ", t.side_height, "x", t.side_width, ") of ",
+                t.classes(), " classes"});
   if (t.pictures())
     return cat({"pictures (", t.channels, "x", t.side_height, "x", t.side_width, ") of ",
                 t.classes(), " classes"});
@@ -87,6 +90,7 @@ FitTrial shown(const Trial& t) {
   f.score = j.number_or("score", 0);
   f.loss = j.number_or("loss", 0);
   f.epochs = j.integer_or("epochs", 0);
+  f.rounds = j.integer_or("rounds", 0);
   f.bytes = static_cast<uint64_t>(j.integer_or("bytes", 0));
   f.latency = j.number_or("latency", 0);
   f.predicting = j.number_or("predicting", 0);

@@ -52,7 +52,8 @@ End judge(const FitTask& task, const DatasetPtr& outer, const NestedOptions& opt
     }
   for (auto& [family, best] : found) {
     Evaluation e;
-    if (!train_on(learned(task, task.pool), outer, config_of(task, best.point), deadline, &e))
+    TrainConfig config = config_of(task, best.point);
+    if (!train_on(learned(task, task.pool), outer, config, deadline, &e))
       return stop_requested() ? End::stopped : End::late;
     best.outer = e.score();
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include "nacre/zoo.h"
 
@@ -50,9 +51,13 @@ SearchSpace picture_space(const FitTask& t) {
   s.integer("blocks", 1, 2).when("model", {"resnet20"});
   s.choice("width", {"16", "32"}).when("model", {"resnet20"});
   if (has_small(t)) s.choice("size", {"full", "half"});
-  s.choice("look", {"plain", "detail"}).when("model", networks);
-  s.choice("flip", {"none", "horizontal", "both"}).when("model", networks);
-  s.choice("move", {"none", "shift", "affine"}).when("model", networks);
+  if (!t.clips) {  // a spectrum has a low end and a beginning
+    s.choice("look", {"plain", "detail"}).when("model", networks);
+    s.choice("flip", {"none", "horizontal", "both"}).when("model", networks);
+  }
+  s.choice("move", t.clips ? std::vector<std::string>{"none", "shift"}
+                           : std::vector<std::string>{"none", "shift", "affine"})
+      .when("model", networks);
   s.choice("cover", {"none", "cutout", "mixup"}).when("model", networks);
   s.choice("light", {"none", "jitter"}).when("model", networks);
   s.choice("batch", {"32", "64"}).when("model", trained);
@@ -72,23 +77,25 @@ std::vector<std::pair<std::string, Point>> picture_points(const FitTask& t) {
     list.emplace_back(label, std::move(p));
   };
   const auto network = [&](const char* flip, const char* move, const char* cover, double lr) {
-    return point_of({{"model", "cnn"},
-                     {"widths", "32-64-128"},
-                     {"dropout", 0.2},
-                     {"pool", "mean"},
-                     {"look", "plain"},
-                     {"flip", flip},
-                     {"move", move},
-                     {"cover", cover},
-                     {"light", "none"},
-                     {"lr", lr},
-                     {"weight_decay", 0.05},
-                     {"label_smoothing", "0.1"},
-                     {"average", "ema"}});
+    Point p = point_of({{"model", "cnn"},
+                        {"widths", "32-64-128"},
+                        {"dropout", 0.2},
+                        {"pool", "mean"},
+                        {"move", move},
+                        {"cover", cover},
+                        {"light", "none"},
+                        {"lr", lr},
+                        {"weight_decay", 0.05},
+                        {"label_smoothing", "0.1"},
+                        {"average", "ema"}});
+    if (t.clips) return p;
+    p.values["look"] = "plain";
+    p.values["flip"] = flip;
+    return p;
   };
   Point line = point_of({{"model", "logistic_regression"}, {"lr", 2e-3}, {"weight_decay", 0.01}});
   if (has_small(t)) line.values["size"] = "half";
-  add("linear in the pixels", line);
+  add(t.clips ? "linear in the spectrum" : "linear in the pixels", line);
   if (!t.from_model.empty()) {
     Point from = network("none", "shift", "none", 2e-3);
     from.values.erase("widths");
@@ -104,19 +111,25 @@ std::vector<std::pair<std::string, Point>> picture_points(const FitTask& t) {
     add(kQuickNetwork, quick);
   }
   if (has_svm_of_pixels(t))
-    add("support vectors on pixels", point_of({{"model", "svm"}, {"c", 5.0}, {"spread", 1.0}}));
+    add(t.clips ? "support vectors on spectra" : "support vectors on pixels",
+        point_of({{"model", "svm"}, {"c", 5.0}, {"spread", 1.0}}));
   Point small = network("none", "none", "none", 4e-3);
   small.values["widths"] = "16-32-64";
   if (has_small(t)) small.values["size"] = "half";
   add("small network", small);
-  add("network, pictures shifted", network("none", "shift", "none", 4e-3));
-  add("network, flipped and shifted", network("horizontal", "shift", "none", 4e-3));
-  add("network, turned and covered", network("none", "affine", "cutout", 4e-3));
-  Point detail = network("both", "shift", "none", 4e-3);
-  detail.values["look"] = "detail";
-  detail.values["pool"] = "max";
-  detail.values["widths"] = "16-32-64";
-  add("network, on detail", detail);
+  add(t.clips ? "network, spectra shifted" : "network, pictures shifted",
+      network("none", "shift", "none", 4e-3));
+  if (t.clips) {
+    add("network, spectra shifted and covered", network("none", "shift", "cutout", 4e-3));
+  } else {
+    add("network, flipped and shifted", network("horizontal", "shift", "none", 4e-3));
+    add("network, turned and covered", network("none", "affine", "cutout", 4e-3));
+    Point detail = network("both", "shift", "none", 4e-3);
+    detail.values["look"] = "detail";
+    detail.values["pool"] = "max";
+    detail.values["widths"] = "16-32-64";
+    add("network, on detail", detail);
+  }
   Point residual = network("horizontal", "shift", "none", 5e-3);
   residual.values.erase("widths");
   residual.values.erase("dropout");
@@ -382,6 +395,25 @@ TrainConfig config_of(const FitTask& t, const Point& p) {
   }
   set_row(t, p, c);
   return c;
+}
+
+std::string counted_option(const std::string& model) {
+  return model == "boosted_trees" ? "rounds" : model == "random_forest" ? "trees" : "";
+}
+
+int64_t option_in(const std::string& options, const std::string& name) {
+  std::stringstream list(options);
+  for (std::string item; list >> item;)
+    if (item.rfind(name + "=", 0) == 0) return std::atoll(item.c_str() + name.size() + 1);
+  return 0;
+}
+
+std::string with_option(const std::string& options, const std::string& name, int64_t value) {
+  std::string result;
+  std::stringstream list(options);
+  for (std::string item; list >> item;)
+    if (item.rfind(name + "=", 0) != 0) result += item + " ";
+  return result + name + "=" + std::to_string(value);
 }
 
 bool by_time(const FitTask& t, const TrainConfig& c) {

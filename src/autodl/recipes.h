@@ -19,4 +19,13 @@ TrainConfig config_of(const FitTask& task, const Point& point);
 /// Whether the trial's epochs are chosen by the time it may take.
 bool by_time(const FitTask& task, const TrainConfig& config);
 
+/// "rounds" or "trees": the option of a model that can end with fewer of them when the time is up;
+/// else "".
+std::string counted_option(const std::string& model);
+
+/// The whole number that an option has in "rounds=100 rate=0.1"; 0 if it is not there.
+int64_t option_in(const std::string& options, const std::string& name);
+/// The same options with another value of one.
+std::string with_option(const std::string& options, const std::string& name, int64_t value);
+
 }  // namespace nacre

@@ -16,12 +16,13 @@
 namespace nacre {
 namespace {
 
-constexpr int64_t kLargestSide = 64, kLooked = 256;
+constexpr int64_t kLargestSide = 64, kLooked = 256, kFewest = 10;
+constexpr const char* kPassed = ",pictures=pass)";
 constexpr double kTestShare = 0.2, kMostLoss = 2;
 constexpr int64_t kManyColumns = 10, kMostNumbers = 100000000;  // for a choice of columns
 
-/// Pictures decoded once, as small as training wants them; names, labels and hashes are those of
-/// the files.
+/// Pictures decoded once, or made of clips, as small as training wants them; names, labels and
+/// hashes are those of the files.
 class SmallPictures : public Dataset {
  public:
   SmallPictures(DatasetPtr whole, const Transform& head) : whole_(std::move(whole)) {
@@ -57,9 +58,17 @@ int64_t middle(std::vector<int64_t> v) {
 void look_at_pictures(FitTask& t, int64_t from_channels) {
   std::vector<int64_t> widths, heights;
   bool colour = false, equal = true;
+  if (t.clips) {
+    t.head = clip_steps(*t.pool);
+    t.head.replace(t.head.size() - 1, 1, kPassed);
+  }
+  const Transform heard = Transform::parse(t.head);
+  if (t.clips) t.head += "|";
   const int64_t n = std::min(kLooked, t.pool->size());
   for (int64_t i = 0; i < n; ++i) {
-    const Image picture = t.pool->get(i * t.pool->size() / n).image;
+    Sample s = t.pool->get(i * t.pool->size() / n);
+    heard.apply(s, false, Key(0));
+    const Image& picture = s.image;
     widths.push_back(picture.width);
     heights.push_back(picture.height);
     colour = colour || picture.channels >= 3;
@@ -71,11 +80,14 @@ void look_at_pictures(FitTask& t, int64_t from_channels) {
   if (!equal) t.side_width = t.side_height = std::min(t.side_width, t.side_height);
   const double shrink = static_cast<double>(kLargestSide) /
                         static_cast<double>(std::max(t.side_width, t.side_height));
-  if (shrink < 1) {
+  if (t.clips) {  // rows are pitches, columns are times: neither has to keep its share
+    t.side_width = std::min(kLargestSide, t.side_width);
+    t.side_height = std::min(kLargestSide, t.side_height);
+  } else if (shrink < 1) {
     t.side_width = std::max<int64_t>(1, std::llround(shrink * static_cast<double>(t.side_width)));
     t.side_height = std::max<int64_t>(1, std::llround(shrink * static_cast<double>(t.side_height)));
   }
-  t.head = cat({"to_channels(", t.channels, ")|resize(", t.side_width, ",", t.side_height, ")"});
+  t.head += cat({"to_channels(", t.channels, ")|resize(", t.side_width, ",", t.side_height, ")"});
   const Transform head = Transform::parse(t.head);
   const auto bytes = static_cast<size_t>(t.channels * t.side_width * t.side_height) *
                      sizeof(float) * static_cast<size_t>(t.pool->size());
@@ -214,7 +226,14 @@ FitTask make_task(const FitOptions& options) {
   DataSplits data = open_dataset(options.data, open_options(config));
   if (!data.train || data.train->size() == 0)
     fail(Error::Kind::data, {options.data, " holds no training samples"});
+  if (const int64_t n = data.train->size(); n < kFewest)
+    fail(Error::Kind::data, {options.data, " holds ", n, n == 1 ? " sample" : " samples",
+                             " to learn from; at least ", kFewest, " are needed"});
   t.findings = check_dataset(data);
+  for (const Finding& f : t.findings)
+    if (const TableSchema* table = data.train->schema();
+        f.code == "empty_column" && f.count == table->features() && !table->has_text())
+      fail(Error::Kind::data, {options.data, ": no column but the target has a value"});
   for (const Finding& f : t.findings)
     if (f.code == "one_class" || f.code == "empty")
       fail(Error::Kind::data, {options.data, ": ", f.text});
@@ -228,27 +247,32 @@ FitTask make_task(const FitOptions& options) {
   const Sample first = t.pool->get(0);
   const TableSchema* schema = table_schema(*t.pool);
   t.texts = schema ? schema->has_text() : first.image.empty() && !first.text.empty();
-  if (!first.audio.empty())
+  t.clips = !first.audio.empty();
+  if (schema && first.image.empty() && first.features.empty() && !t.texts)
+    fail(Error::Kind::data, {options.data, " has no column to learn from"});
+  if (first.image.empty() && first.features.empty() && !t.texts && !t.clips)
     fail(Error::Kind::unsupported,
-         {options.data, " holds clips of sound, which fit does not take; nacre train cnn --data ",
-          options.data, " does"});
-  if (first.image.empty() && first.features.empty() && !t.texts)
-    fail(Error::Kind::unsupported, {options.data, " holds neither pictures nor rows nor texts"});
-  t.kind = first.image.empty() ? FitTask::Kind::rows : FitTask::Kind::pictures;
+         {options.data, " holds neither pictures nor clips nor rows nor texts"});
+  t.kind = first.image.empty() && !t.clips ? FitTask::Kind::rows : FitTask::Kind::pictures;
+  const char* kind = t.clips ? " holds clips of sound" : " holds pictures";
   if (t.pictures() && !options.target.empty())
-    fail(Error::Kind::usage, {"--target is for tables, ", options.data, " holds pictures"});
+    fail(Error::Kind::usage, {"--target is for tables, ", options.data, kind});
   if (t.pictures() && t.regression)
     fail(Error::Kind::unsupported,
          {options.data, " has pictures with values to predict; fit takes pictures with classes"});
-  if (t.pool->size() < 10)
+  if (t.pool->size() < kFewest)
     fail(Error::Kind::data, {options.data, " leaves ", t.pool->size(),
-                             " samples to learn from; at least 10 are needed"});
+                             " samples to learn from; at least ", kFewest, " are needed"});
+  if (!t.regression && t.pool->size() < 2 * t.classes())
+    fail(Error::Kind::data, {options.data, " leaves ", t.pool->size(), " samples to learn ",
+                             t.classes(), " classes from, fewer than two of each",
+                             schema ? "; numbers are predicted as such with --task values" : ""});
   if (!t.pictures()) look_at_rows(t);
   const ModelInfo from = start_of(options, t);
   if (t.pictures()) look_at_pictures(t, from.input.rank() == 3 ? from.input[0] : 0);
   if (t.pictures() && options.nested)
-    fail(Error::Kind::usage, {"--nested chooses among families of models for tables and texts, ",
-                              options.data, " holds pictures"});
+    fail(Error::Kind::usage,
+         {"--nested chooses among families of models for tables and texts, ", options.data, kind});
   const Key key = Key(static_cast<uint64_t>(options.seed)).fold_in("folds");
   const int folds = t.own_val ? 1 : folds_for(t);
   if (folds > 1) {
@@ -271,6 +295,12 @@ FitTask make_task(const FitOptions& options) {
   look_for_leaks(t, t.findings);
   if (!t.pictures()) count_useless(t);
   return t;
+}
+
+std::string for_clips(std::string transform) {
+  if (const auto at = transform.find(kPassed); at != std::string::npos)
+    transform.replace(at, std::string_view(kPassed).size(), ")");
+  return transform;
 }
 
 FitTask task_of_rows(const DatasetPtr& rows) {

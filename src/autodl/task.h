@@ -23,7 +23,8 @@ struct FitTask {
   int64_t features = 0;  ///< numbers in a row, those made of texts included
   bool texts = false;    ///< rows have free text
   int64_t useless = 0;   ///< columns that do not go with the target, by select_columns
-  // of pictures
+  // of pictures, and of clips of sound, which are taken as pictures of their spectrum
+  bool clips = false;
   int64_t side_width = 0, side_height = 0, channels = 0;
   std::string head;                      ///< steps of the transform up to the size of the pictures
   double mean = 0, std = 1, detail = 1;  ///< of pixels; deviation after detail(2)
@@ -39,6 +40,10 @@ struct FitTask {
 };
 
 FitTask make_task(const FitOptions& options);
+
+/// A trial's transform as it is for whoever has clips: those of the pool are pictures already, and
+/// the trials' log_mel lets them pass.
+std::string for_clips(std::string transform);
 
 /// All rows as the pool, without parts. Throws Error(data) for samples that are no rows or texts.
 FitTask task_of_rows(const DatasetPtr& rows);

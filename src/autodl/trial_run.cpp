@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
+#include "autodl/recipes.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/signals.h"
@@ -15,6 +17,7 @@ namespace nacre {
 namespace {
 
 constexpr int64_t kManyRows = 1000;
+constexpr double kGrowing = 0.6;  // of the time of trees; then they are read and judged
 
 /// Trials show no bars and give no advice of their own.
 class Quiet {
@@ -85,6 +88,22 @@ DataSplits parts_of(const FitTask& task, size_t fold) {
   return d;
 }
 
+/// Trains. Models that can end with what they have by then do so `seconds` from now, or a little
+/// before; the rounds or trees that they then have become those of `config`. True if so.
+bool run_in_time(Trainer& trainer, double seconds, TrainConfig& config, Evaluation& result) {
+  const std::string counted = counted_option(config.model);
+  std::optional<Timer> enough;
+  if (!counted.empty())
+    enough.emplace(steady_seconds() + kGrowing * seconds, [&] { trainer.finish(); });
+  result = trainer.run();
+  enough.reset();
+  if (counted.empty() || trainer.stopped()) return false;
+  const int64_t had = option_in(trainer.info().options, counted);
+  if (had >= option_in(config.options, counted)) return false;
+  config.options = with_option(config.options, counted, had);
+  return true;
+}
+
 /// What the task's objective is for scores of a part of its samples alone.
 double value_of(const FitTask& task, const Evaluation& e) {
   if (e.regression) return std::sqrt(std::max(0.0, 1 - e.r2));
@@ -97,24 +116,30 @@ double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-Alarm::Alarm(double at)
-    : thread_([this, at] {
+Timer::Timer(double at, std::function<void()> then)
+    : thread_([this, at, then = std::move(then)] {
         std::unique_lock lock(mutex_);
         const auto wait =
             std::chrono::duration<double>(std::clamp(at - steady_seconds(), 0.0, 1e8));
         if (wake_.wait_for(lock, wait, [this] { return over_; })) return;
         rang_ = true;
-        request_stop();
+        then();
       }) {}
 
-Alarm::~Alarm() {
+void Timer::end() {
   {
     std::lock_guard lock(mutex_);
     over_ = true;
   }
   wake_.notify_all();
-  thread_.join();
-  if (rang_) clear_stop_request();
+  if (thread_.joinable()) thread_.join();
+}
+
+Alarm::Alarm(double at) : timer_(at, request_stop) {}
+
+Alarm::~Alarm() {
+  timer_.end();
+  if (timer_.rang()) clear_stop_request();
 }
 
 double latency_of(Module& net, const Shape& input) {
@@ -153,7 +178,8 @@ uint64_t model_bytes(const Module& net) {
   return bytes;
 }
 
-TrialOutcome run_trial(const FitTask& task, const TrainConfig& config, const TrialLimits& limits) {
+TrialOutcome run_trial(const FitTask& task, const TrainConfig& wanted, const TrialLimits& limits) {
+  TrainConfig config = wanted;
   TrialOutcome out;
   const double start = steady_seconds();
   const size_t folds = std::max<size_t>(1, task.folds.size());
@@ -166,12 +192,12 @@ TrialOutcome run_trial(const FitTask& task, const TrainConfig& config, const Tri
   Quiet quiet;
   Alarm alarm(limits.deadline);
   const auto halted = [&] {
-    return alarm.rang() ? ended(TrialOutcome::End::late, "the time was up")
-                        : ended(TrialOutcome::End::stopped);
+    return alarm.rang() ? ended(TrialOutcome::End::late, kLate) : ended(TrialOutcome::End::stopped);
   };
   const auto width = static_cast<size_t>(task.regression ? 1 : task.classes());
   out.scores.assign(static_cast<size_t>(task.judged()->size()) * width, 0);
   double sum = 0;
+  const bool at_once = find_model(config.model).fit != nullptr;
   try {
     for (size_t fold = 0; fold < folds; ++fold) {
       bool pruned = false;
@@ -189,7 +215,7 @@ TrialOutcome run_trial(const FitTask& task, const TrainConfig& config, const Tri
         }
         // An epoch that would not come to its end in time is not begun.
         const double each = (steady_seconds() - start) / static_cast<double>(i.epoch + 1);
-        if (task.folds.empty() && i.epoch + 1 < config.epochs &&
+        if (task.folds.empty() && !at_once && i.epoch + 1 < config.epochs &&
             steady_seconds() + each > limits.deadline - 0.3 * each) {
           out.cut = true;
           self->finish();
@@ -198,7 +224,11 @@ TrialOutcome run_trial(const FitTask& task, const TrainConfig& config, const Tri
       Trainer trainer(config, parts_of(task, fold), callbacks);
       self = &trainer;
       if (fold == 0) check_limits(trainer, config, task, limits);
-      const Evaluation e = trainer.run();
+      // Later folds make no more rounds than earlier ones had time for.
+      const double share = (limits.deadline - steady_seconds()) / static_cast<double>(folds - fold);
+      Evaluation e;
+      if (run_in_time(trainer, share, config, e))
+        out.rounds = option_in(config.options, counted_option(config.model));
       if (pruned) return ended(TrialOutcome::End::pruned, "others were better by then");
       if (trainer.stopped()) return halted();
       out.epochs = static_cast<int64_t>(trainer.history().size());
@@ -224,6 +254,7 @@ TrialOutcome run_trial(const FitTask& task, const TrainConfig& config, const Tri
                             " ms, the limit is ", format_number(1000 * limits.latency, 3), " ms"}));
         if (!limits.save.empty()) {
           ModelInfo info = trainer.info();
+          if (task.clips) info.transform = for_clips(info.transform);
           write_card(info, config.data, config.seed, "val", e.score());
           save_model(limits.save, trainer.model(), info);
         }
@@ -259,7 +290,7 @@ TrialOutcome run_trial(const FitTask& task, const TrainConfig& config, const Tri
 }
 
 std::unique_ptr<Trainer> train_on(const DatasetPtr& train, const DatasetPtr& test,
-                                  const TrainConfig& config, double deadline, Evaluation* result) {
+                                  TrainConfig& config, double deadline, Evaluation* result) {
   Quiet quiet;
   Alarm alarm(deadline);
   DataSplits d;
@@ -267,7 +298,8 @@ std::unique_ptr<Trainer> train_on(const DatasetPtr& train, const DatasetPtr& tes
   d.test = test;
   auto trainer = std::make_unique<Trainer>(config, d);
   try {
-    const Evaluation e = trainer->run();
+    Evaluation e;
+    (void)run_in_time(*trainer, deadline - steady_seconds(), config, e);
     if (result) *result = e;
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::cancelled) throw;

@@ -13,14 +13,15 @@ namespace nacre {
 /// Seconds on a clock that only goes forward.
 double steady_seconds();
 
-/// Ends training, and fits that look at stop_requested(), when a time has come. Tells a stop of its
-/// own from one that the user asked for.
-class Alarm {
+/// Calls a function, from a thread of its own, when a time has come.
+class Timer {
  public:
-  explicit Alarm(double at);
-  ~Alarm();
-  Alarm(const Alarm&) = delete;
-  Alarm& operator=(const Alarm&) = delete;
+  Timer(double at, std::function<void()> then);
+  ~Timer() { end(); }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+  /// From now on nothing is called.
+  void end();
   bool rang() const { return rang_; }
 
  private:
@@ -29,6 +30,18 @@ class Alarm {
   bool over_ = false;
   std::atomic<bool> rang_ = false;
   std::thread thread_;
+};
+
+/// Ends training, and fits that look at stop_requested(), when a time has come. Tells a stop of its
+/// own from one that the user asked for.
+class Alarm {
+ public:
+  explicit Alarm(double at);
+  ~Alarm();
+  bool rang() const { return timer_.rang(); }
+
+ private:
+  Timer timer_;
 };
 
 struct TrialLimits {
@@ -40,6 +53,9 @@ struct TrialLimits {
   std::string save;  ///< model file to write; with folds that of the first
 };
 
+/// The reason of a trial that was late.
+inline constexpr const char* kLate = "the time was up";
+
 struct TrialOutcome {
   enum class End { done, pruned, failed, late, stopped };
   End end = End::done;
@@ -47,6 +63,7 @@ struct TrialOutcome {
   std::vector<float> scores;  ///< of task.judged()
   double value = 0, score = 0, loss = 0, seconds = 0, latency = 0;
   int64_t epochs = 0;
+  int64_t rounds = 0;  ///< of trees, where there was no time for all; else 0
   uint64_t bytes = 0;
   double predicting = 0;  ///< seconds for a sample, many at once
   bool cut = false;       ///< fewer epochs than wanted, for want of time
@@ -55,8 +72,9 @@ struct TrialOutcome {
 TrialOutcome run_trial(const FitTask& task, const TrainConfig& config, const TrialLimits& limits);
 
 /// Trains on all of `train` and evaluates on `test`. Null if it was stopped or the time was up.
+/// Trees end in time with what they have; `config` then has that number of rounds or trees.
 std::unique_ptr<Trainer> train_on(const DatasetPtr& train, const DatasetPtr& test,
-                                  const TrainConfig& config, double deadline,
+                                  TrainConfig& config, double deadline,
                                   Evaluation* result = nullptr);
 
 /// Seconds that the model takes for one sample, the median of a few runs.

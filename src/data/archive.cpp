@@ -1,4 +1,4 @@
-// Pictures or clips of classes packed into one file: a tar, a tar packed by gzip, or a zip.
+// Pictures, clips or texts of classes packed into one file: a tar, a tar packed by gzip, or a zip.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -15,7 +15,7 @@ namespace {
 constexpr uint64_t kMaxUnpacked = uint64_t{1} << 31;  // of a .tar.gz, which is held in memory
 constexpr size_t kMaxMembers = size_t{1} << 24;
 
-/// A picture or clip, and its place among the folders: "pets/cat/1.png".
+/// A picture, clip or text, and its place among the folders: "pets/cat/1.png".
 struct Found {
   PictureEntry entry;
   std::string place;
@@ -45,12 +45,14 @@ class ArchiveReader {
     else
       read_tar_members(bytes, "", true);
     if (pictures.empty()) pictures.swap(clips);
-    for (const Found& f : clips) others.push_back(path_ + ":" + f.entry.path);
+    if (pictures.empty()) pictures.swap(texts);
+    for (const auto* rest : {&clips, &texts})
+      for (const Found& f : *rest) others.push_back(path_ + ":" + f.entry.path);
   }
 
   bool is_zip = false;
   std::shared_ptr<const void> owner;
-  std::vector<Found> pictures;  ///< or clips, if there are no pictures
+  std::vector<Found> pictures;  ///< or clips, if there are no pictures; or texts, if no clips
   std::vector<std::string> others;
 
  private:
@@ -80,7 +82,7 @@ class ArchiveReader {
   }
 
   void add(const std::string& name, const std::string& inside, PictureEntry picture) {
-    if (pictures.size() + clips.size() + others.size() >= kMaxMembers)
+    if (pictures.size() + clips.size() + texts.size() + others.size() >= kMaxMembers)
       fail(Error::Kind::data, {path_, ": has more than ", kMaxMembers, " members"});
     const std::string shown = inside.empty() ? name : inside + ":" + name;
     std::string place = inside.empty() ? "" : inside.substr(0, inside.size() - 4);
@@ -98,16 +100,19 @@ class ArchiveReader {
       fail(Error::Kind::data, {path_, ": the member '", clip(printable(shown), 100),
                                "' would lie outside the archive"});
     if (hidden || place.empty()) return;
-    if (!is_picture_name(place) && !is_clip_name(place)) {
-      others.push_back(path_ + ":" + shown);
-      return;
-    }
     picture.path = shown;
-    (is_picture_name(place) ? pictures : clips).push_back({std::move(picture), std::move(place)});
+    auto* list = is_picture_name(place) ? &pictures
+                 : is_clip_name(place)  ? &clips
+                 : is_text_name(place)  ? &texts
+                                        : nullptr;
+    if (list)
+      list->push_back({std::move(picture), std::move(place)});
+    else
+      others.push_back(path_ + ":" + shown);
   }
 
   const std::string& path_;
-  std::vector<Found> clips;
+  std::vector<Found> clips, texts;
 };
 
 /// Folders that all pictures share are no classes.
@@ -130,7 +135,11 @@ DataSplits open_archive(const std::string& path, bool parts, const DecodeLimits&
   out.kind = archive.is_zip ? "zip" : "tar";
   out.ignored = std::move(archive.others);
   auto& pictures = archive.pictures;
-  if (pictures.empty()) fail(Error::Kind::data, {path, ": holds no pictures and no clips"});
+  if (pictures.empty())
+    fail(Error::Kind::data, {path, ": holds no pictures, no clips and no text files"});
+  const std::string& one = pictures[0].place;
+  const bool texts = is_text_name(one);
+  const char* kind = texts ? " texts" : is_clip_name(one) ? " clips" : " pictures";
   enter_common_folders(pictures);
   parts = parts && std::any_of(pictures.begin(), pictures.end(), [](const Found& f) {
             return f.in_folder() && part_of_folder(std::string(f.first())) == train;
@@ -148,9 +157,7 @@ DataSplits open_archive(const std::string& path, bool parts, const DecodeLimits&
     if (part == train) names.emplace(f.first());
   }
   if (of_part[train].empty())
-    fail(Error::Kind::data,
-         {path, ": holds ", pictures.size(),
-          is_clip_name(pictures[0].place) ? " clips" : " pictures", ", but no folder per class"});
+    fail(Error::Kind::data, {path, ": holds ", pictures.size(), kind, ", but no folder per class"});
   const std::vector<std::string> classes(names.begin(), names.end());
   for (auto& [part, list] : of_part) {
     if (list.empty()) continue;
@@ -167,6 +174,10 @@ DataSplits open_archive(const std::string& path, bool parts, const DecodeLimits&
     for (Found* f : list) {
       entries.push_back(std::move(f->entry));
       entries.back().label = class_index(classes, std::string(f->first()), path);
+    }
+    if (texts) {
+      slot(out, part) = text_files(std::move(entries), classes, path, archive.owner);
+      continue;
     }
     std::string remark = imagenet_remark(classes, static_cast<int64_t>(entries.size()));
     slot(out, part) = picture_dataset(std::move(entries), classes, limits, std::move(remark), path,

@@ -106,6 +106,7 @@ std::vector<int64_t> read_all(const CheckedPart& part, Report& report) {
   std::vector<int64_t> counts(data.classes().size(), 0);
   Sizes sizes;
   Clips clips;
+  std::vector<bool> filled;  // columns that have a value
   for (int64_t i = 0; i < data.size(); ++i) {
     check_stop();
     const int64_t label = data.label(i);
@@ -125,6 +126,9 @@ std::vector<int64_t> read_all(const CheckedPart& part, Report& report) {
           std::all_of(s.audio.begin(), s.audio.end(), [&](float v) { return v == s.audio[0]; }))
         report.add(Finding::Level::warning, "silent", part.name + ": clips without a sound",
                    data.name(i));
+      if (filled.size() < s.features.size()) filled.resize(s.features.size(), false);
+      for (size_t k = 0; k < s.features.size(); ++k)
+        if (!std::isnan(s.features[k])) filled[k] = true;
       if (missing(s.features))
         report.add(Finding::Level::note, "missing_values",
                    part.name + ": rows with missing numbers; training puts the mean there",
@@ -139,6 +143,13 @@ std::vector<int64_t> read_all(const CheckedPart& part, Report& report) {
   }
   sizes.finish(part.name, report);
   clips.finish(part.name, report);
+  if (const TableSchema* schema = data.schema()) {
+    const auto names = schema->feature_names();
+    for (size_t k = 0; k < filled.size() && k < names.size(); ++k)
+      if (!filled[k])
+        report.add(Finding::Level::warning, "empty_column",
+                   part.name + ": columns without a value in any row", names[k]);
+  }
   return counts;
 }
 

@@ -183,8 +183,6 @@ bool try_cifar(const std::string& folder, const std::vector<FolderEntry>& entrie
 
 // ---- folders of pictures, clips or texts
 
-bool is_text_name(std::string_view name) { return name.ends_with(".txt"); }
-
 /// The folder that is being read and all that it lies in, so that a link to one of them is not
 /// followed round and round.
 class Way {

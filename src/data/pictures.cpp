@@ -49,19 +49,8 @@ class Pictures final : public Dataset {
     check(i);
     return entries_[static_cast<size_t>(i)];
   }
-  template <typename Use>
-  void with_bytes(int64_t i, Use use) const {
-    const PictureEntry& e = at(i);
-    auto cap = static_cast<uint64_t>(limits_.max_bytes);
-    if (e.packing == Packing::file) return use(read_file(e.path, cap));
-    const bool packed = e.packing == Packing::deflated;
-    if (packed) cap = most_unpacked(e.bytes.size(), cap);
-    if (const uint64_t size = packed ? e.size : e.bytes.size(); size > cap)
-      fail(Error::Kind::data, {name(i), " has ", size, " bytes, at most ", cap, " are read"});
-    const ZipEntry member{e.path, packed, e.crc, e.size, e.bytes};
-    if (packed) return use(unpack(member, archive_));
-    if (e.packing == Packing::checked) check_stored(member, archive_);
-    use(e.bytes);
+  void with_bytes(int64_t i, const std::function<void(std::string_view)>& use) const {
+    use_bytes(at(i), archive_, static_cast<uint64_t>(limits_.max_bytes), use);
   }
   std::vector<PictureEntry> entries_;
   DecodeLimits limits_;
@@ -71,6 +60,20 @@ class Pictures final : public Dataset {
 };
 
 }  // namespace
+
+void use_bytes(const PictureEntry& e, const std::string& archive, uint64_t cap,
+               const std::function<void(std::string_view)>& use) {
+  if (e.packing == Packing::file) return use(read_file(e.path, cap));
+  const bool packed = e.packing == Packing::deflated;
+  if (packed) cap = most_unpacked(e.bytes.size(), cap);
+  if (const uint64_t size = packed ? e.size : e.bytes.size(); size > cap)
+    fail(Error::Kind::data,
+         {archive, ":", e.path, " has ", size, " bytes, at most ", cap, " are read"});
+  const ZipEntry member{e.path, packed, e.crc, e.size, e.bytes};
+  if (packed) return use(unpack(member, archive));
+  if (e.packing == Packing::checked) check_stored(member, archive);
+  use(e.bytes);
+}
 
 DatasetPtr picture_dataset(std::vector<PictureEntry> entries, std::vector<std::string> classes,
                            const DecodeLimits& limits, std::string remark,
@@ -93,6 +96,8 @@ bool ends_in(std::string_view name, std::initializer_list<std::string_view> endi
 bool is_picture_name(std::string_view name) {
   return ends_in(name, {"png", "jpg", "jpeg", "jpe", "webp", "bmp", "ppm", "pgm", "pnm"});
 }
+
+bool is_text_name(std::string_view name) { return name.ends_with(".txt"); }
 
 bool is_clip_name(std::string_view name) { return ends_in(name, {"wav", "wave"}); }
 

@@ -97,14 +97,20 @@ struct PictureEntry {
   std::string_view bytes = {};  ///< in the archive
 };
 
+/// Hands the bytes of an entry, at most `cap`, to `use`. `archive` is the name of the archive that
+/// it is in, else empty. Throws Error (data, io).
+void use_bytes(const PictureEntry& entry, const std::string& archive, uint64_t cap,
+               const std::function<void(std::string_view)>& use);
+
 /// Pictures or clips in files, or in an archive whose bytes `owner` keeps.
 DatasetPtr picture_dataset(std::vector<PictureEntry> entries, std::vector<std::string> classes,
                            const DecodeLimits& limits, std::string remark,
                            const std::string& archive = "",
                            std::shared_ptr<const void> owner = nullptr);
 
-/// A text in each file.
-DatasetPtr text_files(std::vector<PictureEntry> files, std::vector<std::string> classes);
+/// A text in each file, or in each member of an archive whose bytes `owner` keeps.
+DatasetPtr text_files(std::vector<PictureEntry> files, std::vector<std::string> classes,
+                      const std::string& archive = "", std::shared_ptr<const void> owner = nullptr);
 
 struct TarEntry {
   std::string path;
@@ -129,6 +135,7 @@ int64_t class_index(const std::vector<std::string>& classes, const std::string& 
                     const std::string& where);
 
 bool is_picture_name(std::string_view name);
+bool is_text_name(std::string_view name);
 bool is_clip_name(std::string_view name);
 
 /// Says how far an ImageNet-like set of 1000 synsets is from the published size.

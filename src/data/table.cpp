@@ -349,7 +349,8 @@ class Table final : public LineDataset {
     if (!options.target.empty()) {
       target = index_in(names, options.target);
       if (target < 0)
-        fail(Error::Kind::usage, {name_, ": there is no column '", options.target, "'"});
+        fail(Error::Kind::usage,
+             {name_, ": there is no column '", options.target, "'; there are ", listed(names)});
     } else {
       for (size_t c = 0; c < names.size() && target < 0; ++c)
         for (const std::string_view usual : {"label", "class", "target"})

@@ -86,8 +86,12 @@ class TextLines final : public LineDataset {
 
 class TextFiles final : public Dataset {
  public:
-  TextFiles(std::vector<PictureEntry> files, std::vector<std::string> classes)
-      : files_(std::move(files)), schema_(schema_of(classes)) {
+  TextFiles(std::vector<PictureEntry> files, std::vector<std::string> classes,
+            const std::string& archive, std::shared_ptr<const void> owner)
+      : files_(std::move(files)),
+        schema_(schema_of(classes)),
+        archive_(archive),
+        owner_(std::move(owner)) {
     classes_ = std::move(classes);
   }
   int64_t size() const override { return static_cast<int64_t>(files_.size()); }
@@ -103,7 +107,8 @@ class TextFiles final : public Dataset {
   }
   std::string name(int64_t i) const override {
     check(i);
-    return files_[static_cast<size_t>(i)].path;
+    const std::string& path = files_[static_cast<size_t>(i)].path;
+    return archive_.empty() ? path : archive_ + ":" + path;
   }
   int64_t length(int64_t i) const override { return static_cast<int64_t>(text(i).size()); }
   uint64_t content_hash(int64_t i) const override { return hash64(text(i)); }
@@ -112,13 +117,16 @@ class TextFiles final : public Dataset {
  private:
   std::string text(int64_t i) const {
     check(i);
-    const std::string& path = files_[static_cast<size_t>(i)].path;
-    std::string text = read_file(path, kMaxLine);
-    check_utf8(text, path);
+    std::string text;
+    use_bytes(files_[static_cast<size_t>(i)], archive_, kMaxLine,
+              [&](std::string_view bytes) { text = bytes; });
+    check_utf8(text, name(i));
     return text;
   }
   std::vector<PictureEntry> files_;
   TableSchema schema_;
+  std::string archive_;
+  std::shared_ptr<const void> owner_;
 };
 
 }  // namespace
@@ -128,8 +136,10 @@ DatasetPtr text_dataset(const std::string& text, std::vector<std::string> classe
   return std::make_shared<TextLines>(text, std::move(classes), name, labelled);
 }
 
-DatasetPtr text_files(std::vector<PictureEntry> files, std::vector<std::string> classes) {
-  return std::make_shared<TextFiles>(std::move(files), std::move(classes));
+DatasetPtr text_files(std::vector<PictureEntry> files, std::vector<std::string> classes,
+                      const std::string& archive, std::shared_ptr<const void> owner) {
+  return std::make_shared<TextFiles>(std::move(files), std::move(classes), archive,
+                                     std::move(owner));
 }
 
 }  // namespace nacre::data

@@ -204,6 +204,8 @@ std::string row_transform(const ModelEntry& entry, const Dataset& data, const Sa
 
 }  // namespace
 
+std::string clip_steps(const Dataset& train) { return clip_transform(some_samples(train)); }
+
 void leave_out_unlabelled(DatasetPtr& part) {
   const TableSchema* schema = part ? part->schema() : nullptr;
   if (!schema || schema->target < 0) return;

@@ -18,6 +18,9 @@ bool split_again(DataSplits& data, const std::string& text);
 /// share of 0 leaves the part out.
 void prepare_splits(DataSplits& data, const TrainConfig& config);
 
+/// The steps that make pictures of clips like these, as `--transform auto` begins.
+std::string clip_steps(const Dataset& train);
+
 /// Warns of rows whose value to predict is missing and leaves them out.
 void leave_out_unlabelled(DatasetPtr& part);
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -69,7 +70,8 @@ struct Trainer::Impl {
   Tensors pending;  // gradients of parts of an update
   int64_t parts = 0;
   std::vector<EpochInfo> history;
-  bool stop_asked = false, was_stopped = false, last_epoch = false;
+  bool stop_asked = false, was_stopped = false;
+  std::atomic<bool> last_epoch = false;
 
   bool regression() const { return data.train->classes().empty(); }
   int64_t epoch_batches() const { return (data.train->size() + config.batch - 1) / config.batch; }
@@ -344,6 +346,7 @@ void Trainer::Impl::fit_at_once(RunFolder* run) {
   FitData rows = fit_data(*data.train, transform), held_out;
   if (data.val) held_out = fit_data(*data.val, transform);
   rows.seed = held_out.seed = static_cast<uint64_t>(config.seed);
+  rows.enough = [this] { return last_epoch.load(); };
   if (config.class_weights == "balanced" && !regression())
     rows.weights = balanced_weights(rows.labels, rows.outputs);
   if (rows.weights.empty())
@@ -475,7 +478,7 @@ Evaluation Trainer::run() {
     t.was_stopped = true;
     return {};
   };
-  if (t.entry->fit && !finished()) {
+  if (t.entry->fit && t.epoch < t.config.epochs) {
     try {
       t.fit_at_once(run.get());
     } catch (const Error& e) {

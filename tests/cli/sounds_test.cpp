@@ -33,8 +33,8 @@ TEST_F(Sounds, AreSaidToBeClips) {
   EXPECT_TRUE(holds(nacre("data check " + path("vowels")).output, "nothing is wrong"));
   expect_one_line(nacre("data convert " + path("vowels") + " " + path("x.csv")), 1,
                   "clips of sound have no other form");
-  expect_one_line(nacre("fit " + path("vowels") + " --budget 1m --quiet --out " + path("fit")), 1,
-                  "which fit does not take; nacre train cnn --data");
+  expect_one_line(nacre("fit " + path("vowels") + " --target kind --quiet --out " + path("fit")), 2,
+                  "--target is for tables");
 }
 
 TEST_F(Sounds, ASmallNetworkLearnsThem) {
@@ -42,6 +42,34 @@ TEST_F(Sounds, ASmallNetworkLearnsThem) {
   const CommandResult score = nacre("eval " + model() + " --data " + path("vowels") + " --json");
   ASSERT_EQ(score.code, 0) << score.output;
   EXPECT_GE(parse_json(score.output, "eval").at("accuracy").number(), 0.9) << score.output;
+}
+
+TEST_F(Sounds, AreFitted) {
+  const CommandResult done = nacre("fit " + path("vowels") + " --trials 2 --out " + path("fit"));
+  ASSERT_EQ(done.code, 0) << done.output;
+  EXPECT_TRUE(holds(done.output, "clips of sound (spectra of ")) << done.output;
+  const std::string fitted = path("fit/model.safetensors");
+  const CommandResult score = nacre("eval " + fitted + " --data " + path("vowels") + " --json");
+  ASSERT_EQ(score.code, 0) << score.output;
+  EXPECT_GE(parse_json(score.output, "eval").at("accuracy").number(), 0.8) << score.output;
+  // The file takes clips of any rate and nothing else.
+  folder_->write("i.wav", wav_of(vowel('i', 101, 44100)));
+  EXPECT_TRUE(holds(nacre("predict " + fitted + " " + path("i.wav")).output, "i.wav: i"));
+  folder_->write("p.pgm", "P5 2 2 255\n1234");
+  expect_one_line(nacre("predict " + fitted + " " + path("p.pgm")), 1, "is for clips of sound");
+  EXPECT_TRUE(holds(folder_->read("fit/report.html"), "content-type: audio/wav"));
+  // Nothing turns a spectrum round, and the command that is printed trains the same model.
+  const size_t at = done.output.find("again   nacre train ");
+  ASSERT_NE(at, std::string::npos) << done.output;
+  std::string command = done.output.substr(at + 14, done.output.find('\n', at) - at - 14);
+  EXPECT_FALSE(holds(command, "hflip") || holds(command, "pictures=pass")) << command;
+  command = command.substr(0, command.rfind(" --out "));
+  ASSERT_EQ(nacre("-q " + command + " --out " + path("again")).code, 0) << command;
+  if (!holds(done.output, "again-"))  // else the result is an ensemble of several
+    EXPECT_EQ(
+        nacre("predict --json " + fitted + " " + path("vowels/test/a")).output,
+        nacre("predict --json " + path("again/model.safetensors") + " " + path("vowels/test/a"))
+            .output);
 }
 
 TEST_F(Sounds, ArePredicted) {

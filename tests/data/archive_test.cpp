@@ -100,6 +100,44 @@ TEST(Archive, IsReadAsTheUnpackedFolder) {
   }
 }
 
+TEST(Archive, TextsAreReadAsTheUnpackedFolder) {
+  Folder f;
+  Files files;
+  for (const char* part : {"train", "test"})
+    for (const char* kind : {"spam", "ham"})
+      for (int i = 0; i < 3; ++i)
+        files.emplace_back(cat({"mails/", part, "/", kind, "/", i, ".txt"}),
+                           cat({kind, " ", i, " \u00e4\n"}));
+  for (const auto& [name, bytes] : files) f.write(name, bytes);
+  const DataSplits folder = open_dataset(f.path() + "/mails");
+  for (const std::string& path :
+       {write_zip(f, "a.zip", files, true), write_zip(f, "b.zip", files, false),
+        f.write("a.tar", tar_of(files)), f.write("a.tgz", gzip(tar_of(files)))}) {
+    const DataSplits d = open_dataset(path);
+    for (const auto& [have, want] : {std::pair(d.train, folder.train), {d.test, folder.test}}) {
+      ASSERT_TRUE(have) << path;
+      EXPECT_EQ(have->classes(), want->classes());
+      ASSERT_EQ(have->size(), want->size());
+      for (int64_t i = 0; i < have->size(); ++i) {
+        EXPECT_EQ(have->get(i).text, want->get(i).text);
+        EXPECT_EQ(have->label(i), want->label(i));
+        EXPECT_EQ(have->content_hash(i), want->content_hash(i));
+      }
+    }
+    EXPECT_TRUE(contains(d.train->name(0), path + ":mails/train/ham/0.txt")) << d.train->name(0);
+    EXPECT_TRUE(d.train->schema() && d.train->schema()->has_text());
+  }
+  // Where there are pictures, texts are notes.
+  files.emplace_back("mails/train/ham/picture.png", png_of(0.5f));
+  files.emplace_back("mails/train/spam/picture.png", png_of(0.6f));
+  const DataSplits mixed = open_dataset(write_zip(f, "c.zip", files, true));
+  EXPECT_EQ(mixed.train->size(), 2);
+  EXPECT_EQ(mixed.ignored.size(), 12u);
+  const DataSplits latin =
+      open_dataset(write_zip(f, "d.zip", {{"a/1.txt", "\xe4"}, {"b/1.txt", "b"}}, true));
+  EXPECT_TRUE(contains(error_of([&] { latin.train->get(0); }), "d.zip:a/1.txt"));
+}
+
 TEST(Archive, ClassFoldersAndClassTars) {
   Folder f;
   const std::string flat = tar_of({{"./set/cat/1.png", png_of(0.2f)},
@@ -159,7 +197,7 @@ TEST(Archive, WhatCannotBeReadIsNamed) {
   EXPECT_TRUE(contains(message(f.write("flat.tar", tar_of({{"1.png", "x"}, {"2.png", "y"}}))),
                        "holds 2 pictures, but no folder per class"));
   EXPECT_TRUE(
-      contains(message(write_zip(f, "no.zip", {{"cat/1.txt", "x"}}, false)), "holds no pictures"));
+      contains(message(write_zip(f, "no.zip", {{"cat/1.doc", "x"}}, false)), "holds no pictures"));
   EXPECT_TRUE(contains(
       message(write_zip(f, "other.zip", {{"train/cat/1.png", ""}, {"test/dog/1.png", ""}}, false)),
       "the class 'dog' is not in the training part"));

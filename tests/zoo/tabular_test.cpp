@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <xgboost/c_api.h>
 
+#include <atomic>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -276,6 +277,29 @@ TEST(TreeModels, StopWhereRowsHeldOutGetNoBetter) {
   };
   EXPECT_EQ(trees(nullptr), 300);
   EXPECT_LT(trees(&held_out), 200);
+}
+
+TEST(TreeModels, EndEarlyWithTheRoundsOrTreesThatThereAre) {
+  const Small small;
+  for (const std::string model : {"boosted_trees", "random_forest"})
+    for (const bool classes : {true, false}) {
+      const std::string counted = model == "boosted_trees" ? "rounds=" : "trees=";
+      FitData data = classes ? small.classes() : small.values();
+      const auto count = [&](const FittedModel& m) {
+        return std::stoi(m.options.substr((" " + m.options).find(" " + counted) + counted.size()));
+      };
+      std::atomic<int> asked = 0;  // after each round; by several threads before each tree
+      data.enough = [&] { return ++asked > 6; };
+      const FittedModel cut = fit_model(model, counted + "500", data);
+      const int there = count(cut);
+      if (model == "boosted_trees") EXPECT_EQ(there, 7);
+      EXPECT_TRUE(there >= 1 && there < 500) << cut.options;
+      data.enough = nullptr;
+      const FittedModel same = fit_model(model, counted + std::to_string(there), data);
+      EXPECT_EQ(run(*cut.net, small.test, classes), run(*same.net, small.test, classes)) << model;
+      data.enough = [] { return true; };
+      EXPECT_GE(count(fit_model(model, counted + "500", data)), 1);
+    }
 }
 
 TEST(BoostedTrees, TakeRowsThatAreMostlyZero) {

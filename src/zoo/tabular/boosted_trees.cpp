@@ -249,9 +249,13 @@ Fitted fit_boosted_trees(const FitData& data, const FitData* held_out, const voi
   real("lambda", c.l2);
   real("gamma", c.gamma);
   double least = std::numeric_limits<double>::infinity();
-  int64_t best = 0;
+  int64_t best = 0, rounds = 0;
+  bool cut = false;
   for (int64_t round = 0; round < c.rounds; ++round) {
     check_stop();
+    cut = round > 0 && data.enough && data.enough();
+    if (cut) break;
+    rounds = round + 1;
     check(XGBoosterUpdateOneIter(b.handle, static_cast<int>(round), rows.handle));
     if (!others) {
       best = round + 1;
@@ -265,6 +269,7 @@ Fitted fit_boosted_trees(const FitData& data, const FitData* held_out, const voi
   }
   const TreeTables trees = read_xgboost(b.json(), best * c.groups());
   Fitted f{trees.sizes() + (sparse ? " sparse=true" : ""), trees.tensors()};
+  if (cut) f.options += cat({" rounds=", rounds});
   f.values.emplace_back("bias", zeros({c.groups()}));
   return f;
 }

@@ -1,5 +1,6 @@
 // Own trees: XGBoost's forests grow a tree for each class and have no bootstrap samples.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -297,9 +298,14 @@ Fitted fit_random_forest(const FitData& data, const FitData*, const void* config
   const Binned binned = bin(data);
   std::vector<TreeTables> parts(static_cast<size_t>(c.trees));
   const Key key = Key(data.seed).fold_in("forest");
-  parallel_for(c.trees, 1, [&](int64_t first, int64_t last) {
-    for (int64_t t = first; t < last; ++t) {
+  // Each thread takes the next tree, so that those that there are at an early end are the first.
+  std::atomic<int64_t> next = 0;
+  parallel_for(std::min<int64_t>(c.trees, num_threads()), 1, [&](int64_t, int64_t) {
+    for (;;) {
       check_stop();
+      if (next > 0 && data.enough && data.enough()) return;
+      const int64_t t = next++;
+      if (t >= c.trees) return;
       Grower g(data, binned, c, key.fold_in(static_cast<uint64_t>(t)));
       g.grow();
       parts[static_cast<size_t>(t)] = std::move(g.tables);
@@ -308,6 +314,7 @@ Fitted fit_random_forest(const FitData& data, const FitData*, const void* config
   TreeTables all;
   all.width = data.outputs;
   for (TreeTables& part : parts) {
+    if (part.root.empty()) break;
     all.append(part);
     part = {};
   }
