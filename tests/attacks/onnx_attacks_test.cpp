@@ -17,7 +17,6 @@ namespace nacre::attacks {
 namespace {
 
 namespace fs = std::filesystem;
-namespace make = onnx::make;
 
 class OnnxAttacks : public ::testing::Test {
  protected:
@@ -28,13 +27,13 @@ class OnnxAttacks : public ::testing::Test {
     expect_refused({"convert", path("m/f.onnx"), path("out.npz")}, path("m/f.onnx"), sentence);
   }
   /// Run on x = 1 x 3 x 8 x 8.
-  void refused_when_run(const make::Parts& parts, const std::string& sentence) {
+  void refused_when_run(const onnx::make::Parts& parts, const std::string& sentence) {
     if (!fs::exists(folder_ / "x.npy")) {
       const std::vector<float> values(192, 1);
       RawTensor x{DType::f32, {1, 3, 8, 8}, values.data(), nullptr};
       save_npy(path("x.npy"), x);
     }
-    folder_.write("m/f.onnx", make::model(parts));
+    folder_.write("m/f.onnx", onnx::make::model(parts));
     expect_refused(
         {"run", path("m/f.onnx"), "--input", "x=" + path("x.npy"), "--output", path("results")},
         path("m/f.onnx"), sentence);
@@ -55,9 +54,9 @@ TEST_F(OnnxAttacks, ExternalData) {
   const auto attack = [&](const std::string& sentence, const std::string& location,
                           const std::string& offset = "", const std::string& length = "") {
     SCOPED_TRACE(location);
-    make::Parts p = make::linear();
-    p.initializers[0] = make::external("w", {3, 2}, location, offset, length);
-    refused(make::model(p), sentence);
+    onnx::make::Parts p = onnx::make::linear();
+    p.initializers[0] = onnx::make::external("w", {3, 2}, location, offset, length);
+    refused(onnx::make::model(p), sentence);
   };
   attack("lead out of the model's folder", "../outside.bin");
   fs::create_directory(folder_ / "m/a");
@@ -88,9 +87,9 @@ TEST_F(OnnxAttacks, Sizes) {
            {{0}, "values, not 0"},
            {{1 << 30, 4}, "has 2 values, not 4294967296"},
            {std::vector<int64_t>(100000, 1), "more than 32 dimensions"}}) {
-    make::Parts p = make::linear();
-    p.initializers.push_back(make::tensor("t", dims, {1, 2}));
-    refused(make::model(p), sentence);
+    onnx::make::Parts p = onnx::make::linear();
+    p.initializers.push_back(onnx::make::tensor("t", dims, {1, 2}));
+    refused(onnx::make::model(p), sentence);
   }
 }
 
@@ -102,7 +101,7 @@ TEST_F(OnnxAttacks, ManyAndDeepThings) {
   empty_nodes.bytes(7, nodes);
   refused(empty_nodes.str(), "far more nodes");
 
-  WireWriter inner = make::graph({}), deep;
+  WireWriter inner = onnx::make::graph({}), deep;
   for (int k = 0; k < 10000; ++k) {
     WireWriter node, attribute, next;
     attribute.bytes(1, "g");
@@ -114,21 +113,21 @@ TEST_F(OnnxAttacks, ManyAndDeepThings) {
   deep.message(7, inner);
   refused(deep.str(), "nested more than 64 deep");
 
-  make::Parts p = make::linear();
+  onnx::make::Parts p = onnx::make::linear();
   for (int k = 0; k < 100000; ++k)
-    p.nodes.push_back(
-        make::node("Relu", {k ? "r" + std::to_string(k - 1) : "y"}, {"r" + std::to_string(k)}));
-  folder_.write("m/f.onnx", make::model(p));
+    p.nodes.push_back(onnx::make::node("Relu", {k ? "r" + std::to_string(k - 1) : "y"},
+                                       {"r" + std::to_string(k)}));
+  folder_.write("m/f.onnx", onnx::make::model(p));
   EXPECT_EQ(nacre({"convert", path("m/f.onnx"), path("out.npz")}).code, 0);
 }
 
-make::Parts one_node(const WireWriter& node, std::vector<WireWriter> initializers = {},
-                     int64_t opset = 17) {
-  make::Parts p = {{node},
-                   std::move(initializers),
-                   {make::value("x", {1, 3, 8, 8})},
-                   {make::value("y", {})},
-                   {}};
+onnx::make::Parts one_node(const WireWriter& node, std::vector<WireWriter> initializers = {},
+                           int64_t opset = 17) {
+  onnx::make::Parts p = {{node},
+                         std::move(initializers),
+                         {onnx::make::value("x", {1, 3, 8, 8})},
+                         {onnx::make::value("y", {})},
+                         {}};
   p.opset = opset;
   return p;
 }
@@ -151,19 +150,20 @@ WireWriter list(const std::string& name, const std::vector<int64_t>& values) {
 
 // Row 7.
 TEST_F(OnnxAttacks, GraphsThatContradictThemselves) {
-  using make::node;
-  make::Parts p = one_node(node("Relu", {}, {"y"}));
+  using onnx::make::node;
+  onnx::make::Parts p = one_node(node("Relu", {}, {"y"}));
   refused_when_run(p, "[Relu] has no inputs");
   refused_when_run(one_node(node("Relu", {"z"}, {"y"})), "which no node before it makes");
   p = one_node(node("Add", {"x", "b"}, {"a"}));
   p.nodes.push_back(node("Relu", {"a"}, {"b"}));
   p.nodes.push_back(node("Relu", {"b"}, {"y"}));
   refused_when_run(p, "which no node before it makes");
-  refused_when_run(one_node(node("Relu", {"x"}, {"y"},
-                                 {make::attribute("alpha", 0), make::attribute("alpha", 1)})),
-                   "has attribute 'alpha' twice");
+  refused_when_run(
+      one_node(node("Relu", {"x"}, {"y"},
+                    {onnx::make::attribute("alpha", 0), onnx::make::attribute("alpha", 1)})),
+      "has attribute 'alpha' twice");
   p = one_node(node("Relu", {"x"}, {"y"}));
-  p.outputs = {make::value("q", {})};
+  p.outputs = {onnx::make::value("q", {})};
   refused_when_run(p, "nothing makes the output 'q'");
   p = one_node(node("Twist", {"x"}, {"y"}));
   refused_when_run(p, "Twist");
@@ -174,16 +174,17 @@ TEST_F(OnnxAttacks, GraphsThatContradictThemselves) {
   refused_when_run(p, "'x'");
   // Types that are mixed, and types that are missing, which may be made sense of.
   refused_when_run(one_node(node("And", {"x", "x"}, {"y"})), "input 0 is float, it has to be bool");
-  refused_when_run(one_node(node("Add", {"x", "i"}, {"y"}), {make::integers("i", {1})}),
+  refused_when_run(one_node(node("Add", {"x", "i"}, {"y"}), {onnx::make::integers("i", {1})}),
                    "input 1 is int64, but input 0 is float: they have to be of one type");
-  refused_when_run(one_node(node("Concat", {"x", "x", "i"}, {"y"}, {make::attribute("axis", 0)}),
-                            {make::integers("i", {1})}),
-                   "input 2 is int64, but input 0 is float");
+  refused_when_run(
+      one_node(node("Concat", {"x", "x", "i"}, {"y"}, {onnx::make::attribute("axis", 0)}),
+               {onnx::make::integers("i", {1})}),
+      "input 2 is int64, but input 0 is float");
   refused_when_run(one_node(node("Where", {"x", "x", "x"}, {"y"})), "it has to be bool");
   refused_when_run(one_node(node("Gather", {"x", "x"}, {"y"})), "it has to be int32 or int64");
   refused_when_run(one_node(node("Reshape", {"x", "x"}, {"y"})), "it has to be int64");
-  p.inputs = {make::value("x", {}, false)};
-  folder_.write("m/f.onnx", make::model(p));
+  p.inputs = {onnx::make::value("x", {}, false)};
+  folder_.write("m/f.onnx", onnx::make::model(p));
   expect_survived(
       {"run", path("m/f.onnx"), "--input", "x=" + path("x.npy"), "--output", path("results")},
       path("m/f.onnx"));
@@ -193,8 +194,8 @@ TEST_F(OnnxAttacks, GraphsThatContradictThemselves) {
 // cannot be computed, chains that cancel, outputs that are inputs, nodes that nothing needs. With
 // passes and without they give the same values.
 TEST_F(OnnxAttacks, GraphsThatBreakOptimisers) {
-  using make::attribute;
-  using make::node;
+  using onnx::make::attribute;
+  using onnx::make::node;
   using Nodes = std::vector<WireWriter>;
   const std::vector<float> values = [] {
     std::vector<float> v(192);
@@ -207,9 +208,9 @@ TEST_F(OnnxAttacks, GraphsThatBreakOptimisers) {
                        const std::vector<WireWriter>& initializers = {},
                        const std::vector<std::string>& outputs = {"y"}) {
     SCOPED_TRACE(what);
-    make::Parts p{nodes, initializers, {make::value("x", {1, 3, 8, 8})}, {}, {}};
-    for (const std::string& o : outputs) p.outputs.push_back(make::value(o, {}, false));
-    const std::string model = make::model(p);
+    onnx::make::Parts p{nodes, initializers, {onnx::make::value("x", {1, 3, 8, 8})}, {}, {}};
+    for (const std::string& o : outputs) p.outputs.push_back(onnx::make::value(o, {}, false));
+    const std::string model = onnx::make::model(p);
     folder_.write("m/f.onnx", model);
     const std::string file = path("m/f.onnx"), results = path("results");
     const Outcome outcome =
@@ -232,7 +233,7 @@ TEST_F(OnnxAttacks, GraphsThatBreakOptimisers) {
     set_eager(false);
     fs::remove_all(results);
   };
-  const auto one = make::tensor("one", {1}, {1}), zero = make::tensor("zero", {1}, {0});
+  const auto one = onnx::make::tensor("one", {1}, {1}), zero = onnx::make::tensor("zero", {1}, {0});
   run("a quotient of constants",
       {node("Div", {"one", "zero"}, {"q"}), node("Mul", {"x", "q"}, {"y"})}, {one, zero});
   run("0 times an infinity",
@@ -240,13 +241,13 @@ TEST_F(OnnxAttacks, GraphsThatBreakOptimisers) {
        node("Add", {"x", "n"}, {"y"})},
       {one, zero});
   run("a sum with zeros of another shape", {node("Add", {"x", "z"}, {"y"})},
-      {make::tensor("z", {2, 1, 1, 8, 1}, std::vector<float>(16, 0))});
+      {onnx::make::tensor("z", {2, 1, 1, 8, 1}, std::vector<float>(16, 0))});
   run("a product with ones of another shape", {node("Mul", {"x", "z"}, {"y"})},
-      {make::tensor("z", {4, 1, 1, 1}, {1, 1, 1, 1})});
+      {onnx::make::tensor("z", {4, 1, 1, 1}, {1, 1, 1, 1})});
   run("constants that fold to much",
       {node("Expand", {"one", "s"}, {"e"}),
        node("ReduceSum", {"e"}, {"r"}, {attribute("keepdims", 0)}), node("Add", {"x", "r"}, {"y"})},
-      {one, make::integers("s", {4000, 4000})});
+      {one, onnx::make::integers("s", {4000, 4000})});
   run("an output that is an input, and one that is a constant",
       {node("Identity", {"x"}, {"y"}), node("Identity", {"one"}, {"z"})}, {one},
       {"y", "z", "x", "one"});
@@ -265,21 +266,22 @@ TEST_F(OnnxAttacks, GraphsThatBreakOptimisers) {
   run("shaped through emptiness",
       {node("Slice", {"x", "i", "i"}, {"e"}), node("Reshape", {"e", "s"}, {"f"}),
        node("ReduceSum", {"f"}, {"r"}), node("Concat", {"e", "x"}, {"y"}, {attribute("axis", 0)})},
-      {make::integers("i", {0}), make::integers("s", {0, 5, 7})}, {"y", "f", "r"});
+      {onnx::make::integers("i", {0}), onnx::make::integers("s", {0, 5, 7})}, {"y", "f", "r"});
   run("a normalisation without variance after a convolution",
       {node("Conv", {"x", "w"}, {"a"}),
        node("BatchNormalization", {"a", "g", "z", "z", "z"}, {"y"})},
-      {make::tensor("w", {2, 3, 1, 1}, {1, -1, 2, 0, 0, 0}), make::tensor("g", {2}, {0, -3}),
-       make::tensor("z", {2}, {0, 0})});
+      {onnx::make::tensor("w", {2, 3, 1, 1}, {1, -1, 2, 0, 0, 0}),
+       onnx::make::tensor("g", {2}, {0, -3}), onnx::make::tensor("z", {2}, {0, 0})});
   run("a convolution that two read, one before its bias",
       {node("Conv", {"x", "w"}, {"a"}), node("Add", {"a", "b"}, {"c"}), node("Relu", {"c"}, {"d"}),
        node("Add", {"a", "d"}, {"y"})},
-      {make::tensor("w", {2, 3, 1, 1}, {1, -1, 2, 0, 0, 0}), make::tensor("b", {2, 1, 1}, {3, -3})},
+      {onnx::make::tensor("w", {2, 3, 1, 1}, {1, -1, 2, 0, 0, 0}),
+       onnx::make::tensor("b", {2, 1, 1}, {3, -3})},
       {"y", "a"});
   run("a bias that makes the convolution larger",
       {node("Conv", {"x", "w"}, {"a"}), node("Add", {"a", "b"}, {"y"})},
-      {make::tensor("w", {1, 3, 1, 1}, {1, -1, 2}),
-       make::tensor("b", {5, 4, 1, 1}, std::vector<float>(20, 2))});
+      {onnx::make::tensor("w", {1, 3, 1, 1}, {1, -1, 2}),
+       onnx::make::tensor("b", {5, 4, 1, 1}, std::vector<float>(20, 2))});
   Nodes chain;
   for (int k = 0; k < 300; ++k)
     chain.push_back(node(k % 3 ? "Neg" : "Sigmoid", {k ? "c" + std::to_string(k - 1) : "x"},
@@ -296,9 +298,9 @@ TEST_F(OnnxAttacks, GraphsThatBreakOptimisers) {
 
 // Row 9: attributes and indices that reach beyond memory, or ask for all of it.
 TEST_F(OnnxAttacks, AttributesThatIndexMemory) {
-  using make::attribute;
-  using make::node;
-  const auto weight = make::tensor("w", {2, 3, 3, 3}, std::vector<float>(54, 1));
+  using onnx::make::attribute;
+  using onnx::make::node;
+  const auto weight = onnx::make::tensor("w", {2, 3, 3, 3}, std::vector<float>(54, 1));
   const auto conv = [&](std::vector<WireWriter> attributes) {
     return one_node(node("Conv", {"x", "w"}, {"y"}, attributes), {weight});
   };
@@ -316,7 +318,7 @@ TEST_F(OnnxAttacks, AttributesThatIndexMemory) {
                      "MaxPool:y");
   for (const int64_t index : {int64_t{3}, int64_t{-4}, INT64_MAX, INT64_MIN})
     refused_when_run(one_node(node("Gather", {"x", "i"}, {"y"}, {attribute("axis", 1)}),
-                              {make::integers("i", {index})}),
+                              {onnx::make::integers("i", {index})}),
                      "Gather:y");
   for (const int64_t axis : {int64_t{4}, int64_t{-5}, INT64_MAX, INT64_MIN}) {
     refused_when_run(one_node(node("Softmax", {"x"}, {"y"}, {attribute("axis", axis)})),
@@ -326,33 +328,34 @@ TEST_F(OnnxAttacks, AttributesThatIndexMemory) {
   }
   refused_when_run(one_node(node("Transpose", {"x"}, {"y"}, {list("perm", {0, 0, 1, 9})})),
                    "Transpose:y");
-  refused_when_run(one_node(node("Reshape", {"x", "i"}, {"y"}), {make::integers("i", {-1, -1})}),
-                   "Reshape:y");
   refused_when_run(
-      one_node(node("Reshape", {"x", "i"}, {"y"}), {make::integers("i", {INT64_MAX, INT64_MAX})}),
+      one_node(node("Reshape", {"x", "i"}, {"y"}), {onnx::make::integers("i", {-1, -1})}),
       "Reshape:y");
+  refused_when_run(one_node(node("Reshape", {"x", "i"}, {"y"}),
+                            {onnx::make::integers("i", {INT64_MAX, INT64_MAX})}),
+                   "Reshape:y");
   // What would take more memory than there is.
   const int64_t much = int64_t{1} << 40;
   refused_when_run(
-      one_node(node("Tile", {"x", "i"}, {"y"}), {make::integers("i", {much, 1, 1, 1})}),
+      one_node(node("Tile", {"x", "i"}, {"y"}), {onnx::make::integers("i", {much, 1, 1, 1})}),
       "out of memory");
+  refused_when_run(one_node(node("Expand", {"x", "i"}, {"y"}),
+                            {onnx::make::integers("i", {much, much, 1, 3, 8, 8})}),
+                   "Expand:y");
   refused_when_run(
-      one_node(node("Expand", {"x", "i"}, {"y"}), {make::integers("i", {much, much, 1, 3, 8, 8})}),
-      "Expand:y");
-  refused_when_run(
-      one_node(node("ConstantOfShape", {"i"}, {"y"}), {make::integers("i", {much, much})}),
+      one_node(node("ConstantOfShape", {"i"}, {"y"}), {onnx::make::integers("i", {much, much})}),
       "ConstantOfShape:y");
-  refused_when_run(
-      one_node(node("ConstantOfShape", {"i"}, {"y"}), {make::integers("i", {1 << 20, 1 << 20})}),
-      "out of memory");
+  refused_when_run(one_node(node("ConstantOfShape", {"i"}, {"y"}),
+                            {onnx::make::integers("i", {1 << 20, 1 << 20})}),
+                   "out of memory");
   refused_when_run(one_node(node("Pad", {"x", "i"}, {"y"}),
-                            {make::integers("i", {0, 0, 0, 0, 0, 0, 0, INT64_MAX})}),
+                            {onnx::make::integers("i", {0, 0, 0, 0, 0, 0, 0, INT64_MAX})}),
                    "Pad:y");
-  refused_when_run(
-      one_node(node("Pad", {"x", "i"}, {"y"}), {make::integers("i", {0, 0, -99, 0, 0, 0, 0, 0})}),
-      "Pad:y");
+  refused_when_run(one_node(node("Pad", {"x", "i"}, {"y"}),
+                            {onnx::make::integers("i", {0, 0, -99, 0, 0, 0, 0, 0})}),
+                   "Pad:y");
   for (const float scale : {1e6F, 1e9F, INFINITY, NAN, 0.0F, -1.0F}) {
-    const auto scales = make::tensor("s", {4}, {1, 1, scale, scale});
+    const auto scales = onnx::make::tensor("s", {4}, {1, 1, scale, scale});
     for (const char* mode : {"nearest", "linear", "cubic"})
       refused_when_run(
           one_node(node("Resize", {"x", "", "s"}, {"y"}, {text("mode", mode)}), {scales}),
@@ -360,49 +363,52 @@ TEST_F(OnnxAttacks, AttributesThatIndexMemory) {
     refused_when_run(one_node(node("Upsample", {"x", "s"}, {"y"}), {scales}, 9), "Upsample:y");
   }
   refused_when_run(one_node(node("Resize", {"x", "", "", "i"}, {"y"}),
-                            {make::integers("i", {1, 3, much, much})}),
+                            {onnx::make::integers("i", {1, 3, much, much})}),
                    "Resize:y");
-  refused_when_run(
-      one_node(node("GridSample", {"x", "g"}, {"y"}), {make::tensor("g", {1, 1, 1, 3}, {0, 0, 0})}),
-      "GridSample:y");
+  refused_when_run(one_node(node("GridSample", {"x", "g"}, {"y"}),
+                            {onnx::make::tensor("g", {1, 1, 1, 3}, {0, 0, 0})}),
+                   "GridSample:y");
   folder_.write(
       "m/f.onnx",
-      make::model(one_node(
+      onnx::make::model(one_node(
           node("GridSample", {"x", "g"}, {"y"}),
-          {make::tensor("g", {1, 1, 3, 2}, {NAN, INFINITY, 1e30F, -1e30F, -INFINITY, 0})})));
+          {onnx::make::tensor("g", {1, 1, 3, 2}, {NAN, INFINITY, 1e30F, -1e30F, -INFINITY, 0})})));
   expect_survived(
       {"run", path("m/f.onnx"), "--input", "x=" + path("x.npy"), "--output", path("results")},
       path("m/f.onnx"));
   for (const int64_t depth : {int64_t{0}, int64_t{-1}, much, INT64_MAX})
-    refused_when_run(one_node(node("OneHot", {"x", "i", "v"}, {"y"}),
-                              {make::integers("i", {depth}), make::tensor("v", {2}, {0, 1})}),
-                     "OneHot:y");
+    refused_when_run(
+        one_node(node("OneHot", {"x", "i", "v"}, {"y"}),
+                 {onnx::make::integers("i", {depth}), onnx::make::tensor("v", {2}, {0, 1})}),
+        "OneHot:y");
   for (const auto& [limit, step] :
        {std::pair(much, int64_t{1}), {INT64_MAX, int64_t{1}}, {int64_t{9}, int64_t{0}}})
     refused_when_run(one_node(node("Range", {"a", "b", "d"}, {"y"}),
-                              {make::integers("a", {0}), make::integers("b", {limit}),
-                               make::integers("d", {step})}),
+                              {onnx::make::integers("a", {0}), onnx::make::integers("b", {limit}),
+                               onnx::make::integers("d", {step})}),
                      "Range:y");
   for (const int64_t length : {int64_t{-5}, int64_t{99}, INT64_MIN})
-    refused_when_run(
-        one_node(node("ReverseSequence", {"x", "i"}, {"y"}), {make::integers("i", {length, 1, 1})}),
-        "ReverseSequence:y");
+    refused_when_run(one_node(node("ReverseSequence", {"x", "i"}, {"y"}),
+                              {onnx::make::integers("i", {length, 1, 1})}),
+                     "ReverseSequence:y");
 }
 
 // Row 9: a loop that does not end by itself.
 TEST_F(OnnxAttacks, LoopsThatDoNotEnd) {
-  WireWriter body = make::graph(
-      {{make::node("Identity", {"c"}, {"co"}), make::node("Identity", {"v"}, {"vo"})},
+  WireWriter body = onnx::make::graph(
+      {{onnx::make::node("Identity", {"c"}, {"co"}), onnx::make::node("Identity", {"v"}, {"vo"})},
        {},
-       {make::value("i", {}, false), make::value("c", {}, false), make::value("v", {}, false)},
-       {make::value("co", {}, false), make::value("vo", {}, false)},
+       {onnx::make::value("i", {}, false), onnx::make::value("c", {}, false),
+        onnx::make::value("v", {}, false)},
+       {onnx::make::value("co", {}, false), onnx::make::value("vo", {}, false)},
        {}});
   WireWriter go;
   go.integer(2, 9);
   go.integers(5, {1});
   go.bytes(8, "go");
-  const auto loop = make::node("Loop", {"n", "go", "x"}, {"y"}, {make::attribute("body", body)});
-  refused_when_run(one_node(loop, {make::integers("n", {int64_t{1} << 62}), go}),
+  const auto loop =
+      onnx::make::node("Loop", {"n", "go", "x"}, {"y"}, {onnx::make::attribute("body", body)});
+  refused_when_run(one_node(loop, {onnx::make::integers("n", {int64_t{1} << 62}), go}),
                    "still runs after 1048576 steps");
 }
 

@@ -18,13 +18,12 @@ using test::expect_one_line;
 using test::holds;
 using test::nacre;
 using test::TempFolder;
-namespace make = onnx::make;
 
 class OnnxCli : public ::testing::Test {
  protected:
   std::string path(const std::string& name) { return folder_ + "/" + name; }
-  std::string write(const std::string& name, const make::Parts& parts) {
-    std::ofstream(path(name), std::ios::binary) << make::model(parts);
+  std::string write(const std::string& name, const onnx::make::Parts& parts) {
+    std::ofstream(path(name), std::ios::binary) << onnx::make::model(parts);
     return path(name);
   }
   TempFolder temp_;
@@ -32,9 +31,9 @@ class OnnxCli : public ::testing::Test {
 };
 
 TEST_F(OnnxCli, RunWritesEveryOutput) {
-  make::Parts p = make::linear();
-  p.nodes.push_back(make::node("Relu", {"y"}, {"z"}));
-  p.outputs.push_back(make::value("z", {-1, 2}));
+  onnx::make::Parts p = onnx::make::linear();
+  p.nodes.push_back(onnx::make::node("Relu", {"y"}, {"z"}));
+  p.outputs.push_back(onnx::make::value("z", {-1, 2}));
   const std::string model = write("m.onnx", p);
   const Tensor x = Tensor::from({1.f, 0.f, 0.f, -9.f, 0.f, -9.f}, {2, 3});
   save_npy(path("x.npy"), raw_tensor(x));
@@ -54,7 +53,7 @@ TEST_F(OnnxCli, RunWritesEveryOutput) {
 }
 
 TEST_F(OnnxCli, ShowListsLayers) {
-  const std::string model = write("m.onnx", make::linear());
+  const std::string model = write("m.onnx", onnx::make::linear());
   const auto r = nacre("zoo show " + model + " --json");
   ASSERT_EQ(r.code, 0) << r.output;
   const Json j = parse_json(r.output, "output");
@@ -76,18 +75,18 @@ TEST_F(OnnxCli, ShowListsLayers) {
 }
 
 TEST_F(OnnxCli, SizesThatAreComputedAreKnownInATrace) {
-  make::Parts p = make::linear();
-  p.nodes.push_back(make::node("Expand", {"one", "four"}, {"pads"}));
-  p.nodes.push_back(make::node("Pad", {"y", "pads"}, {"z"}));
-  p.initializers.push_back(make::integers("one", {1}));
-  p.initializers.push_back(make::integers("four", {4}));
-  p.outputs = {make::value("z", {-1, 4})};
+  onnx::make::Parts p = onnx::make::linear();
+  p.nodes.push_back(onnx::make::node("Expand", {"one", "four"}, {"pads"}));
+  p.nodes.push_back(onnx::make::node("Pad", {"y", "pads"}, {"z"}));
+  p.initializers.push_back(onnx::make::integers("one", {1}));
+  p.initializers.push_back(onnx::make::integers("four", {4}));
+  p.outputs = {onnx::make::value("z", {-1, 4})};
   const auto r = nacre("bench --seconds 0 " + write("m.onnx", p));
   EXPECT_EQ(r.code, 0) << r.output;
 }
 
 TEST_F(OnnxCli, LimitsFailABuild) {
-  const std::string model = write("m.onnx", make::linear());
+  const std::string model = write("m.onnx", onnx::make::linear());
   const auto show = [&](const std::string& limits) {
     std::ofstream(path("limits.yaml")) << limits;
     return nacre("zoo show " + model + " --limits " + path("limits.yaml"));
@@ -126,8 +125,8 @@ TEST_F(OnnxCli, OpenSizesMayBeGiven) {
 
 TEST_F(OnnxCli, SizeIsThatOfAllFiles) {
   const std::string goldens = std::string(NACRE_SOURCE_DIR) + "/tests/importers/goldens/";
-  make::Parts p = make::linear();
-  p.initializers[0] = make::external("w", {3, 2}, "./w.bin");
+  onnx::make::Parts p = onnx::make::linear();
+  p.initializers[0] = onnx::make::external("w", {3, 2}, "./w.bin");
   const std::string model = write("m.onnx", p);
   std::ofstream(path("w.bin"), std::ios::binary) << std::string(24, '\0');
   std::ofstream(path("unrelated"), std::ios::binary) << "not counted";
@@ -149,7 +148,7 @@ TEST_F(OnnxCli, SizeIsThatOfAllFiles) {
 }
 
 TEST_F(OnnxCli, ConvertTakesTheWeightsOut) {
-  const std::string model = write("m.onnx", make::linear());
+  const std::string model = write("m.onnx", onnx::make::linear());
   const auto r = nacre("convert " + model + " " + path("m.safetensors"));
   ASSERT_EQ(r.code, 0) << r.output;
   const SafeTensors file = SafeTensors::open(path("m.safetensors"));
@@ -167,12 +166,13 @@ TEST_F(OnnxCli, ConvertWritesModels) {
 }
 
 TEST_F(OnnxCli, PredictFitsPicturesToTheInput) {
-  make::Parts p = {{make::node("GlobalAveragePool", {"x"}, {"m"}),
-                    make::node("Flatten", {"m"}, {"f"}), make::node("Gemm", {"f", "w"}, {"y"})},
-                   {make::tensor("w", {3, 2}, {-9, 9, -9, 9, -9, 9})},
-                   {make::value("x", {1, 3, 8, 8})},
-                   {make::value("y", {1, 2})},
-                   {}};
+  onnx::make::Parts p = {
+      {onnx::make::node("GlobalAveragePool", {"x"}, {"m"}),
+       onnx::make::node("Flatten", {"m"}, {"f"}), onnx::make::node("Gemm", {"f", "w"}, {"y"})},
+      {onnx::make::tensor("w", {3, 2}, {-9, 9, -9, 9, -9, 9})},
+      {onnx::make::value("x", {1, 3, 8, 8})},
+      {onnx::make::value("y", {1, 2})},
+      {}};
   const std::string model = write("m.onnx", p);
   write_png(path("white.png"), Image(20, 30, 1, 1.0f));
   const auto r = nacre("predict " + model + " " + path("white.png") + " --json");
@@ -181,9 +181,9 @@ TEST_F(OnnxCli, PredictFitsPicturesToTheInput) {
 }
 
 TEST_F(OnnxCli, OperatorsThatAreMissingAreListed) {
-  make::Parts p = make::linear();
-  p.nodes.push_back(make::node("Twist", {"y"}, {"z"}, {}, "n1"));
-  p.nodes.push_back(make::node("Turn", {"y"}, {"z2"}, {}, "n2"));
+  onnx::make::Parts p = onnx::make::linear();
+  p.nodes.push_back(onnx::make::node("Twist", {"y"}, {"z"}, {}, "n1"));
+  p.nodes.push_back(onnx::make::node("Turn", {"y"}, {"z2"}, {}, "n2"));
   const std::string model = write("m.onnx", p);
   expect_one_line(nacre("run " + model + " --output " + path("out")), 1,
                   "Turn (1 time: node 'n2' (Turn)); Twist (1 time: node 'n1' (Twist))");

@@ -94,7 +94,6 @@ TEST_F(Runner, KernelsOfOneModel) {
 
 // Means over a picture, of networks that take more channels than a picture has, and channels last.
 TEST_F(Runner, WhatIsNoUsualPicture) {
-  namespace make = onnx::make;
   const auto means = [&](const std::string& name, const std::vector<int64_t>& shape,
                          const std::vector<int64_t>& places) {
     WireWriter axes;
@@ -102,9 +101,11 @@ TEST_F(Runner, WhatIsNoUsualPicture) {
     axes.integers(8, places);
     axes.integer(20, 7);
     const auto node =
-        make::node("ReduceMean", {"x"}, {"y"}, {axes, make::attribute("keepdims", 0)});
-    folder->write(name + ".onnx",
-                  make::model({{node}, {}, {make::value("x", shape)}, {make::value("y", {})}, {}}));
+        onnx::make::node("ReduceMean", {"x"}, {"y"}, {axes, onnx::make::attribute("keepdims", 0)});
+    folder->write(
+        name + ".onnx",
+        onnx::make::model(
+            {{node}, {}, {onnx::make::value("x", shape)}, {onnx::make::value("y", {})}, {}}));
     const CommandResult r =
         nacre("convert --check --to exe --output " + path(name) + " " + path(name + ".onnx"));
     EXPECT_EQ(r.code, 0) << r.output;

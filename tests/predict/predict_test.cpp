@@ -16,8 +16,6 @@
 namespace nacre {
 namespace {
 
-namespace make = onnx::make;
-
 Sample picture(int i) {
   Sample s;
   s.image = Image(20 + i % 3, 24, 3, 0.01f * static_cast<float>(i));
@@ -122,17 +120,17 @@ TEST(Predictor, AnOnnxFileKeepsTheColumns) {
   EXPECT_EQ(p.info().classes, m.info.classes);
 }
 
-std::string write(const test::TempFolder& folder, const make::Parts& parts) {
+std::string write(const test::TempFolder& folder, const onnx::make::Parts& parts) {
   const std::string path = folder / "m.onnx";
-  std::ofstream(path, std::ios::binary) << make::model(parts);
+  std::ofstream(path, std::ios::binary) << onnx::make::model(parts);
   return path;
 }
 
 TEST(Predictor, ProbabilitiesOfTheNetworkAreLeftAsTheyAre) {
   test::TempFolder folder;
-  make::Parts parts = make::linear();
-  parts.nodes.push_back(make::node("Softmax", {"y"}, {"z"}));
-  parts.outputs = {make::value("z", {-1, 2})};
+  onnx::make::Parts parts = onnx::make::linear();
+  parts.nodes.push_back(onnx::make::node("Softmax", {"y"}, {"z"}));
+  parts.outputs = {onnx::make::value("z", {-1, 2})};
   const Predictor p(write(folder, parts));
   const auto found = p.interpret(std::vector<float>{0.25f, 0.75f});
   EXPECT_EQ(found.label(), "1");
@@ -141,9 +139,10 @@ TEST(Predictor, ProbabilitiesOfTheNetworkAreLeftAsTheyAre) {
 
 TEST(Predictor, RowsThatANetworkMixesAreRunOneByOne) {
   test::TempFolder folder;
-  make::Parts parts = make::linear();  // the output of this one is the sum over the batch
-  parts.nodes.push_back(make::node("ReduceSum", {"y"}, {"z"}));
-  parts.outputs = {make::value("z", {1, 1})};
+  onnx::make::Parts parts =
+      onnx::make::linear();  // the output of this one is the sum over the batch
+  parts.nodes.push_back(onnx::make::node("ReduceSum", {"y"}, {"z"}));
+  parts.outputs = {onnx::make::value("z", {1, 1})};
   const Predictor p(write(folder, parts));
   EXPECT_FALSE(p.batches());
   Sample s;
