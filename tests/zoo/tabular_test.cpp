@@ -292,8 +292,8 @@ TEST(TreeModels, EndEarlyWithTheRoundsOrTreesThatThereAre) {
       data.enough = [&] { return ++asked > 6; };
       const FittedModel cut = fit_model(model, counted + "500", data);
       const int there = count(cut);
-      if (model == "boosted_trees") EXPECT_EQ(there, 7);
       EXPECT_TRUE(there >= 1 && there < 500) << cut.options;
+      EXPECT_TRUE(model != "boosted_trees" || there == 7) << cut.options;
       data.enough = nullptr;
       const FittedModel same = fit_model(model, counted + std::to_string(there), data);
       EXPECT_EQ(run(*cut.net, small.test, classes), run(*same.net, small.test, classes)) << model;
