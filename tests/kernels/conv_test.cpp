@@ -1,9 +1,7 @@
 #include <thread>
 
-#include "backends/cpu/batch_conv.h"
 #include "backends/cpu/depthwise_conv.h"
 #include "backends/cpu/direct_conv.h"
-#include "backends/cpu/simd/batch_conv.h"
 #include "base/parallel.h"
 #include "kernels/helpers.h"
 #include "kernels/targets.h"
@@ -11,8 +9,6 @@
 
 namespace nacre::cpu::test {
 namespace {
-
-using nacre::test::on_each_target;
 
 struct ConvCase {
   Shape x, w, y;
@@ -122,7 +118,6 @@ void check_case(Random& r, DType t, const ConvCase& c) {
     if (!empty_case && t == DType::f32) {
       kernels.push_back(make_direct_conv(pass, g));
       kernels.push_back(make_depthwise_conv(pass, g));
-      kernels.push_back(make_batch_conv(pass, g));
     }
     if (!empty_case) kernels.push_back(make_im2col(t, pass, g));
     const double products = static_cast<double>(c.y.numel()) * static_cast<double>(c.w.numel()) /
@@ -221,16 +216,14 @@ ConvCase random_depthwise(Random& r) {
   }
 }
 
-/// The three passes of the kernel that `make` makes.
-template <typename Make>
-void check_kernel(Random& r, const ConvCase& c, Make make, const std::string& where) {
+void check_depthwise(Random& r, const ConvCase& c, const std::string& where) {
   const Worked want(r, DType::f32, c);
   const ConvGeometry g(c.x, c.w, c.y, c.attrs);
   const auto check = [&](ConvPass pass, const Data& a, const Data& b, const Shape& shape,
                          const std::vector<double>& expected) {
     std::vector<Data> out;
     out.push_back(empty(DType::f32, shape));
-    const auto kernel = make(pass, g);
+    const auto kernel = make_depthwise_conv(pass, g);
     ASSERT_NE(kernel, nullptr) << c.text();
     run(*kernel, {&a, &b}, out);
     expect_near(out[0], expected, tolerance_of(DType::f32, c, shape),
@@ -241,13 +234,9 @@ void check_kernel(Random& r, const ConvCase& c, Make make, const std::string& wh
   check(ConvPass::weight_grad, want.x, want.dy, c.w, want.dw);
 }
 
-void check_depthwise(Random& r, const ConvCase& c, const std::string& where) {
-  check_kernel(r, c, make_depthwise_conv, where);
-}
-
 TEST(Conv, DepthwiseOnEachInstructionSet) {
   const int before = num_threads();
-  on_each_target([](const char* target) {
+  nacre::test::on_each_target([](const char* target) {
     Random r(17);
     for (int trial = 0; trial < 250; ++trial) {
       set_num_threads(1 + trial % 3);
@@ -260,38 +249,6 @@ TEST(Conv, DepthwiseOnEachInstructionSet) {
         r, {{1, 2, 130, 300}, {2, 1, 3, 7}, {1, 2, 126, 288}, {{1, 1}, {3, 2}, {1, 0}, 2}}, target);
   });
   set_num_threads(before);
-}
-
-TEST(Conv, ManyImagesOnEachInstructionSet) {
-  const int before = num_threads();
-  on_each_target([](const char* target) {
-    if (batch_lanes() < 4) {
-      const ConvGeometry g({16, 1, 4, 4}, {1, 1, 3, 3}, {16, 1, 2, 2}, {{1, 1}, {1, 1}, {0, 0}, 1});
-      EXPECT_EQ(make_batch_conv(ConvPass::forward, g), nullptr);
-      return;
-    }
-    Random r(18);
-    for (int trial = 0; trial < 120; ++trial) {
-      set_num_threads(1 + trial % 3);
-      ConvCase c = random_case(r, 1 + trial % 2, trial % 4 ? 4 : 12);
-      c.x[0] = c.y[0] = draw(r, 9, 40);
-      check_kernel(r, c, make_batch_conv, target);
-    }
-  });
-  set_num_threads(before);
-}
-
-TEST(Conv, ManyImagesAreLeftToOthersWhereTheyDoNotFit) {
-  const auto made = [](const Shape& x, const Shape& w, const Shape& y, const ConvAttrs& a) {
-    return make_batch_conv(ConvPass::forward, ConvGeometry(x, w, y, a)) != nullptr;
-  };
-  const ConvAttrs a{{1, 1}, {1, 1}, {0, 0}, 1};
-  if (batch_lanes() < 4) GTEST_SKIP() << "there are no vectors";
-  EXPECT_TRUE(made({64, 6, 14, 14}, {16, 6, 5, 5}, {64, 16, 10, 10}, a));
-  EXPECT_FALSE(made({1, 6, 14, 14}, {16, 6, 5, 5}, {1, 16, 10, 10}, a));      // empty lanes
-  EXPECT_FALSE(made({64, 6, 514, 514}, {6, 6, 3, 3}, {64, 6, 512, 512}, a));  // no cache holds it
-  EXPECT_FALSE(made({64, 2, 6, 6, 6}, {2, 2, 3, 3, 3}, {64, 2, 4, 4, 4},
-                    {{1, 1, 1}, {1, 1, 1}, {0, 0, 0}, 1}));  // three dimensions
 }
 
 TEST(Conv, EmptyBatchGivesEmptyOutputAndZeroGradient) {

@@ -46,9 +46,9 @@ class Reorder final : public Kernel {
         const int64_t planes = (i / groups_ * channels_ + first) * plane_;
         const int64_t count = std::min(block_, channels_ - first), blocks = i * plane_ * block_;
         if (to_blocks_)
-          interleave(from + planes, plane_, to + blocks, count, block_, plane_);
+          interleave(from + planes, to + blocks, count, block_, plane_);
         else
-          deinterleave(from + blocks, to + planes, plane_, count, block_, plane_);
+          deinterleave(from + blocks, to + planes, count, block_, plane_);
       }
     });
   }
