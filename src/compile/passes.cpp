@@ -13,7 +13,7 @@
 namespace nacre {
 
 extern const Pass pass_expand, pass_norm, pass_fold, pass_algebra, pass_cse, pass_fuse, pass_layout,
-    pass_precision, pass_rows, pass_edges, pass_products, pass_recompute;
+    pass_precision, pass_rows, pass_edges, pass_products, pass_recompute, pass_integers;
 
 namespace {
 
@@ -67,9 +67,9 @@ void verify(const Graph& before, const Graph& after, const char* pass) {
 }  // namespace
 
 std::span<const Pass> passes() {
-  static const Pass list[] = {pass_expand,   pass_fold, pass_norm,  pass_fold,      pass_algebra,
-                              pass_cse,      pass_rows, pass_edges, pass_precision, pass_layout,
-                              pass_products, pass_fold, pass_fuse,  pass_recompute};
+  static const Pass list[] = {pass_expand,  pass_integers, pass_fold, pass_norm,  pass_fold,
+                              pass_algebra, pass_cse,      pass_rows, pass_edges, pass_precision,
+                              pass_layout,  pass_products, pass_fold, pass_fuse,  pass_recompute};
   return list;
 }
 

@@ -34,6 +34,10 @@ std::unordered_map<const Node*, int> count_uses(const Graph& graph) {
   return uses;
 }
 
+Tensor again(const Node& view, const Tensor& x) {
+  return make(*view.op, view.attrs, std::span(&x, 1));
+}
+
 bool is_op(const Node* n, std::string_view op) {
   return n->op && !n->evaluated && n->op->name == op;
 }

@@ -22,6 +22,9 @@ Graph rewrite(const Graph& graph, const RewriteRule& rule);
 /// How often the outputs of each node are inputs of others or outputs of the graph.
 std::unordered_map<const Node*, int> count_uses(const Graph& graph);
 
+/// A view of something else.
+Tensor again(const Node& view, const Tensor& x);
+
 /// True for a node of this op that is to be computed.
 bool is_op(const Node* n, std::string_view op);
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "compile/rewrite.h"
 #include "nacre/graph.h"
 #include "nacre/onnx.h"
 
@@ -138,7 +139,7 @@ namespace {
 /// Writes the nodes of a graph that was recorded for two sizes of the batch.
 class Exporter {
  public:
-  Exporter(Writer& w, const Module& net) : w_(w) {
+  Exporter(Writer& w, const Module& net, const Graph& graph) : w_(w), uses_(count_uses(graph)) {
     for (const Variable& v : net.variables()) variables_.emplace(v.value().node(), v.name());
   }
 
@@ -175,16 +176,22 @@ class Exporter {
       if (!leaf && (!twin.op || n.op != twin.op || n.inputs.size() != twin.inputs.size()))
         fail(Error::Kind::unsupported,
              {"the model computes differently for batches of 2 and of 3", place_of(n)});
+      const Tensors whole = leaf ? Tensors() : with_bias(n);
+      const Tensors in = whole.empty() ? Tensors(n.inputs.begin(), n.inputs.end()) : whole,
+                    twins = whole.empty() ? Tensors(twin.inputs.begin(), twin.inputs.end())
+                                          : parts_with_bias(twin);
       bool ready = true;
-      for (size_t k = 0; !leaf && k < n.inputs.size(); ++k)
-        if (!known(n.inputs[k])) {
-          open.emplace_back(n.inputs[k], twin.inputs[k]);
+      for (size_t k = 0; !leaf && k < in.size(); ++k)
+        if (!known(in[k])) {
+          open.emplace_back(in[k], twins[k]);
           ready = false;
         }
       if (!ready) continue;
       open.pop_back();
       if (leaf)
         constant(x, y);
+      else if (!whole.empty())
+        product_with_bias(n, twin, whole);
       else
         node(n, twin);
     }
@@ -204,6 +211,39 @@ class Exporter {
     }
     const auto v = variables_.find(x.node());
     name(x, w_.tensor(x, v == variables_.end() ? "" : v->second));
+  }
+
+  /// Of an addition of a dequantized bias to a convolution or product that nothing else reads: x,
+  /// weight and bias, for runtimes take only the three together as integers. Empty for others.
+  Tensors with_bias(const Node& n) const {
+    if (!is_op(&n, "add")) return {};
+    const Node* product = n.inputs[0].node();
+    const auto uses = uses_.find(product);
+    if (uses == uses_.end() || uses->second != 1 || n.outputs[0].shape != n.inputs[0].shape())
+      return {};
+    const Tensors parts = parts_with_bias(n);
+    if (parts.empty() || !is_op(parts[2].node(), "dequantize") || parts[2].rank() != 1) return {};
+    if (is_op(product, "conv")) return is_op(n.inputs[1].node(), "reshape") ? parts : Tensors();
+    const bool plain = parts[0].rank() == 2 && is_op(n.inputs[1].node(), "dequantize");
+    return plain && is_op(product->inputs[1].node(), "permute") ? parts : Tensors();
+  }
+  static Tensors parts_with_bias(const Node& n) {
+    const Node *product = n.inputs[0].node(), *bias = n.inputs[1].node();
+    const bool conv = is_op(product, "conv");
+    if (!conv && !is_op(product, "matmul")) return {};
+    const Tensor weight = product->inputs[1];
+    return {product->inputs[0],
+            !conv && is_op(weight.node(), "permute") ? weight.node()->inputs[0] : weight,
+            is_op(bias, "reshape") ? bias->inputs[0] : n.inputs[1]};
+  }
+  void product_with_bias(const Node& n, const Node& twin, const Tensors& parts) {
+    const Node &product = *n.inputs[0].node(), &other = *twin.inputs[0].node();
+    std::vector<std::string> in;
+    for (const Tensor& t : parts) in.push_back(names_.at({t.node(), t.index()}));
+    if (product.layer) w_.layer = *product.layer;
+    names_[{&n, 0}] = is_op(&product, "conv")
+                          ? find_rule("conv")(w_, {product, other, in, Fields(product)})[0]
+                          : w_.node("Gemm", in, {{"transB", int64_t{1}}});
   }
 
   void node(const Node& n, const Node& twin) {
@@ -243,6 +283,7 @@ class Exporter {
   }
 
   Writer& w_;
+  const std::unordered_map<const Node*, int> uses_;  // of values of the graph
   std::map<const Node*, std::string> variables_;
   std::map<std::pair<const Node*, uint32_t>, std::string> names_;
   std::map<std::string, int64_t> unknown_;
@@ -296,7 +337,7 @@ void save(const std::string& path, Module& net, const Shape& sample, const SaveO
   const Graph a = record(2), b = record(3);
   Writer w(options.opset);
   w.input = "input";
-  Exporter exporter(w, net);
+  Exporter exporter(w, net, a);
   exporter.name(a.inputs()[0], "input");
   const std::string result = exporter.write(a.outputs()[0], b.outputs()[0]);
   exporter.report();

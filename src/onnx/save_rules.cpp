@@ -187,6 +187,13 @@ Names local_response(Writer& w, const Recorded& r) {
       {{"size", f.i("size")}, {"alpha", f.f("alpha")}, {"beta", f.f("beta")}, {"bias", f.f("k")}})};
 }
 
+/// Zero points of 0 of biases are left out, as ONNX Runtime wants it.
+Names dequantize_linear(Writer& w, const Recorded& r) {
+  std::vector<std::string> in = r.in;
+  if (r.a.inputs[0].dtype() == DType::i32) in.pop_back();
+  return {w.node("DequantizeLinear", in, {{"axis", r.fields.i("axis")}})};
+}
+
 }  // namespace
 
 Rule find_rule(std::string_view op) {
@@ -216,6 +223,11 @@ Rule find_rule(std::string_view op) {
       {"scaled_dot_product_attention", attention},
       {"where", choose},
       {"matmul", [](Writer& w, const Recorded& r) -> Names { return {w.node("MatMul", r.in)}; }},
+      {"quantize",
+       [](Writer& w, const Recorded& r) -> Names {
+         return {w.node("QuantizeLinear", r.in, {{"axis", r.fields.i("axis")}})};
+       }},
+      {"dequantize", dequantize_linear},
       {"embedding",
        [](Writer& w, const Recorded& r) -> Names {
          return {w.node("Gather", r.in, {{"axis", int64_t{0}}})};

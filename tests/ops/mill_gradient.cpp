@@ -100,6 +100,8 @@ const std::map<std::string, std::string> kNarrow = {
 /// Ops without a gradient that differences could be compared with.
 const std::map<std::string, std::string> kUnchecked = {
     {"combine_rows", "made by a pass, after gradients"},
+    {"conv_int8", "made by a pass, after gradients"},
+    {"quantize", "integers have no gradient"},
     {"update_rows", "made by a pass, after gradients"},
     {"stop_gradient", "it has none, whatever its values do"},
 };

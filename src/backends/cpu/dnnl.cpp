@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <limits>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -49,7 +50,18 @@ void use_threads(int n) {
   if (omp_get_max_threads() != n) omp_set_num_threads(n);
 }
 
-dnnl_data_type_t type_of(DType t) { return t == DType::bf16 ? dnnl_bf16 : dnnl_f32; }
+dnnl_data_type_t type_of(DType t) {
+  switch (t) {
+    case DType::bf16:
+      return dnnl_bf16;
+    case DType::u8:
+      return dnnl_u8;
+    case DType::i8:
+      return dnnl_s8;
+    default:
+      return dnnl_f32;
+  }
+}
 
 // False if the library refuses the strides (negative, overlapping or interleaved ones).
 bool describe(const Tensor& t, dnnl_memory_desc_t& md) {
@@ -80,22 +92,37 @@ dnnl_memory_desc_t any(const Tensor& t) {
 
 size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
+/// Between integers and what they stand for.
+struct Scaling {
+  std::span<const float> outputs;  // one for each entry of dimension 1
+  int32_t source_zero = 0;
+};
+
 struct Descriptor {
   dnnl_primitive_desc_t pd = nullptr;
   ~Descriptor() {
     if (pd) dnnl_primitive_desc_destroy(pd);
   }
   bool create(const void* op, const_dnnl_primitive_desc_t hint,
-              const_dnnl_post_ops_t after = nullptr) {
+              const_dnnl_post_ops_t after = nullptr, const Scaling* scaling = nullptr) {
     if (pd) dnnl_primitive_desc_destroy(pd);
     pd = nullptr;
     dnnl_primitive_attr_t attr = nullptr;
     check(dnnl_primitive_attr_create(&attr), "attr_create");
     dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
     if (after) check(dnnl_primitive_attr_set_post_ops(attr, after), "attr_set_post_ops");
+    if (scaling) scale(attr, *scaling);
     const auto status = dnnl_primitive_desc_create(&pd, op, attr, engine(), hint);
     dnnl_primitive_attr_destroy(attr);
     return status == dnnl_success;
+  }
+  static void scale(dnnl_primitive_attr_t attr, const Scaling& s) {
+    check(dnnl_primitive_attr_set_output_scales(attr, static_cast<dnnl_dim_t>(s.outputs.size()),
+                                                1 << 1, s.outputs.data()),
+          "attr_set_output_scales");
+    if (s.source_zero != 0)
+      check(dnnl_primitive_attr_set_zero_points(attr, DNNL_ARG_SRC, 1, 0, &s.source_zero),
+            "attr_set_zero_points");
   }
   std::string name() const {
     const char* s = nullptr;
@@ -139,6 +166,9 @@ struct PostOps {
     check(dnnl_post_ops_append_binary(list, dnnl_binary_add, &other), "append_binary");
   }
   void add() { check(dnnl_post_ops_append_sum(list, 1), "append_sum"); }
+  void add(float scale, DType type) {
+    check(dnnl_post_ops_append_sum_v2(list, scale, type_of(type)), "append_sum");
+  }
   void apply(dnnl_alg_kind_t f, float alpha = 0, float beta = 0) {
     check(dnnl_post_ops_append_eltwise(list, 1, f, alpha, beta), "append_eltwise");
   }
@@ -212,11 +242,14 @@ struct Program::Impl {
     scratch += aligned(dnnl_memory_desc_get_size(&own));
   }
 
-  void finish(const Descriptor& d) {
+  void finish(const Descriptor& d) { check(make(d), "primitive_create"); }
+  dnnl_status_t make(const Descriptor& d) {
     name = d.name();
-    check(dnnl_primitive_create(&primitive, d.pd), "primitive_create");
+    const auto status = dnnl_primitive_create(&primitive, d.pd);
+    if (status != dnnl_success) return status;
     scratchpad = d.md(dnnl_query_scratchpad_md);
     scratch += aligned(d.scratchpad());
+    return status;
   }
   /// A primitive of one input, whose b is not looked at.
   void without_b(const dnnl_memory_desc_t& any) {
@@ -581,8 +614,7 @@ std::unique_ptr<Program> rows_convolution(const RowsConvolution& c) {
 std::unique_ptr<Program> blocked_pool(const BlockedPool& p) {
   use_threads(num_threads());
   const auto tag = p.rows ? dnnl_nhwc : blocked_tag();
-  const DType type = p.rows ? DType::bf16 : DType::f32;
-  const auto x = tagged(p.input, tag, type), y = tagged(p.output, tag, type);
+  const auto x = tagged(p.input, tag, p.dtype), y = tagged(p.output, tag, p.dtype);
   dnnl_dims_t kernel, stride, low, high;
   for (int64_t i = 0; i < 2; ++i) {
     kernel[i] = p.kernel[i];
@@ -590,6 +622,10 @@ std::unique_ptr<Program> blocked_pool(const BlockedPool& p) {
     low[i] = p.pad_low[i];
   }
   high_padding(p.input, p.output, p.kernel, p.stride, {1, 1}, p.pad_low, high);
+  for (int64_t i = 0; i < 2; ++i)  // of integers no window may lie in padding alone
+    if (p.dtype != DType::f32 && p.dtype != DType::bf16 &&
+        (low[i] >= kernel[i] || high[i] >= kernel[i]))
+      return nullptr;
   const auto kind = !p.average      ? dnnl_pooling_max
                     : p.include_pad ? dnnl_pooling_avg_include_padding
                                     : dnnl_pooling_avg_exclude_padding;
@@ -613,9 +649,88 @@ std::string version() {
          std::to_string(v->patch);
 }
 
+namespace {
+
+/// What follows the products. False if the library cannot do it: version 2.6 computes with the
+/// numbers of the last one where a function comes twice.
+bool append(PostOps& after, const Int8Convolution& c) {
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  const auto zero = static_cast<float>(c.y_zero);
+  float low = c.low + zero, high = c.high + zero;
+  if (c.output_type != DType::f32) {  // limits of the type hold anyway
+    const float least = c.output_type == DType::u8 ? 0 : -128;
+    if (low <= least) low = -inf;
+    if (high >= least + 255) high = inf;
+  }
+  if (!c.accumulate) {
+    if (zero != 0) after.apply(dnnl_eltwise_linear, 1, zero);
+    after.limit(low, high);
+    return true;
+  }
+  if (c.rounded) {
+    after.apply(dnnl_eltwise_round);
+    after.apply(dnnl_eltwise_clip, c.sum_low, c.sum_high);
+  }
+  after.apply(dnnl_eltwise_linear, c.sum_scale,
+              zero - c.residual_scale * static_cast<float>(c.residual_zero));
+  after.add(c.residual_scale, c.output_type);
+  if (!c.rounded || (low == 0 && high == inf) || (low == -inf && high == inf))
+    after.limit(low, high);
+  else if (low == 0)
+    after.apply(dnnl_eltwise_bounded_relu, high);
+  else
+    return false;
+  return true;
+}
+
+}  // namespace
+
+std::unique_ptr<Program> int8_convolution(const Int8Convolution& c) {
+  if (!native(DType::i8)) return nullptr;
+  use_threads(num_threads());
+  Shape weight = c.weight;
+  if (c.groups > 1) {
+    weight[0] /= c.groups;
+    weight.insert(0, c.groups);
+  }
+  const Tensor w{weight, contiguous_strides(weight), DType::i8};
+  const auto packed = any(w), x = tagged(c.input, dnnl_nhwc, c.input_type),
+             y = tagged(c.output, dnnl_nhwc, c.output_type), bias = tagged({c.weight[0]}, dnnl_a);
+  dnnl_dims_t stride, dilation, low, high;
+  for (int64_t i = 0; i < 2; ++i) {
+    stride[i] = c.stride[i];
+    dilation[i] = c.dilation[i] - 1;
+    low[i] = c.pad_low[i];
+  }
+  high_padding(c.input, c.output, c.weight.slice(2, 4), c.stride, c.dilation, c.pad_low, high);
+  PostOps after;
+  if (!append(after, c)) return nullptr;
+  const Scaling scaling{c.scale, c.x_zero};
+  dnnl_convolution_desc_t op;
+  Descriptor d;
+  if (dnnl_dilated_convolution_forward_desc_init(
+          &op, dnnl_forward_inference, dnnl_convolution_direct, &x, &packed,
+          c.bias ? &bias : nullptr, &y, stride, dilation, low, high) != dnnl_success ||
+      !d.create(&op, nullptr, after.list, &scaling) || d.name().starts_with("ref") ||
+      d.name().find("gemm") != std::string::npos)
+    return nullptr;
+  auto impl = std::make_unique<Program::Impl>();
+  impl->set_side(0, DNNL_ARG_SRC, x, x, true);
+  impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
+  impl->set_side(2, DNNL_ARG_DST, y, y, false);
+  impl->bias = bias;
+  impl->has_bias = c.bias;
+  // Depthwise with zero points, say, is refused only here.
+  if (impl->make(d) != dnnl_success) return nullptr;
+  return std::make_unique<Program>(std::move(impl));
+}
+
 bool native(DType t) {
   if (t == DType::f32) return true;
   const int isa = dnnl_get_effective_cpu_isa();
+  const auto has = [&](int wanted) { return (isa & wanted) == wanted; };
+  if (t == DType::u8 || t == DType::i8)  // without these, sums of two products overflow 16 bits
+    return has(dnnl_cpu_isa_avx512_core_vnni) || has(dnnl_cpu_isa_avx2_vnni);
   return t == DType::bf16 && (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
 }
 

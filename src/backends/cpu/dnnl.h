@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "nacre/dtype.h"
 #include "nacre/shape.h"
@@ -93,12 +94,13 @@ struct BlockedConvolution {
 /// fast implementation.
 std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c);
 
-/// A pool over [N, C, H, W] in blocks, f32, or with `rows` over [N, H, W, C] of bf16; run() takes
-/// no b. Null if the library has no fast implementation.
+/// A pool over [N, C, H, W] in blocks, f32, or with `rows` over [N, H, W, C] of `dtype`: bf16, u8
+/// or i8; run() takes no b. Null if the library has no fast implementation.
 struct BlockedPool {
   Shape input, output;
   Ints kernel, stride, pad_low;
   bool average = false, include_pad = false, rows = false;
+  DType dtype = DType::f32;
 };
 std::unique_ptr<Program> blocked_pool(const BlockedPool& p);
 
@@ -119,7 +121,28 @@ struct RowsConvolution {
 /// Null if the library has no fast implementation.
 std::unique_ptr<Program> rows_convolution(const RowsConvolution& c);
 
-/// True if the library computes this type natively here (bf16 depends on the processor).
+/// A convolution of rank 2 of 8-bit integers [N, H, W, C] by plain weights of i8, which are given
+/// as b: what ConvInt8Attrs in ops/quantize/conv_int8.h says. Shapes are the logical ones, [N, C,
+/// H, W].
+struct Int8Convolution {
+  DType input_type = DType::u8, output_type = DType::f32;
+  Shape input, weight, output;
+  Ints stride, dilation, pad_low;
+  int64_t groups = 1;
+  std::vector<float> scale;  ///< one for each channel of the result
+  int32_t x_zero = 0, y_zero = 0;
+  bool bias = false;        ///< f32, in units of the products
+  bool accumulate = false;  ///< y, of 8 bits, holds the residual
+  bool rounded = false;
+  float sum_low = 0, sum_high = 0, sum_scale = 1, residual_scale = 1;
+  int32_t residual_zero = 0;
+  float low = 0, high = 0;
+};
+/// Null if the library has no fast implementation, or no exact one (VNNI).
+std::unique_ptr<Program> int8_convolution(const Int8Convolution& c);
+
+/// True if the library computes this type natively and exactly here (bf16 and the 8-bit integers
+/// depend on the processor).
 bool native(DType t);
 /// True if the library multiplies blocks of bf16 at once (AMX).
 bool has_matrix_units();

@@ -13,12 +13,13 @@ namespace {
 constexpr size_t kLargest = 1 << 18;        // bytes
 constexpr size_t kLargestSource = 1 << 20;  // bytes of the result of an op that has no inputs
 
-/// The most bytes that a result may have: those of the constants it is made of, at least.
-size_t largest(const Tensors& in) {
+/// The most bytes that a result may have: those of the constants it is made of, at least; of
+/// weights that are kept as integers, those of the numbers they stand for.
+size_t largest(const Node& n, const Tensors& in) {
   if (in.empty()) return kLargestSource;
   size_t bytes = kLargest;
   for (const Tensor& t : in) bytes = std::max(bytes, t.node()->outputs[t.index()].storage->bytes());
-  return bytes;
+  return is_op(&n, "dequantize") ? bytes * sizeof(float) : bytes;
 }
 
 /// A view of a constant is a constant in the same memory.
@@ -40,7 +41,7 @@ Graph run_fold(const Graph& graph, const CompileOptions& options) {
       if (!t.evaluated()) return {};
     if (n.op->kind == OpKind::view) return in.size() == 1 ? view_of(n, in[0]) : Tensors();
     for (const Output& o : n.outputs)
-      if (Operand{o.dtype, o.shape, o.strides}.bytes() > largest(in)) return {};
+      if (Operand{o.dtype, o.shape, o.strides}.bytes() > largest(n, in)) return {};
     CompileOptions plain = options;
     plain.passes = false;
     plain.label = "fold";

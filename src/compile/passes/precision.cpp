@@ -37,11 +37,6 @@ Tensor narrow_source(const Tensor& t) {
 
 Tensor widen(const Tensor& b) { return cast(b, DType::f32); }
 
-/// A view of something else.
-Tensor again(const Node& view, const Tensor& x) {
-  return make(*view.op, view.attrs, std::span(&x, 1));
-}
-
 /// y of to_planes(y); undefined for others.
 Tensor rows_of(const Tensor& t) {
   if (!is_op(t.node(), "permute") || t.rank() != 4) return {};

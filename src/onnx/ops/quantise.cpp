@@ -1,4 +1,5 @@
 // Integers that stand for numbers: value = (q - zero) * scale.
+#include "nacre/quantize.h"
 #include "onnx/cast.h"
 #include "onnx/window.h"
 
@@ -72,12 +73,28 @@ Tensor centred(const Tensor& q, const Tensor& zero, DType t) {
   return zero.defined() ? cast(q, t) - cast(zero, t) : cast(q, t);
 }
 
+/// True for one scale, or one for each entry of the axis, of f32: the ops of nacre's.
+bool plain_scales(const Call& c, int64_t axis, int64_t block) {
+  const Tensor& scale = c[1];
+  const bool one = scale.numel() == 1;
+  const bool fits = one || (scale.rank() == 1 && scale.numel() == c.shape(0)[axis]);
+  return scale.dtype() == DType::f32 && block == 0 && fits &&
+         (!c.has(2) || c[2].numel() == scale.numel());
+}
+/// A scale or zero point for them.
+Tensor plain(const Tensor& v) { return v.numel() == 1 ? reshape(v, Shape{}) : v; }
+
 Values quantize_linear(Call& c) {
   const int64_t axis = axis_of(c), block = c.i("block_size");
   const Elem wanted = static_cast<Elem>(c.i("output_dtype"));
   const Elem precision = static_cast<Elem>(c.i("precision"));
   c.i("saturate", 1);  // of no meaning for integers
   const Elem to = c.has(2) ? c.in[2].elem() : wanted == Elem::undefined ? Elem::u8 : wanted;
+  if ((to == Elem::u8 || to == Elem::i8) && c[0].dtype() == DType::f32 &&
+      plain_scales(c, axis, block) && (precision == Elem::undefined || precision == Elem::f32)) {
+    const Tensor by = plain(c[1]);
+    return {quantize(c[0], by, c.has(2) ? plain(c[2]) : zeros(by.shape(), storage_of(to)), axis)};
+  }
   const Tensor scale = spread(c, c[1], c.shape(0), axis, block);
   const Tensor zero = c.has(2) ? spread(c, c[2], c.shape(0), axis, block) : Tensor();
   return {quantised(c, c[0], scale, zero, to, precision)};
@@ -86,12 +103,18 @@ Values quantize_linear(Call& c) {
 Values dequantize_linear(Call& c) {
   const int64_t axis = axis_of(c), block = c.i("block_size");
   const DType t = c[1].dtype();
+  const Elem from = c.in[0].elem(), result = static_cast<Elem>(c.i("output_dtype"));
+  if ((from == Elem::u8 || from == Elem::i8 || from == Elem::i32) && plain_scales(c, axis, block) &&
+      (result == Elem::undefined || result == Elem::f32)) {
+    const Tensor by = plain(c[1]);
+    return {
+        dequantize(c[0], by, c.has(2) ? plain(c[2]) : zeros(by.shape(), storage_of(from)), axis)};
+  }
   const Tensor scale = spread(c, c[1], c.shape(0), axis, block);
   const Tensor zero = c.has(2) ? spread(c, c[2], c.shape(0), axis, block) : Tensor();
   const DType wide = t == DType::f64 ? t : DType::f32;
-  const Elem wanted = static_cast<Elem>(c.i("output_dtype"));
   return {cast(centred(c[0], zero, wide) * cast(scale, wide),
-               wanted == Elem::undefined ? t : storage_of(wanted))};
+               result == Elem::undefined ? t : storage_of(result))};
 }
 
 Values dynamic_quantize(Call& c) {

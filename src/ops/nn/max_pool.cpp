@@ -22,9 +22,6 @@ API(Tensors max_pool2d(In x, const Ints& kernel, const PoolOptions& options = {}
 /// As max_pool1d with x: NxCxDxHxW; indices are those of the flattened DxHxW volume.
 API(Tensors max_pool3d(In x, const Ints& kernel, const PoolOptions& options = {}))
 
-namespace {
-
-/// True if some window holds no element of the input.
 bool may_miss(const Shape& x, const Shape& y, const MaxPoolAttrs& a) {
   for (int64_t d = 0; d < a.kernel.rank(); ++d) {
     const int64_t size = x[2 + d], span = a.dilation[d] * (a.kernel[d] - 1);
@@ -34,6 +31,8 @@ bool may_miss(const Shape& x, const Shape& y, const MaxPoolAttrs& a) {
   }
   return false;
 }
+
+namespace {
 
 Tensors max_pool(const char* op, int64_t rank, const Tensor& x, const Ints& kernel,
                  const PoolOptions& o);

@@ -34,6 +34,9 @@ inline SlidingWindow window_of(const MaxPoolAttrs& a) {
   return {a.kernel, a.stride, a.dilation, a.pad_low, a.pad_high};
 }
 
+/// True if some window may hold no element of the input; x NxCx*S, y NxCx*S'.
+bool may_miss(const Shape& x, const Shape& y, const MaxPoolAttrs& a);
+
 /// Pooling nodes with resolved attributes.
 Tensors max_pool(const Tensor& x, const MaxPoolAttrs& a);
 Tensor avg_pool(const Tensor& x, const AvgPoolAttrs& a);

@@ -8,7 +8,6 @@ namespace nacre {
 namespace {
 
 Shape pooled(const Infer& in) {
-  in.check_float(0);
   in.check_rank(0, 4);
   const auto& a = in.attrs<MaxPoolAttrs>();
   const Shape& x = in.shape(0);
@@ -18,14 +17,24 @@ Shape pooled(const Infer& in) {
 
 }  // namespace
 
-/// Largest value of each window of NxHxWxC. Made by the precision pass of max_pool.
+/// Largest value of each window of NxHxWxC; of 8-bit integers too, whose least one stands for
+/// padding. Made by the passes "precision" and "integers" of max_pool.
 OP(max_pool_rows) = {
     .name = "max_pool_rows",
     .kind = OpKind::composite,
     .attrs = attr_type<MaxPoolAttrs>(),
-    .infer = [](Infer& in) { in.out(in.dtype(0), pooled(in)); },
+    .infer =
+        [](Infer& in) {
+          const DType t = in.dtype(0);
+          if (t != DType::u8 && t != DType::i8) in.check_float(0);
+          in.out(t, pooled(in));
+        },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
-      return {to_rows(max_pool(to_planes(in[0]), *static_cast<const MaxPoolAttrs*>(attrs))[0])};
+      const auto& a = *static_cast<const MaxPoolAttrs*>(attrs);
+      const DType t = in[0].dtype();
+      if (is_float(t)) return {to_rows(max_pool(to_planes(in[0]), a)[0])};
+      const Tensor y = max_pool(to_planes(cast(in[0], DType::f32)), a)[0];
+      return {cast(to_rows(maximum(y, t == DType::u8 ? 0.0 : -128.0)), t)};
     },
     .samples =
         [](Samples& s) {
@@ -35,7 +44,12 @@ OP(max_pool_rows) = {
           };
           s.add({s.uniform({2, 5, 6, 3})}, call,
                 "F.max_pool2d({0}.permute(0, 3, 1, 2), 3, 2, 1).permute(0, 2, 3, 1)");
+          for (const DType t : {DType::u8, DType::i8})
+            s.add({s.integers({2, 5, 6, 3}, t == DType::u8 ? 0 : -128, 128, t)}, call,
+                  "F.max_pool2d({0}.double().permute(0, 3, 1, 2), 3, 2, 1).permute(0, 2, 3, 1)"
+                  ".to({0}.dtype)");
           s.bad({s.uniform({2, 5, 6})}, call, "rank 3");
+          s.bad({s.integers({2, 5, 6, 3}, 0, 9)}, call, "a floating type is needed");
         },
 };
 
@@ -46,6 +60,7 @@ OP(max_pool_rows_grad) = {
     .attrs = attr_type<MaxPoolAttrs>(),
     .infer =
         [](Infer& in) {
+          in.check_float(0);
           const Shape y = pooled(in);
           in.check_same_dtype();
           in.check(in.shape(1) == y, {"input 1 has shape ", in.shape(1), ", not ", y});

@@ -1,4 +1,4 @@
-// max_pool_rows and its gradient, of bf16.
+// max_pool_rows, of bf16 and of 8-bit integers, and its gradient, of bf16.
 #include <algorithm>
 
 #include "backends/cpu/copy.h"
@@ -10,10 +10,10 @@
 namespace nacre::cpu {
 namespace {
 
-bool ours(const KernelQuery& q) {
+bool ours(const KernelQuery& q, DType type) {
   for (const auto list : {q.in, q.out})
     for (const Operand& o : list)
-      if (o.numel() == 0 || o.dtype != DType::bf16) return false;
+      if (o.numel() == 0 || o.dtype != type) return false;
   return q.all_contiguous() && q.ints("dilation") == Ints{1, 1};
 }
 
@@ -70,7 +70,9 @@ Shape planes(const Shape& s) { return {s[0], s[3], s[1], s[2]}; }
 }  // namespace
 
 KERNEL(max_pool_rows) {
-  if (!ours(q) || !dnnl::native(DType::bf16)) return nullptr;
+  const DType type = q.in[0].dtype;
+  const bool known = type == DType::bf16 || type == DType::u8 || type == DType::i8;
+  if (!known || !ours(q, type) || !dnnl::native(type)) return nullptr;
   dnnl::BlockedPool p{planes(q.in[0].shape),
                       planes(q.out[0].shape),
                       q.ints("kernel"),
@@ -79,11 +81,13 @@ KERNEL(max_pool_rows) {
                       false,
                       false};
   p.rows = true;
+  p.dtype = type;
   return LibraryPool::make(p);
 }
 
 KERNEL(max_pool_rows_grad) {
-  if (!ours(q) || q.in[0].shape[1] * q.in[0].shape[2] > (int64_t{1} << 30)) return nullptr;
+  if (!ours(q, DType::bf16) || q.in[0].shape[1] * q.in[0].shape[2] > (int64_t{1} << 30))
+    return nullptr;
   return std::make_unique<MaxPoolRowsGrad>(q);
 }
 
