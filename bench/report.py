@@ -104,7 +104,7 @@ def main_table(rows, peak, precision):
 
 def peer_table(rows):
     names = ["torch eager", "torch channels_last", "torch compile", "torch compile_channels_last",
-             "onnxruntime", "openvino", "ncnn"]
+             "onnxruntime", "onnxruntime static", "openvino", "ncnn"]
     present = [n for n in names if any(n in peers_of(row) for row in rows)]
     lines = []
     for row in rows:
@@ -166,7 +166,8 @@ def page(results, precision):
     versions = ", ".join(f"{k} {v}" for k, v in machine.get("versions", {}).items())
     dates = sorted({row["date"] for row in rows})
     of = "" if precision == "f32" else "of f32 "
-    lines = [f"{machine.get('cpu', 'a machine')}, {machine.get('threads', '?')} threads, "
+    lines = [f"{machine.get('cpu', 'a machine')}, "
+             f"{machine.get('threads', '?')} thread{'s' * (machine.get('threads') != 1)}, "
              f"{precision}; measured peak {of}{peak:.0f} GFLOP/s; "
              f"{versions or 'no other framework'}; "
              f"{' to '.join(dict.fromkeys([*dates[:1], *dates[-1:]]))}.", ""]

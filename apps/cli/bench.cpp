@@ -12,6 +12,7 @@
 #include "nacre/onnx.h"
 #include "nacre/precision.h"
 #include "nacre/predict.h"
+#include "nacre/quantize.h"
 #include "nacre/tuning.h"
 #include "nacre/zoo.h"
 #include "predict/network.h"
@@ -144,7 +145,9 @@ std::vector<std::string> slower(const Json& results, const Json& earlier, const 
 }  // namespace
 
 int run_bench(const BenchArgs& a) {
-  const Precision precision(a.precision);
+  const bool integers = a.precision == "int8";
+  if (integers && a.train) fail(Error::Kind::usage, {"--precision int8 is for inference"});
+  const Precision precision(integers ? "f32" : a.precision);
   std::vector<std::string> names = a.models;
   if (names.empty())
     for (const ModelEntry* m : all_models())
@@ -182,6 +185,12 @@ int run_bench(const BenchArgs& a) {
       save_model(a.values + "/model.safetensors", *s.net, s.info);
     }
     options.input = s.input;
+    if (integers) {
+      if (!is_float(s.input))
+        fail(Error::Kind::usage, {name, " takes whole numbers, not pictures"});
+      s.net = quantize(std::shared_ptr<Module>(std::move(s.net)), {normal(input, Key(1))});
+      if (!a.values.empty()) onnx::save(a.values + "/model.onnx", *s.net, s.sample);
+    }
     BenchResult r = bench(*s.net, input, options);
     if (!a.values.empty()) write_values(a.values, r);
     list.push_back(to_json(name, r, a.precision));

@@ -102,7 +102,10 @@ struct ConvertArgs {
   std::string model, options, classes, transform;
   bool partial = false;  ///< take what fits and begin the rest afresh
   int64_t opset = 0;     ///< of ONNX files; 0: 17
-  bool check = false;    ///< compare what was written with what was read
+  bool int8 = false;     ///< an ONNX file of integers, with ranges from `data`
+  std::string data, range = "minmax";
+  int64_t samples = 256;
+  bool check = false;  ///< compare what was written with what was read
   double tolerance = 1e-5;
 };
 int run_convert(const ConvertArgs& a);

@@ -9,9 +9,13 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "nacre/autograd.h"
 #include "nacre/convert.h"
+#include "nacre/data.h"
 #include "nacre/import.h"
+#include "nacre/ops.h"
 #include "nacre/predict.h"
+#include "nacre/quantize.h"
 #include "nacre/transforms.h"
 #include "nacre/weights.h"
 #include "nacre/zoo.h"
@@ -213,6 +217,74 @@ int to_model(const ConvertArgs& a, const Weights& weights) {
   return check_arrays(a, taken);
 }
 
+/// Some samples of a data set, as the model takes them.
+Tensors some_samples(const ConvertArgs& a, const ModelInfo& info) {
+  OpenOptions open;
+  TableSchema schema;
+  if (const auto at = info.extra.find("table"); at != info.extra.end()) {
+    schema = TableSchema::from_json(at->second);
+    open.csv.schema = &schema;
+  }
+  const DatasetPtr data = open_dataset(a.data, open).train;
+  LoaderOptions options;
+  options.batch = std::min<int64_t>(32, a.samples);
+  options.training = false;
+  DataLoader loader(data, Transform::parse(info.transform), shuffled(data->size()), options);
+  loader.start(0);
+  Tensors batches;
+  for (int64_t n = 0; n < a.samples;) {
+    const auto b = loader.next();
+    if (!b) break;
+    batches.push_back(Tensor::from(b->x, b->shape));
+    n += b->shape[0];
+  }
+  if (batches.empty()) fail(Error::Kind::data, {a.data, " holds no samples"});
+  return batches;
+}
+
+/// What was written gives about what the network gives for samples; other inputs may leave the
+/// ranges.
+int check_samples(const ConvertArgs& a, Module& before, const Tensors& samples) {
+  const auto after = load_network(a.to);
+  Context one = Context::eval(), two = Context::eval();
+  NoGrad guard;
+  Tensors want, got;
+  for (const Tensor& x : samples) {
+    want.push_back(before(x, one));
+    got.push_back((*after)(x, two));
+  }
+  return report(a, compare_values("output", concat(want, 0), concat(got, 0))) ? 0 : 1;
+}
+
+/// Into an ONNX file that computes in integers of 8 bits.
+int to_integers(const ConvertArgs& a, std::string_view format) {
+  if (format != "onnx") fail(Error::Kind::usage, {"--int8 writes ONNX files, not ", a.to});
+  if (a.data.empty())
+    fail(Error::Kind::usage, {"--int8 takes the ranges of values from --data, which is not given"});
+  for (const auto& [given, name] : {std::pair{!a.model.empty(), "--model"},
+                                    {!a.weights.empty(), "--weights"},
+                                    {!a.prefix.empty(), "--prefix"},
+                                    {!a.runner.empty(), "--runner"}})
+    if (given) fail(Error::Kind::usage, {name, " does not go with --int8"});
+  Model m = file_exists(a.from) ? open_model(a.from) : fresh_model(a.from, a.options);
+  if (m.info.input.empty())
+    fail(Error::Kind::usage, {a.from, " does not say what shape its input has"});
+  const std::shared_ptr<Module> net = std::move(m.net);
+  QuantizeOptions ranges;
+  if (a.range == "percentile") ranges.range = QuantizeOptions::Range::percentile;
+  if (a.range == "error") ranges.range = QuantizeOptions::Range::error;
+  const Tensors samples = some_samples(a, m.info);
+  const auto small = quantize(net, samples, ranges);
+  onnx::SaveOptions options;
+  if (a.opset != 0) options.opset = a.opset;
+  options.metadata = onnx_metadata(m.info);
+  onnx::save(a.to, *small, m.info.input, options);
+  std::printf("%s: ONNX, opset %ld, integers of 8 bits, %ld bytes\n", a.to.c_str(),
+              static_cast<long>(options.opset),
+              static_cast<long>(std::filesystem::file_size(a.to)));
+  return a.check ? check_samples(a, *net, samples) : 0;
+}
+
 /// Into a file that holds a whole network.
 int to_network(const ConvertArgs& a, std::string_view format) {
   const Source source = open_source(a);
@@ -250,6 +322,9 @@ Model fresh_model(const std::string& name, const std::string& options) {
 int run_convert(const ConvertArgs& a) {
   refuse_same_file(a.from, a.to);
   refuse_idle_options(a);
+  if (!a.int8 && !a.data.empty()) fail(Error::Kind::usage, {"--data goes with --int8"});
+  if (a.int8)
+    return to_integers(a, a.format.empty() && a.to.ends_with(".onnx") ? "onnx" : a.format);
   if (a.format == "program" || a.format == "exe" ||
       (a.format.empty() && a.to.ends_with(".program")))
     return convert_to_program(a);

@@ -127,12 +127,11 @@ int run(int argc, char** argv) {
         ->type_name("FILE")
         ->allow_extra_args(false);
   };
-  const auto takes_precision = [](CLI::App* command, std::string& precision) {
-    command
-        ->add_option("--precision", precision,
-                     "type that convolutions and matrix products multiply in: f32, or bf16 (faster "
-                     "on processors that have it)")
-        ->check(CLI::IsMember({"f32", "bf16"}));
+  const std::string in_what =
+      "type that convolutions and matrix products multiply in: f32, or bf16 (faster on processors "
+      "that have it)";
+  const auto takes_precision = [&](CLI::App* command, std::string& precision) {
+    command->add_option("--precision", precision, in_what)->check(CLI::IsMember({"f32", "bf16"}));
   };
   const auto takes_shapes = [](CLI::App* command, std::vector<std::string>& shapes) {
     command
@@ -506,7 +505,8 @@ int run(int argc, char** argv) {
       "weights.safetensors\n  nacre convert "
       "lenet.pth lenet.safetensors --model lenet5\n  nacre convert runs/a/model.safetensors "
       "model.onnx --check\n  nacre convert net.prototxt net.onnx\n  nacre convert resnet18 "
-      "resnet18.param\n  nacre convert runs/a/model.safetensors --to exe --output digits");
+      "resnet18.param\n  nacre convert runs/a/model.safetensors --to exe --output digits\n  nacre "
+      "convert runs/a/model.safetensors int8.onnx --int8 --data data/digits");
   cv->add_option("input", convert.from,
                  "file of weights, or a network; for ONNX and ncnn also a model of the zoo")
       ->required();
@@ -522,6 +522,15 @@ int run(int argc, char** argv) {
                  "of --to exe: the nacre_runner of another kind of machine (default: the one "
                  "beside nacre)");
   cv->add_option("--opset", convert.opset, "of ONNX files (17)")->check(CLI::Range(13, 28));
+  cv->add_flag("--int8", convert.int8,
+               "write an ONNX file that computes in integers of 8 bits, with ranges from --data");
+  cv->add_option("--data", convert.data, "of --int8: data set such as the model will see");
+  cv->add_option("--samples", convert.samples, "of --int8: so many of the data set (256)")
+      ->check(CLI::Range(1, 1000000));
+  cv->add_option("--range", convert.range,
+                 "of --int8: minmax takes ranges that hold all values, percentile those of 99.99 % "
+                 "of them, error those of the least squared error")
+      ->check(CLI::IsMember({"minmax", "percentile", "error"}));
   cv->add_option("--weights", convert.weights,
                  "file with the weights of a network of another framework (default: the one beside "
                  "it that such networks have)");
@@ -534,14 +543,17 @@ int run(int argc, char** argv) {
                  "of the model: steps between picture and network");
   cv->add_flag("--partial", convert.partial, "take what fits the model and begin the rest afresh");
   cv->add_flag("--check", convert.check,
-               "compare outputs before and after on random inputs, or the arrays; exit code 1 if "
-               "they differ by more than --tolerance");
-  cv->add_option("--tolerance", convert.tolerance,
-                 "largest difference of --check, as a part of the output's largest value")
+               "compare outputs before and after on random inputs (with --int8 on the samples), or "
+               "the arrays; exit code 1 if they differ by more than --tolerance");
+  cv->add_option(
+        "--tolerance", convert.tolerance,
+        "largest difference of --check, as a part of the output's largest value (1e-5; with "
+        "--int8 0.1)")
       ->check(CLI::Range(0.0, 1.0));
   takes_plugins(cv);
   cv->callback([&] {
     settle();
+    if (convert.int8 && cv->count("--tolerance") == 0) convert.tolerance = 0.1;
     code = run_convert(convert);
   });
 
@@ -555,7 +567,9 @@ int run(int argc, char** argv) {
   takes_shapes(b, bench.shapes);
   b->add_option("--batch", bench.batch, "samples in one run")->check(CLI::Range(1, 65536));
   b->add_flag("--train", bench.train, "steps of training instead of inference");
-  takes_precision(b, bench.precision);
+  b->add_option("--precision", bench.precision,
+                in_what + "; int8: integers of 8 bits, with ranges from the input")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}));
   b->add_option("--seconds", bench.seconds, "to measure each model for")
       ->check(CLI::Range(0.0, 86400.0));
   b->add_flag("--tune", bench.tune,

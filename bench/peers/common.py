@@ -13,7 +13,7 @@ def arguments(description):
     parser.add_argument("--results", help=".npy file for the numbers of the first runs")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32",
+    parser.add_argument("--precision", choices=["f32", "bf16", "int8"], default="f32",
                         help="that products are computed in")
     parser.add_argument("--seconds", type=float, default=1.0, help="to measure for")
     return parser
