@@ -37,7 +37,7 @@ endif()
 
 function(nacre_test name label)
   add_executable(${name} ${ARGN})
-  nacre_unity(${name} 6 ${ARGN})
+  nacre_unity(${name} 9 ${ARGN})
   target_link_libraries(${name} PRIVATE nacre_test_build GTest::gtest_main)
   if(NACRE_PCH)
     target_precompile_headers(${name} REUSE_FROM nacre_test_headers)

@@ -18,7 +18,7 @@ Sample flat(int width, int height, int channels, float value) {
   return s;
 }
 
-Sample apply(const std::string& spec, Sample s, uint64_t seed = 1, bool training = true) {
+Sample augment(const std::string& spec, Sample s, uint64_t seed = 1, bool training = true) {
   Transform::parse(spec).apply(s, training, Key(seed));
   return s;
 }
@@ -35,13 +35,14 @@ Moments moments(const std::vector<float>& v) {
 }
 
 TEST(Noise, MomentsAreThoseAskedFor) {
-  Moments m = moments(apply("gaussian_noise(0.05,mean=0.1)", flat(200, 200, 1, 0.5f)).image.pixels);
+  Moments m =
+      moments(augment("gaussian_noise(0.05,mean=0.1)", flat(200, 200, 1, 0.5f)).image.pixels);
   EXPECT_NEAR(m.mean, 0.6, 0.02 * 0.1);
   EXPECT_NEAR(m.std, 0.05, 0.02 * 0.05);
-  m = moments(apply("speckle(0.2)", flat(200, 200, 1, 0.5f)).image.pixels);
+  m = moments(augment("speckle(0.2)", flat(200, 200, 1, 0.5f)).image.pixels);
   EXPECT_NEAR(m.mean, 0.5, 0.02 * 0.5);
   EXPECT_NEAR(m.std, 0.1, 0.02 * 0.1);
-  const auto dots = apply("salt_pepper(0.2,salt=0.3)", flat(400, 400, 3, 0.5f)).image;
+  const auto dots = augment("salt_pepper(0.2,salt=0.3)", flat(400, 400, 3, 0.5f)).image;
   double white = 0, black = 0;
   for (size_t i = 0; i < dots.pixels.size(); i += 3) {
     white += dots.pixels[i] == 1;
@@ -50,16 +51,16 @@ TEST(Noise, MomentsAreThoseAskedFor) {
   }
   EXPECT_NEAR((white + black) / 160000, 0.2, 0.02 * 0.2);
   EXPECT_NEAR(white / (white + black), 0.3, 0.02 * 0.3);
-  const auto clipped = apply("gaussian_noise(2)", flat(50, 50, 1, 0.5f)).image.pixels;
+  const auto clipped = augment("gaussian_noise(2)", flat(50, 50, 1, 0.5f)).image.pixels;
   EXPECT_EQ(*std::max_element(clipped.begin(), clipped.end()), 1);
-  const auto wide = apply("gaussian_noise(2,clip=0)", flat(50, 50, 1, 0.5f)).image.pixels;
+  const auto wide = augment("gaussian_noise(2,clip=0)", flat(50, 50, 1, 0.5f)).image.pixels;
   EXPECT_GT(*std::max_element(wide.begin(), wide.end()), 2);
 }
 
 TEST(Cutout, AreaIsTheSquareClippedAtBorders) {
   bool clipped = false, whole = false;
   for (uint64_t seed = 0; seed < 300; ++seed) {
-    const Image image = apply("cutout(6)", flat(20, 16, 2, 1), seed).image;
+    const Image image = augment("cutout(6)", flat(20, 16, 2, 1), seed).image;
     int x0 = 20, x1 = -1, y0 = 16, y1 = -1, zeros = 0;
     for (int y = 0; y < 16; ++y)
       for (int x = 0; x < 20; ++x) {
@@ -101,37 +102,37 @@ TEST(RandomErasing, AreaAndAspectStayWithinBounds) {
     ASSERT_LE(std::max(w / h, h / w), 3.3 + 1e-9);
   }
   EXPECT_NEAR(erased, 5000, 150);  // three standard deviations of a fair coin
-  const auto noise = apply("random_erasing(p=1,with=noise)", flat(28, 28, 1, 2), 3).image.pixels;
+  const auto noise = augment("random_erasing(p=1,with=noise)", flat(28, 28, 1, 2), 3).image.pixels;
   EXPECT_LT(*std::min_element(noise.begin(), noise.end()), 1);
 }
 
 TEST(Blur, MatchesReference) {
   Sample s;
   s.image = read_image(testing::golden_path("turn.png"));
-  EXPECT_LT(testing::difference(apply("gaussian_blur(1.5,1.5)", s).image, "blur_1.5").largest,
+  EXPECT_LT(testing::difference(augment("gaussian_blur(1.5,1.5)", s).image, "blur_1.5").largest,
             0.01);
 }
 
 TEST(Colour, StepsDoWhatTheySay) {
   Sample s = flat(1, 1, 3, 0);
   s.image.pixels = {0.8f, 0.2f, 0.4f};
-  EXPECT_FLOAT_EQ(apply("invert", s).image.pixels[1], 0.8f);
+  EXPECT_FLOAT_EQ(augment("invert", s).image.pixels[1], 0.8f);
   const float grey = 0.299f * 0.8f + 0.587f * 0.2f + 0.114f * 0.4f;
-  EXPECT_FLOAT_EQ(apply("grayscale", s).image.pixels[2], grey);
-  EXPECT_EQ(apply("to_channels(1)", s).image.channels, 1);
-  const auto n = apply("normalize([0.1,0.2,0.3],[0.5,0.5,2])", s).image.pixels;
+  EXPECT_FLOAT_EQ(augment("grayscale", s).image.pixels[2], grey);
+  EXPECT_EQ(augment("to_channels(1)", s).image.channels, 1);
+  const auto n = augment("normalize([0.1,0.2,0.3],[0.5,0.5,2])", s).image.pixels;
   EXPECT_FLOAT_EQ(n[0], 1.4f);
   EXPECT_FLOAT_EQ(n[2], 0.05f);
-  EXPECT_THROW(apply("normalize([1,2],[1,2])", s), Error);
+  EXPECT_THROW(augment("normalize([1,2],[1,2])", s), Error);
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    const auto hue = apply("color_jitter(hue=0.5)", s, seed).image.pixels;
+    const auto hue = augment("color_jitter(hue=0.5)", s, seed).image.pixels;
     // Hue keeps the largest and the smallest component.
     EXPECT_NEAR(*std::max_element(hue.begin(), hue.end()), 0.8f, 1e-5);
     EXPECT_NEAR(*std::min_element(hue.begin(), hue.end()), 0.2f, 1e-5);
-    const auto bright = apply("color_jitter(brightness=0.2)", s, seed).image.pixels;
+    const auto bright = augment("color_jitter(brightness=0.2)", s, seed).image.pixels;
     EXPECT_NEAR(bright[0] / bright[1], 4, 1e-4);
     EXPECT_LE(std::abs(bright[2] / 0.4f - 1), 0.2001f);
-    const auto pale = apply("color_jitter(saturation=0.9)", s, seed).image;
+    const auto pale = augment("color_jitter(saturation=0.9)", s, seed).image;
     EXPECT_NEAR(to_channels(pale, 1).pixels[0], grey, 0.05f);  // equal but for clamping
   }
 }
@@ -142,7 +143,7 @@ TEST(Colour, HueTurnsRedToGreen) {
   red.image.pixels = {1, 0, 0};
   std::vector<float> largest(3, 0);
   for (uint64_t seed = 0; seed < 200; ++seed) {
-    const auto p = apply("color_jitter(hue=0.5)", red, seed).image.pixels;
+    const auto p = augment("color_jitter(hue=0.5)", red, seed).image.pixels;
     for (size_t c = 0; c < 3; ++c) largest[c] = std::max(largest[c], p[c]);
     ASSERT_NEAR(p[0] == 1 || p[1] == 1 || p[2] == 1, true, 0);
   }
@@ -153,32 +154,32 @@ TEST(Audio, StepsKeepOrMeetWhatTheySay) {
   Sample s;
   for (int i = 0; i < 16000; ++i)
     s.audio.push_back(static_cast<float>(std::sin(2 * std::numbers::pi * 440 * i / 16000)));
-  const Sample noisy = apply("audio_noise(20)", s);
+  const Sample noisy = augment("audio_noise(20)", s);
   double noise = 0, signal = 0;
   for (size_t i = 0; i < s.audio.size(); ++i) {
     signal += s.audio[i] * s.audio[i];
     noise += (noisy.audio[i] - s.audio[i]) * (noisy.audio[i] - s.audio[i]);
   }
   EXPECT_NEAR(10 * std::log10(signal / noise), 20, 0.2);
-  const Sample loud = apply("audio_gain(6)", s);
+  const Sample loud = augment("audio_gain(6)", s);
   EXPECT_LE(std::abs(20 * std::log10(loud.audio[10] / s.audio[10])), 6.001);
-  const Sample moved = apply("audio_shift(0.1)", s, 4);
+  const Sample moved = augment("audio_shift(0.1)", s, 4);
   ptrdiff_t by = 0;
   while (moved.audio[static_cast<size_t>(by)] == 0) ++by;
   if (by > 1) {
     EXPECT_EQ(moved.audio[static_cast<size_t>(by + 99)], s.audio[100]);
   }
-  EXPECT_EQ(apply("audio_length(20000)", s).audio.size(), 20000u);
-  EXPECT_EQ(apply("audio_length(20000)", s).audio.back(), 0);
+  EXPECT_EQ(augment("audio_length(20000)", s).audio.size(), 20000u);
+  EXPECT_EQ(augment("audio_length(20000)", s).audio.back(), 0);
 }
 
 TEST(Text, StepsKeepWords) {
   Sample s;
   s.text = "one two three four five six seven eight";
-  const std::string dropped = apply("word_dropout(0.4)", s).text;
+  const std::string dropped = augment("word_dropout(0.4)", s).text;
   EXPECT_LT(dropped.size(), s.text.size());
-  EXPECT_FALSE(apply("word_dropout(1)", s).text.empty());
-  std::string swapped = apply("word_swap(3)", s).text;
+  EXPECT_FALSE(augment("word_dropout(1)", s).text.empty());
+  std::string swapped = augment("word_swap(3)", s).text;
   EXPECT_NE(swapped, s.text);
   std::string a = s.text;
   std::sort(a.begin(), a.end());

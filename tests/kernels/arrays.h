@@ -13,6 +13,8 @@
 
 namespace nacre::test {
 
+inline constexpr DType kFloats[] = {DType::f32, DType::f64, DType::bf16, DType::f16};
+
 /// A value rounded to a type and read back.
 inline double rounded(double v, DType t) {
   switch (t) {

@@ -14,6 +14,7 @@ namespace nacre::cpu {
 namespace {
 
 using nacre::test::Array;
+using nacre::test::kFloats;
 using nacre::test::random_array;
 using nacre::test::rounded;
 using nacre::test::run;
@@ -77,7 +78,6 @@ void expect_close(const Array& got, int64_t i, double want, const std::string& w
   EXPECT_NEAR(g, want, std::fabs(want) * eps + tiny) << what;
 }
 
-constexpr DType kFloats[] = {DType::f32, DType::f64, DType::bf16, DType::f16};
 constexpr DType kInts[] = {DType::i8, DType::u8, DType::i32, DType::i64};
 
 TEST(Elementwise, UnaryFloatOps) {

@@ -14,6 +14,7 @@ namespace nacre::cpu {
 namespace {
 
 using nacre::test::Array;
+using nacre::test::kFloats;
 using nacre::test::random_array;
 using nacre::test::Values;
 using nacre::test::values;
@@ -85,8 +86,6 @@ Values softmax_of(const Values& x, int64_t outer, int64_t n, int64_t inner, bool
     }
   return y;
 }
-
-constexpr DType kFloats[] = {DType::f32, DType::f64, DType::bf16, DType::f16};
 
 TEST(Norm, SoftmaxAndGradient) {
   struct {

@@ -19,7 +19,7 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-Tensor random(const Shape& shape, uint64_t seed, double low = -1, double high = 1) {
+Tensor random_floats(const Shape& shape, uint64_t seed, double low = -1, double high = 1) {
   Rng rng{Key(seed)};
   std::vector<float> v(static_cast<size_t>(shape.numel()));
   for (float& x : v) x = static_cast<float>(rng.uniform(low, high));
@@ -82,7 +82,7 @@ TEST(RowConvolution, TheExampleOfTheCourse) {
 }
 
 TEST(RowConvolution, ColumnsTimesWeightsGiveTheSame) {
-  const Tensor x = random({2, 3, 9, 8}, 1), w = random({5, 3, 3, 3}, 2);
+  const Tensor x = random_floats({2, 3, 9, 8}, 1), w = random_floats({5, 3, 3, 3}, 2);
   const Tensor columns = unfold(x, {3, 3}, {1}, {1});
   const Tensor y = matmul(reshape(w, {5, 27}), columns);
   EXPECT_LE(distance(conv2d(x, w, {}, {.padding = {1}}), reshape(y, {2, 5, 9, 8})), 1e-4);
@@ -90,7 +90,7 @@ TEST(RowConvolution, ColumnsTimesWeightsGiveTheSame) {
 
 /// The same by the convolution theorem: products of spectra, of images padded to the full size.
 TEST(RowConvolution, ProductsOfSpectraGiveTheSame) {
-  const Tensor x = random({2, 3, 9, 8}, 1), w = random({5, 3, 3, 3}, 2);
+  const Tensor x = random_floats({2, 3, 9, 8}, 1), w = random_floats({5, 3, 3, 3}, 2);
   const auto spectrum = [](const Tensor& t) {  // [..., 11, 10, 2] of [..., h, w]
     const Tensor whole = pad(t, {0, 0, 0, 0}, {0, 0, 11 - t.size(2), 10 - t.size(3)});
     return fft2(stack({whole, zeros_like(whole)}, 4));
@@ -107,7 +107,7 @@ TEST(RowConvolution, ProductsOfSpectraGiveTheSame) {
 /// The same with 16 instead of 36 products for each 2x2 outputs (Lavin and Gray, 2016: F(2x2,
 /// 3x3)).
 TEST(RowConvolution, WinogradsTilesGiveTheSame) {
-  const Tensor x = random({2, 3, 10, 8}, 1), w = random({5, 3, 3, 3}, 2);
+  const Tensor x = random_floats({2, 3, 10, 8}, 1), w = random_floats({5, 3, 3, 3}, 2);
   const Tensor bt =
       Tensor::from<float>({1, 0, -1, 0, 0, 1, 1, 0, 0, -1, 1, 0, 0, 1, 0, -1}, {4, 4});
   const Tensor g = Tensor::from<float>({1, 0, 0, .5, .5, .5, .5, -.5, .5, 0, 0, 1}, {4, 3});
@@ -126,7 +126,8 @@ TEST(RowConvolution, WinogradsTilesGiveTheSame) {
 }
 
 TEST(RowConvolution, GradientsAreRight) {
-  const Tensors at = in_f64({random({2, 2, 5, 4}, 3), random({4, 1, 3, 2}, 4), random({4}, 5)});
+  const Tensors at = in_f64(
+      {random_floats({2, 2, 5, 4}, 3), random_floats({4, 1, 3, 2}, 4), random_floats({4}, 5)});
   const auto f = [](const Tensors& x) {
     const Tensor y =
         conv2d(x[0], x[1], x[2], {.stride = {2, 1}, .padding = {1, 0, 2, 1}, .groups = 2});
@@ -136,10 +137,10 @@ TEST(RowConvolution, GradientsAreRight) {
 }
 
 TEST(RowStridePadding, AllKernelsStridesPaddingsAndDilations) {
-  const Tensor x = random({1, 2, 13, 12}, 6);
+  const Tensor x = random_floats({1, 2, 13, 12}, 6);
   int done = 0;
   for (int64_t k = 1; k <= 7; ++k) {
-    const Tensor w = random({2, 2, k, k}, static_cast<uint64_t>(10 + k), -0.3, 0.3);
+    const Tensor w = random_floats({2, 2, k, k}, static_cast<uint64_t>(10 + k), -0.3, 0.3);
     for (int64_t stride = 1; stride <= 3; ++stride)
       for (int64_t pad = 0; pad <= 3; ++pad)
         for (int64_t dilation = 1; dilation <= 3; ++dilation) {
@@ -158,7 +159,8 @@ TEST(RowStridePadding, AllKernelsStridesPaddingsAndDilations) {
 }
 
 TEST(RowDilatedConvolution, EqualsAKernelStuffedWithZeros) {
-  const Tensor x = random({2, 3, 12, 11}, 20), w = random({4, 3, 3, 3}, 21, -0.3, 0.3);
+  const Tensor x = random_floats({2, 3, 12, 11}, 20),
+               w = random_floats({4, 3, 3, 3}, 21, -0.3, 0.3);
   for (int64_t rate = 1; rate <= 4; ++rate) {
     const int64_t size = 2 * rate + 1;
     const auto wv = w.to_vector<float>();
@@ -174,7 +176,7 @@ TEST(RowDilatedConvolution, EqualsAKernelStuffedWithZeros) {
 }
 
 TEST(RowDilatedConvolution, ThreeLayersSeeFifteenByFifteen) {
-  const Tensor x = random({1, 1, 31, 31}, 22), w = ones({1, 1, 3, 3});
+  const Tensor x = random_floats({1, 1, 31, 31}, 22), w = ones({1, 1, 3, 3});
   Tensor y = x;
   for (int64_t rate : {1, 2, 4}) y = conv2d(y, w, {}, {.dilation = {rate}, .same = true});
   const Tensor centre = narrow(narrow(y, 2, 15, 1), 3, 15, 1);
@@ -192,9 +194,9 @@ TEST(RowDilatedConvolution, ThreeLayersSeeFifteenByFifteen) {
 }
 
 TEST(RowGroupedConvolution, IsIndependentConvolutionsSideBySide) {
-  const Tensor x = random({2, 8, 6, 5}, 30);
+  const Tensor x = random_floats({2, 8, 6, 5}, 30);
   for (int64_t groups : {1, 2, 4, 8}) {
-    const Tensor w = random({16, 8 / groups, 3, 3}, 31, -0.3, 0.3);
+    const Tensor w = random_floats({16, 8 / groups, 3, 3}, 31, -0.3, 0.3);
     EXPECT_EQ(w.numel() * groups, 16 * 8 * 9);
     const Tensors xs = chunk(x, groups, 1), ws = chunk(w, groups, 0);
     Tensors parts;
@@ -208,13 +210,13 @@ TEST(RowGroupedConvolution, IsIndependentConvolutionsSideBySide) {
 TEST(RowDeconvolution, IsTheTransposeOfTheMatrixOfTheConvolution) {
   for (int64_t stride : {1, 2})
     for (int64_t pad : {0, 1}) {
-      const Tensor w = random({1, 1, 3, 3}, 40);
+      const Tensor w = random_floats({1, 1, 3, 3}, 40);
       const ConvOptions o = {.stride = {stride}, .padding = {pad}};
       // Row i of `rows` is the convolution of the image whose pixel i alone is 1.
       const Tensor images = reshape(eye(25), {25, 1, 5, 5});
       const Tensor rows = conv2d(images, w, {}, o);
       const Shape out = rows.shape().slice(2, 4);
-      const Tensor x = random({1, 1, out[0], out[1]}, 41);
+      const Tensor x = random_floats({1, 1, out[0], out[1]}, 41);
       const Tensor expected =
           matmul(reshape(rows, {25, out.numel()}), reshape(x, {out.numel(), 1}));
       const Tensor y = conv_transpose2d(x, w, {}, {.stride = {stride}, .padding = {pad}});
@@ -233,7 +235,7 @@ TEST(RowPooling, TheExampleOfTheCourse) {
 }
 
 TEST(RowPooling, GradientsAreRight) {
-  const Tensors at = in_f64({random({1, 2, 5, 6}, 50, 0.1, 1)});
+  const Tensors at = in_f64({random_floats({1, 2, 5, 6}, 50, 0.1, 1)});
   const PoolOptions o = {.stride = {2, 1}, .padding = {1}};
   const auto check = [&](const std::function<Tensor(const Tensor&)>& pool) {
     EXPECT_LE(gradient_error([&](const Tensors& x) { return sum(square(pool(x[0]))); }, at), 1e-5);
@@ -248,14 +250,14 @@ TEST(RowPooling, StochasticPoolingHasTheRightMean) {
   constexpr int64_t draws = 10000;
   const Tensor x = expand(Tensor::from<float>({1, 2, 3, 4}, {1, 1, 2, 2}), {draws, 1, 2, 2});
   const double mean_of_draws =
-      mean(stochastic_pool(x, {2}, {}, random({draws, 1, 1, 1}, 51, 0, 1))).item();
+      mean(stochastic_pool(x, {2}, {}, random_floats({draws, 1, 1, 1}, 51, 0, 1))).item();
   const double expectation = (1 + 4 + 9 + 16) / 10.0;
   EXPECT_NEAR(mean_of_draws, expectation, 0.01 * expectation);
   EXPECT_NEAR(mean(stochastic_pool(x, {2})).item(), expectation, 1e-5);
 }
 
 TEST(RowGlobalAveragePooling, IsTheMeanOfChannelsAndOfClassActivationMaps) {
-  const Tensor x = random({2, 5, 7, 6}, 60), w = random({3, 5}, 61);
+  const Tensor x = random_floats({2, 5, 7, 6}, 60), w = random_floats({3, 5}, 61);
   const Tensor pooled = global_avg_pool(x);
   const auto v = x.to_vector<double>();
   for (int64_t p = 0; p < 10; ++p) {
@@ -268,7 +270,8 @@ TEST(RowGlobalAveragePooling, IsTheMeanOfChannelsAndOfClassActivationMaps) {
 }
 
 TEST(RowBatchNorm, TrainingAndInferenceMatchTheFormula) {
-  const Tensor x = random({4, 3, 5, 2}, 70, -2, 5), w = random({3}, 71), b = random({3}, 72);
+  const Tensor x = random_floats({4, 3, 5, 2}, 70, -2, 5), w = random_floats({3}, 71),
+               b = random_floats({3}, 72);
   const Tensors y = batch_norm_train(x, w, b);
   const auto xv = x.to_vector<double>(), wv = w.to_vector<double>(), bv = b.to_vector<double>();
   const auto values = y[0].to_vector<double>();
@@ -291,9 +294,9 @@ TEST(RowBatchNorm, TrainingAndInferenceMatchTheFormula) {
 }
 
 TEST(RowBatchNorm, FoldsIntoAConvolution) {
-  const Tensor x = random({2, 3, 6, 6}, 73), kernel = random({4, 3, 3, 3}, 74);
-  const Tensor w = random({4}, 75, 0.5, 2), b = random({4}, 76);
-  const Tensor m = random({4}, 77), v = random({4}, 78, 0.5, 2);
+  const Tensor x = random_floats({2, 3, 6, 6}, 73), kernel = random_floats({4, 3, 3, 3}, 74);
+  const Tensor w = random_floats({4}, 75, 0.5, 2), b = random_floats({4}, 76);
+  const Tensor m = random_floats({4}, 77), v = random_floats({4}, 78, 0.5, 2);
   const Tensor apart = batch_norm_infer(conv2d(x, kernel), w, b, m, v);
   const Tensor scale = w * rsqrt(v + 1e-5);
   const Tensor folded = conv2d(x, kernel * reshape(scale, {4, 1, 1, 1}), b - m * scale);
@@ -323,7 +326,7 @@ TEST(RowSkipConnection, ABlockThatBeginsAsTheIdentityPassesItsInput) {
   Conv2d second(s / "second", {.in = 8, .out = 3, .kernel = {3, 3}, .padding = 1});
   BatchNorm norm(s / "norm", {.channels = 3});
   norm.weight.set(zeros({3}));  // Goyal et al., 2017
-  const Tensor x = random({2, 3, 5, 5}, 96);
+  const Tensor x = random_floats({2, 3, 5, 5}, 96);
   for (bool training : {false, true}) {
     Context ctx = training ? Context::train(Key(0)) : Context::eval();
     const Tensor y = x + norm(second(relu(first(x, ctx)), ctx), ctx);
@@ -358,7 +361,8 @@ std::vector<double> naive_attention(const std::vector<double>& q, const std::vec
 
 TEST(RowMultiHeadSelfAttention, EqualsEveryHeadOnItsOwn) {
   constexpr int64_t n = 2, t = 5, e = 6, heads = 3, d = e / heads;
-  const Tensor x = random({n, t, e}, 80), w = random({3 * e, e}, 81), b = random({3 * e}, 82);
+  const Tensor x = random_floats({n, t, e}, 80), w = random_floats({3 * e, e}, 81),
+               b = random_floats({3 * e}, 82);
   const Tensor padding = Tensor::from(std::vector<bool>{0, 0, 0, 0, 0, 0, 0, 0, 1, 1}, {n, t});
   const Tensor y = multi_head_attention(x, x, x, w, b, eye(e), {},
                                         {.heads = heads, .causal = true, .padding_mask = padding});
@@ -382,15 +386,15 @@ TEST(RowMultiHeadSelfAttention, EqualsEveryHeadOnItsOwn) {
 }
 
 TEST(RowMultiHeadSelfAttention, TheBlockedFormEqualsTheWholeMatrix) {
-  const Tensor q = random({1, 2, 200, 16}, 83), k = random({1, 2, 300, 16}, 84);
-  const Tensor v = random({1, 2, 300, 16}, 85);
+  const Tensor q = random_floats({1, 2, 200, 16}, 83), k = random_floats({1, 2, 300, 16}, 84);
+  const Tensor v = random_floats({1, 2, 300, 16}, 85);
   const Tensor p = softmax(matmul(q, transpose(k)) * 0.25, -1);
   EXPECT_LE(distance(scaled_dot_product_attention(q, k, v), matmul(p, v)), 1e-4);
 }
 
 TEST(RowMultiHeadSelfAttention, TheFutureHasNoGradient) {
-  const Tensor q = random({1, 2, 6, 4}, 86), k = random({1, 2, 6, 4}, 87);
-  const Tensor v = random({1, 2, 6, 4}, 88);
+  const Tensor q = random_floats({1, 2, 6, 4}, 86), k = random_floats({1, 2, 6, 4}, 87);
+  const Tensor v = random_floats({1, 2, 6, 4}, 88);
   for (int64_t i = 0; i < 6; ++i) {
     const Tensor y = narrow(scaled_dot_product_attention(q, k, v, {}, true), 2, i, 1);
     for (const Tensor& g : grad(sum(square(y)), {k, v})) {
@@ -409,7 +413,7 @@ TEST(RowMultiHeadSelfAttention, TheFutureHasNoGradient) {
 std::pair<double, double> multi_label(const std::function<Tensor(const Tensor&)>& normalise) {
   constexpr int64_t n = 200, features = 12, classes = 8;
   // Class k is a label where feature k is among the largest two or three.
-  const Tensor x = random({n, features}, 97, -1, 1);
+  const Tensor x = random_floats({n, features}, 97, -1, 1);
   const auto xv = x.to_vector<float>();
   std::vector<float> labels(n * classes);
   for (int64_t i = 0; i < n; ++i) {
@@ -452,8 +456,9 @@ TEST(RowSparsemax, FewerClassesGetAnythingAtEqualAccuracy) {
 }
 
 TEST(RowAttention, ThreeFormsPassGradientChecks) {
-  const Tensors at = in_f64({random({2, 3, 4}, 90), random({2, 5, 4}, 91), random({2, 5, 3}, 92),
-                             random({4, 6}, 93), random({4, 6}, 94), random({6}, 95)});
+  const Tensors at = in_f64({random_floats({2, 3, 4}, 90), random_floats({2, 5, 4}, 91),
+                             random_floats({2, 5, 3}, 92), random_floats({4, 6}, 93),
+                             random_floats({4, 6}, 94), random_floats({6}, 95)});
   const auto dot = [](const Tensors& x) {
     return sum(square(scaled_dot_product_attention(x[0], x[1], x[2], {}, false, 1.0)));
   };

@@ -24,7 +24,7 @@ Scope by_name(float offset = 0) {
   });
 }
 
-Tensor run(Module& net, const Tensor& x) {
+Tensor answer(Module& net, const Tensor& x) {
   NoGrad guard;
   Context ctx = Context::eval();
   return net(x, ctx);
@@ -47,10 +47,10 @@ TEST(Deformable, ConvolutionsOfAnyBackboneBeginAsTheyWere) {
     EXPECT_GT(deformed->parameter_count(), plain->parameter_count()) << model;
     const Shape& one = e.tiny_input.empty() ? e.input : e.tiny_input;
     const Tensor input = normal({2, one[0], one[1], one[2]}, Key(3));
-    const Tensor want = run(*plain, input);
-    EXPECT_LE(largest_difference(want, run(*deformed, input)), 1e-5) << model;
+    const Tensor want = answer(*plain, input);
+    EXPECT_LE(largest_difference(want, answer(*deformed, input)), 1e-5) << model;
     const auto moved = make_model(model, with, by_name(0.3f));
-    EXPECT_GT(largest_difference(want, run(*moved, input)), 1e-4) << model;
+    EXPECT_GT(largest_difference(want, answer(*moved, input)), 1e-4) << model;
   }
 }
 
@@ -69,7 +69,7 @@ TEST(Deformable, OptionIsPartOfTheModelFileAndTrains) {
   save_model(folder / "m.safetensors", *net, info);
   const Tensor x = normal({2, 3, 8, 8}, Key(3));
   const Model again = load_model(folder / "m.safetensors");
-  EXPECT_EQ(run(*again.net, x).to_vector<float>(), run(*net, x).to_vector<float>());
+  EXPECT_EQ(answer(*again.net, x).to_vector<float>(), answer(*net, x).to_vector<float>());
   Context ctx = Context::train(Key(1));
   const Tensor loss = sum(square((*net)(x, ctx)));
   const Variable offset = net->state()->find("layer3.0.conv2.offset.weight");

@@ -12,6 +12,9 @@ namespace nacre::cpu {
 void copy_dense(const Shape& shape, const Shape& strides, size_t element_bytes, const void* from,
                 void* to);
 
+/// Bytes that are worth a thread when all it does is copy.
+constexpr int64_t kCopyGrain = 1 << 17;
+
 /// Dense conversions bf16/f16 -> f32 and back, rounding to nearest even. Threaded.
 void widen(DType from, const void* src, float* dst, int64_t n);
 void narrow(DType to, const float* src, void* dst, int64_t n);

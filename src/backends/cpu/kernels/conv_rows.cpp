@@ -15,7 +15,7 @@ namespace {
 /// [N, H, W, C] as [N, C, H, W].
 Shape planes(const Shape& s) { return {s[0], s[3], s[1], s[2]}; }
 
-bool ours(const KernelQuery& q) {
+bool takes_conv_rows(const KernelQuery& q) {
   if (!dnnl::native(DType::bf16) || !q.all_contiguous() || q.in[0].dtype != DType::bf16)
     return false;
   for (const auto list : {q.in, q.out})
@@ -182,7 +182,7 @@ class PlainWeightGrad final : public Kernel {
 }  // namespace
 
 KERNEL(conv_rows) {
-  if (!ours(q)) return nullptr;
+  if (!takes_conv_rows(q)) return nullptr;
   auto c = described(q, q.in[0].shape, q.in[1], q.out[0].shape);
   c.bias = q.flag("bias");
   c.accumulate = q.flag("residual");
@@ -197,7 +197,7 @@ KERNEL(conv_rows) {
 }
 
 KERNEL(conv_rows_input_grad) {
-  if (!ours(q)) return nullptr;
+  if (!takes_conv_rows(q)) return nullptr;
   auto c = described(q, q.out[0].shape, q.in[1], q.in[0].shape);
   c.pass = dnnl::Pass::input_grad;
   auto program = dnnl::rows_convolution(c);
@@ -206,7 +206,7 @@ KERNEL(conv_rows_input_grad) {
 }
 
 KERNEL(conv_rows_weight_grad) {
-  if (!ours(q)) return nullptr;
+  if (!takes_conv_rows(q)) return nullptr;
   if (q.integer("groups") != 1) {
     auto c = described(q, q.in[0].shape, q.out[0], q.in[1].shape);
     c.pass = dnnl::Pass::weight_grad;

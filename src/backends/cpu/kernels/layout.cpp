@@ -11,8 +11,6 @@
 namespace nacre::cpu {
 namespace {
 
-constexpr int64_t kPiece = 1 << 17;  // bytes that are worth a thread
-
 // out[i0, i1, ...] = x[map0[i0], map1[i1], ...], or the fill value where a map says -1.
 class Remap final : public Kernel {
  public:
@@ -66,7 +64,7 @@ class Remap final : public Kernel {
     const void* fill = has_fill_ ? in[1] : nullptr;
     const int64_t bytes = width_ * block_;
     if (rows_ * bytes == 0) return;
-    parallel_for(rows_, std::max<int64_t>(1, kPiece / bytes), [&](int64_t b, int64_t e) {
+    parallel_for(rows_, std::max<int64_t>(1, kCopyGrain / bytes), [&](int64_t b, int64_t e) {
       for (int64_t r = b; r < e; ++r) row(x, y + r * bytes, r, fill);
     });
   }
@@ -135,8 +133,8 @@ class Concat final : public Kernel {
     for (int64_t d = 0; d < dim; ++d) outer_ *= in[0].shape[d];
     for (size_t i = 0; i < in.size(); ++i) {
       const int64_t bytes = outer_ ? in[i].numel() / outer_ * element : 0;
-      for (int64_t at = 0; at < bytes; at += kPiece)
-        pieces_.push_back({i, bytes, at, row_ + at, std::min(kPiece, bytes - at)});
+      for (int64_t at = 0; at < bytes; at += kCopyGrain)
+        pieces_.push_back({i, bytes, at, row_ + at, std::min(kCopyGrain, bytes - at)});
       row_ += bytes;
     }
   }
@@ -145,7 +143,7 @@ class Concat final : public Kernel {
     auto* y = static_cast<char*>(out[0]);
     const auto count = static_cast<int64_t>(pieces_.size());
     const int64_t grain =
-        count ? std::max<int64_t>(1, kPiece * count / std::max<int64_t>(1, row_)) : 1;
+        count ? std::max<int64_t>(1, kCopyGrain * count / std::max<int64_t>(1, row_)) : 1;
     parallel_for(outer_ * count, grain, [&](int64_t b, int64_t e) {
       for (int64_t u = b; u < e; ++u) {
         const Piece& p = pieces_[static_cast<size_t>(u % count)];

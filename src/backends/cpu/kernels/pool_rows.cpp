@@ -10,7 +10,7 @@
 namespace nacre::cpu {
 namespace {
 
-bool ours(const KernelQuery& q, DType type) {
+bool takes_pool_rows(const KernelQuery& q, DType type) {
   for (const auto list : {q.in, q.out})
     for (const Operand& o : list)
       if (o.numel() == 0 || o.dtype != type) return false;
@@ -72,7 +72,7 @@ Shape planes(const Shape& s) { return {s[0], s[3], s[1], s[2]}; }
 KERNEL(max_pool_rows) {
   const DType type = q.in[0].dtype;
   const bool known = type == DType::bf16 || type == DType::u8 || type == DType::i8;
-  if (!known || !ours(q, type) || !dnnl::native(type)) return nullptr;
+  if (!known || !takes_pool_rows(q, type) || !dnnl::native(type)) return nullptr;
   dnnl::BlockedPool p{planes(q.in[0].shape),
                       planes(q.out[0].shape),
                       q.ints("kernel"),
@@ -86,7 +86,7 @@ KERNEL(max_pool_rows) {
 }
 
 KERNEL(max_pool_rows_grad) {
-  if (!ours(q, DType::bf16) || q.in[0].shape[1] * q.in[0].shape[2] > (int64_t{1} << 30))
+  if (!takes_pool_rows(q, DType::bf16) || q.in[0].shape[1] * q.in[0].shape[2] > (int64_t{1} << 30))
     return nullptr;
   return std::make_unique<MaxPoolRowsGrad>(q);
 }

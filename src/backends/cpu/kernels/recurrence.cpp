@@ -17,7 +17,7 @@
 namespace nacre::cpu {
 namespace {
 
-struct Problem {
+struct Sequences {
   Cell cell = Cell::lstm;
   int64_t steps = 0, batch = 0, hidden = 0;
   bool reverse = false, lengths = false;
@@ -31,7 +31,7 @@ struct Problem {
 template <class T>
 class Recurrence : public Kernel {
  protected:
-  Recurrence(const Problem& p, bool forward) : p_(p), forward_(forward) {
+  Recurrence(const Sequences& p, bool forward) : p_(p), forward_(forward) {
     const int64_t lanes = loops_.lanes();
     const int64_t vectors = (p.hidden + lanes - 1) / lanes;
     s_.cell = p.cell;
@@ -72,7 +72,7 @@ class Recurrence : public Kernel {
   int64_t state_size() const { return p_.batch * p_.hidden; }
   size_t state_bytes() const { return static_cast<size_t>(state_size()) * sizeof(T); }
 
-  Problem p_;
+  Sequences p_;
   bool forward_;
   RecurrenceShape s_;
   int64_t panels_ = 0, panel_ = 0, grain_ = 1;  // panels, elements of one, panels of a thread
@@ -84,7 +84,7 @@ class Forward final : public Recurrence<T> {
   using Base = Recurrence<T>;
 
  public:
-  Forward(const Problem& p, bool bias, bool keep) : Base(p, true), bias_(bias), keep_(keep) {}
+  Forward(const Sequences& p, bool bias, bool keep) : Base(p, true), bias_(bias), keep_(keep) {}
 
   size_t scratch_bytes() const override {
     return (packed_ ? 0 : align64(this->packed_bytes())) + this->lengths_bytes() +
@@ -103,7 +103,7 @@ class Forward final : public Recurrence<T> {
   }
 
   void run(const void* const* in, void* const* out, void* scratch) const override {
-    const Problem& p = this->p_;
+    const Sequences& p = this->p_;
     const size_t w = 1 + p.states();
     auto* free = static_cast<char*>(scratch);
     const auto take = [&](size_t bytes) { return std::exchange(free, free + align64(bytes)); };
@@ -151,14 +151,14 @@ class Backward final : public Recurrence<T> {
   using Base = Recurrence<T>;
 
  public:
-  explicit Backward(const Problem& p) : Base(p, false) {}
+  explicit Backward(const Sequences& p) : Base(p, false) {}
 
   size_t scratch_bytes() const override {
     return align64(this->packed_bytes()) + this->lengths_bytes();
   }
 
   void run(const void* const* in, void* const* out, void* scratch) const override {
-    const Problem& p = this->p_;
+    const Sequences& p = this->p_;
     const bool lstm = p.cell == Cell::lstm, gru = p.cell == Cell::gru;
     const int64_t size = this->state_size(), gates = size * gates_of(p.cell),
                   kept = size * kept_of(p.cell);
@@ -217,7 +217,7 @@ std::unique_ptr<Kernel> make_recurrence(Operands in, Operands out, Cell cell, bo
     return in_f32(in, out, [&](Operands i, Operands o) {
       return make_recurrence(i, o, cell, reverse, keep);
     });
-  Problem p{cell, out[0].shape[0], out[0].shape[1], out[0].shape[2], reverse};
+  Sequences p{cell, out[0].shape[0], out[0].shape[1], out[0].shape[2], reverse};
   const size_t w = 1 + p.states();
   p.lengths = (in.size() - w) % 2 == 0;
   p.lengths_type = in.back().dtype;
@@ -231,7 +231,7 @@ std::unique_ptr<Kernel> make_recurrence_grad(Operands in, Operands out, Cell cel
     return in_f32(
         in, out, [&](Operands i, Operands o) { return make_recurrence_grad(i, o, cell, reverse); });
   const Shape& state = out.back().shape;
-  Problem p{cell, out[0].shape[0], state[0], state[1], reverse};
+  Sequences p{cell, out[0].shape[0], state[0], state[1], reverse};
   p.lengths = !is_float(in.back().dtype);
   p.lengths_type = in.back().dtype;
   return for_float(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/cpu/copy.h"
 #include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
 #include "backends/cpu/types.h"
@@ -11,10 +12,8 @@
 namespace nacre::cpu {
 namespace {
 
-constexpr int64_t kPiece = 1 << 17;  // bytes that are worth a thread
-
 void copy_bytes(const void* from, void* to, size_t bytes) {
-  parallel_for(static_cast<int64_t>(bytes), kPiece, [&](int64_t b, int64_t e) {
+  parallel_for(static_cast<int64_t>(bytes), kCopyGrain, [&](int64_t b, int64_t e) {
     std::memcpy(static_cast<char*>(to) + b, static_cast<const char*>(from) + b,
                 static_cast<size_t>(e - b));
   });
@@ -24,7 +23,7 @@ void copy_bytes(const void* from, void* to, size_t bytes) {
 void copy_rows(const char* from, int64_t from_step, char* to, int64_t to_step, int64_t rows,
                int64_t bytes) {
   if (bytes == 0) return;
-  parallel_for(rows, std::max<int64_t>(1, kPiece / bytes), [&](int64_t b, int64_t e) {
+  parallel_for(rows, std::max<int64_t>(1, kCopyGrain / bytes), [&](int64_t b, int64_t e) {
     for (int64_t r = b; r < e; ++r)
       std::memcpy(to + r * to_step, from + r * from_step, static_cast<size_t>(bytes));
   });
