@@ -1,7 +1,9 @@
 #include <thread>
 
+#include "backends/cpu/batch_conv.h"
 #include "backends/cpu/depthwise_conv.h"
 #include "backends/cpu/direct_conv.h"
+#include "backends/cpu/simd/batch_conv.h"
 #include "base/parallel.h"
 #include "kernels/helpers.h"
 #include "kernels/targets.h"
@@ -9,6 +11,8 @@
 
 namespace nacre::cpu::test {
 namespace {
+
+using nacre::test::on_each_target;
 
 struct ConvCase {
   Shape x, w, y;
@@ -19,6 +23,27 @@ struct ConvCase {
   }
 };
 
+/// What the numbers of a dimension are drawn up to.
+struct MostOfWindow {
+  int64_t size, kernel, stride, dilation, pad;
+};
+
+/// Adds a dimension; false if the window does not fit.
+bool add_dimension(Random& r, const MostOfWindow& most, ConvCase& c) {
+  const int64_t size = draw(r, 1, most.size), k = draw(r, 1, most.kernel);
+  const int64_t stride = draw(r, 1, most.stride);
+  const int64_t dilation = draw(r, 0, 2) ? 1 : draw(r, 1, most.dilation);
+  const int64_t low = draw(r, 0, most.pad), high = draw(r, 0, most.pad);
+  const int64_t room = size + low + high - (k - 1) * dilation - 1;
+  c.x.push_back(size);
+  c.w.push_back(k);
+  c.y.push_back(room / stride + 1);
+  c.attrs.stride.push_back(stride);
+  c.attrs.dilation.push_back(dilation);
+  c.attrs.pad_low.push_back(low);
+  return room >= 0;
+}
+
 ConvCase random_case(Random& r, int64_t rank, int64_t most_channels) {
   for (;;) {
     ConvCase c;
@@ -28,19 +53,8 @@ ConvCase random_case(Random& r, int64_t rank, int64_t most_channels) {
     c.w = {c.attrs.groups * out, in};
     c.y = {c.x[0], c.w[0]};
     bool valid = true;
-    for (int64_t i = 0; i < rank; ++i) {
-      const int64_t size = draw(r, 1, rank == 3 ? 8 : 13), k = draw(r, 1, 5);
-      const int64_t stride = draw(r, 1, 3), dilation = draw(r, 0, 2) ? 1 : draw(r, 1, 3);
-      const int64_t low = draw(r, 0, 3), high = draw(r, 0, 3);
-      const int64_t room = size + low + high - (k - 1) * dilation - 1;
-      valid = valid && room >= 0;
-      c.x.push_back(size);
-      c.w.push_back(k);
-      c.y.push_back(room / stride + 1);
-      c.attrs.stride.push_back(stride);
-      c.attrs.dilation.push_back(dilation);
-      c.attrs.pad_low.push_back(low);
-    }
+    for (int64_t i = 0; i < rank; ++i)
+      valid = add_dimension(r, {rank == 3 ? 8 : 13, 5, 3, 3, 3}, c) && valid;
     if (valid) return c;
   }
 }
@@ -118,6 +132,7 @@ void check_case(Random& r, DType t, const ConvCase& c) {
     if (!empty_case && t == DType::f32) {
       kernels.push_back(make_direct_conv(pass, g));
       kernels.push_back(make_depthwise_conv(pass, g));
+      kernels.push_back(make_batch_conv(pass, g));
     }
     if (!empty_case) kernels.push_back(make_im2col(t, pass, g));
     const double products = static_cast<double>(c.y.numel()) * static_cast<double>(c.w.numel()) /
@@ -199,31 +214,21 @@ ConvCase random_depthwise(Random& r) {
     c.w = {c.attrs.groups, 1};
     c.y = c.x;
     bool valid = true;
-    for (int64_t i = 0; i < 2; ++i) {
-      const int64_t size = draw(r, 1, i ? 45 : 12), k = draw(r, 1, 8), stride = draw(r, 1, 4);
-      const int64_t dilation = draw(r, 0, 2) ? 1 : draw(r, 1, 4);
-      const int64_t low = draw(r, 0, 5), high = draw(r, 0, 5);
-      const int64_t room = size + low + high - (k - 1) * dilation - 1;
-      valid = valid && room >= 0;
-      c.x.push_back(size);
-      c.w.push_back(k);
-      c.y.push_back(room / stride + 1);
-      c.attrs.stride.push_back(stride);
-      c.attrs.dilation.push_back(dilation);
-      c.attrs.pad_low.push_back(low);
-    }
+    for (int64_t i = 0; i < 2; ++i) valid = add_dimension(r, {i ? 45 : 12, 8, 4, 4, 5}, c) && valid;
     if (valid) return c;
   }
 }
 
-void check_depthwise(Random& r, const ConvCase& c, const std::string& where) {
+/// The three passes of the kernel that `make` makes.
+template <typename Make>
+void check_kernel(Random& r, const ConvCase& c, Make make, const std::string& where) {
   const Worked want(r, DType::f32, c);
   const ConvGeometry g(c.x, c.w, c.y, c.attrs);
   const auto check = [&](ConvPass pass, const Data& a, const Data& b, const Shape& shape,
                          const std::vector<double>& expected) {
     std::vector<Data> out;
     out.push_back(empty(DType::f32, shape));
-    const auto kernel = make_depthwise_conv(pass, g);
+    const auto kernel = make(pass, g);
     ASSERT_NE(kernel, nullptr) << c.text();
     run(*kernel, {&a, &b}, out);
     expect_near(out[0], expected, tolerance_of(DType::f32, c, shape),
@@ -234,9 +239,13 @@ void check_depthwise(Random& r, const ConvCase& c, const std::string& where) {
   check(ConvPass::weight_grad, want.x, want.dy, c.w, want.dw);
 }
 
+void check_depthwise(Random& r, const ConvCase& c, const std::string& where) {
+  check_kernel(r, c, make_depthwise_conv, where);
+}
+
 TEST(Conv, DepthwiseOnEachInstructionSet) {
   const int before = num_threads();
-  nacre::test::on_each_target([](const char* target) {
+  on_each_target([](const char* target) {
     Random r(17);
     for (int trial = 0; trial < 250; ++trial) {
       set_num_threads(1 + trial % 3);
@@ -249,6 +258,38 @@ TEST(Conv, DepthwiseOnEachInstructionSet) {
         r, {{1, 2, 130, 300}, {2, 1, 3, 7}, {1, 2, 126, 288}, {{1, 1}, {3, 2}, {1, 0}, 2}}, target);
   });
   set_num_threads(before);
+}
+
+TEST(Conv, ManyImagesOnEachInstructionSet) {
+  const int before = num_threads();
+  on_each_target([](const char* target) {
+    if (batch_lanes() < 4) {
+      const ConvGeometry g({16, 1, 4, 4}, {1, 1, 3, 3}, {16, 1, 2, 2}, {{1, 1}, {1, 1}, {0, 0}, 1});
+      EXPECT_EQ(make_batch_conv(ConvPass::forward, g), nullptr);
+      return;
+    }
+    Random r(18);
+    for (int trial = 0; trial < 120; ++trial) {
+      set_num_threads(1 + trial % 3);
+      ConvCase c = random_case(r, 1 + trial % 2, trial % 4 ? 4 : 12);
+      c.x[0] = c.y[0] = draw(r, 9, 40);
+      check_kernel(r, c, make_batch_conv, target);
+    }
+  });
+  set_num_threads(before);
+}
+
+TEST(Conv, ManyImagesAreLeftToOthersWhereTheyDoNotFit) {
+  const auto made = [](const Shape& x, const Shape& w, const Shape& y, const ConvAttrs& a) {
+    return make_batch_conv(ConvPass::forward, ConvGeometry(x, w, y, a)) != nullptr;
+  };
+  const ConvAttrs a{{1, 1}, {1, 1}, {0, 0}, 1};
+  if (batch_lanes() < 4) GTEST_SKIP() << "there are no vectors";
+  EXPECT_TRUE(made({64, 6, 14, 14}, {16, 6, 5, 5}, {64, 16, 10, 10}, a));
+  EXPECT_FALSE(made({1, 6, 14, 14}, {16, 6, 5, 5}, {1, 16, 10, 10}, a));      // empty lanes
+  EXPECT_FALSE(made({64, 6, 514, 514}, {6, 6, 3, 3}, {64, 6, 512, 512}, a));  // no cache holds it
+  EXPECT_FALSE(made({64, 2, 6, 6, 6}, {2, 2, 3, 3, 3}, {64, 2, 4, 4, 4},
+                    {{1, 1, 1}, {1, 1, 1}, {0, 0, 0}, 1}));  // three dimensions
 }
 
 TEST(Conv, EmptyBatchGivesEmptyOutputAndZeroGradient) {

@@ -17,7 +17,7 @@ namespace {
 /// [N, G, H, W, B] as [N, G*B, H, W].
 Shape logical(const Shape& s) { return {s[0], s[1] * s[4], s[2], s[3]}; }
 
-bool ours(const KernelQuery& q) {
+bool takes_blocks(const KernelQuery& q) {
   for (const auto list : {q.in, q.out})
     for (const Operand& o : list)
       if (o.numel() == 0 || o.dtype != DType::f32) return false;
@@ -46,9 +46,9 @@ class Reorder final : public Kernel {
         const int64_t planes = (i / groups_ * channels_ + first) * plane_;
         const int64_t count = std::min(block_, channels_ - first), blocks = i * plane_ * block_;
         if (to_blocks_)
-          interleave(from + planes, to + blocks, count, block_, plane_);
+          interleave(from + planes, plane_, to + blocks, count, block_, plane_);
         else
-          deinterleave(from + blocks, to + planes, count, block_, plane_);
+          deinterleave(from + blocks, to + planes, plane_, count, block_, plane_);
       }
     });
   }
@@ -61,17 +61,17 @@ class Reorder final : public Kernel {
 }  // namespace
 
 KERNEL(to_blocks) {
-  if (!ours(q)) return nullptr;
+  if (!takes_blocks(q) || q.integer("block") % 4 != 0) return nullptr;
   return std::make_unique<Reorder>(q.in[0].shape, q.integer("block"), true);
 }
 
 KERNEL(from_blocks) {
-  if (!ours(q)) return nullptr;
+  if (!takes_blocks(q) || q.in[0].shape[-1] % 4 != 0) return nullptr;
   return std::make_unique<Reorder>(q.out[0].shape, q.in[0].shape[-1], false);
 }
 
 KERNEL(conv_blocks) {
-  if (!ours(q) || q.integer("block") != dnnl::channel_block()) return nullptr;
+  if (!takes_blocks(q) || q.integer("block") != dnnl::channel_block()) return nullptr;
   dnnl::BlockedConvolution c;
   c.plain_input = q.flag("plain");
   c.input = c.plain_input ? q.in[0].shape : logical(q.in[0].shape);
@@ -108,7 +108,7 @@ KERNEL(conv_blocks) {
 
 KERNEL(pool_blocks) {
   const Ints dilation = q.ints("dilation");
-  if (!ours(q) || q.in[0].shape[4] != dnnl::channel_block() || dilation != Ints{1, 1})
+  if (!takes_blocks(q) || q.in[0].shape[4] != dnnl::channel_block() || dilation != Ints{1, 1})
     return nullptr;
   return LibraryPool::make({logical(q.in[0].shape), logical(q.out[0].shape), q.ints("kernel"),
                             q.ints("stride"), q.ints("pad_low"), q.flag("average"),

@@ -1,19 +1,22 @@
 // conv, conv_input_grad, conv_weight_grad: the library's kernel with reorders around it, our direct
-// kernel, that for depthwise ones or a product over columns, whichever was measured or a cost model
-// expects to be fastest.
+// kernel, that for depthwise ones, that for many images or a product over columns, whichever was
+// measured or a cost model expects to be fastest.
 #include <algorithm>
 #include <cstring>
 #include <limits>
 
+#include "backends/cpu/batch_conv.h"
 #include "backends/cpu/depthwise_conv.h"
 #include "backends/cpu/direct_conv.h"
 #include "backends/cpu/dnnl.h"
 #include "backends/cpu/im2col.h"
 #include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
+#include "backends/cpu/simd/batch_conv.h"
 #include "backends/cpu/simd/shift_conv.h"
 #include "backends/cpu/tuning.h"
 #include "backends/cpu/types.h"
+#include "base/parallel.h"
 #include "nacre/error.h"
 
 namespace nacre::cpu {
@@ -52,7 +55,7 @@ class Zero final : public Kernel {
 // What each way is expected to take, in nanoseconds of one core that does 200 GFLOP/s at its best.
 // The rates were measured on AVX-512 machines; only their ratios matter.
 struct Costs {
-  double library, direct, depthwise, im2col;
+  double library, direct, depthwise, batch, im2col;
 };
 
 double share_used(int64_t n, int64_t block) {
@@ -70,9 +73,10 @@ Costs costs(ConvPass pass, const ConvGeometry& g) {
   Costs c{};
 
   // The library pads channels to its block (a few input channels only where they are summed into
-  // nothing else) and our plain layout costs it a reorder.
+  // nothing else, those of pictures nowhere) and our plain layout costs it a reorder.
   const int64_t block = dnnl::channel_block();
-  const bool few = g.group_in() < block && !to_input;
+  const bool few =
+      g.group_in() < block && !to_input && (pass == ConvPass::forward || g.group_in() <= 4);
   const double used =
       share_used(g.group_out(), block) * (few ? 1.0 : share_used(g.group_in(), block));
   c.library = flops / (180 * used) + plain / 15;
@@ -90,12 +94,17 @@ Costs costs(ConvPass pass, const ConvGeometry& g) {
     c.direct = flops / ((rows > 4 ? 140 : 80) * useful * share_used(results, rows)) + plain / 40;
   if (g.stride[1] != 1 || g.stride[2] != 1) c.direct = std::numeric_limits<double>::infinity();
 
+  // An image in each lane; the gradient of the input adds to memory what each pixel gives it.
+  const int64_t lanes = batch_lanes(), units = (g.batch + lanes - 1) / lanes * g.groups;
+  const double busy = share_used(g.batch, lanes) * share_used(units, num_threads());
+  c.batch = flops / (150 * busy) * (to_input ? 1 + 4 / real(g.group_out()) : 1) + plain / 15;
+
   // Depthwise ones are as much copying as computing: ours of each row, the library's of all.
   c.depthwise = std::numeric_limits<double>::infinity();
   if (g.group_in() == 1 && g.group_out() == 1) {
     const double rows = real(g.batch * g.in_channels * (g.in[1] + g.out[1])) / 2;
     c.library = flops / 45 + plain / 9;
-    c.direct = std::numeric_limits<double>::infinity();
+    c.direct = c.batch = std::numeric_limits<double>::infinity();
     c.depthwise = 8 * rows + flops / 60 + plain / 20;
   }
 
@@ -138,11 +147,14 @@ std::unique_ptr<Kernel> prepare(ConvPass pass, const Operand& x, const Operand& 
   const auto expected = [&]() -> std::unique_ptr<Kernel> {
     const Costs cost = costs(pass, g);
     std::unique_ptr<Kernel> kernel;
-    if (cost.library <= std::min({cost.direct, cost.depthwise, cost.im2col})) {
+    if (cost.library <= std::min({cost.direct, cost.depthwise, cost.batch, cost.im2col})) {
       kernel = library(pass, x, w, y, a);
       // The library's own products over columns are slower than ours.
       if (kernel && kernel->description().find("gemm") == std::string::npos) return kernel;
     }
+    if (cost.batch <= std::min({cost.direct, cost.depthwise, cost.im2col}) &&
+        (kernel = make_batch_conv(pass, g)))
+      return kernel;
     if (cost.depthwise <= cost.im2col && (kernel = make_depthwise_conv(pass, g))) return kernel;
     if (cost.direct <= cost.im2col && (kernel = make_direct_conv(pass, g))) return kernel;
     return make_im2col(t, pass, g);
@@ -151,6 +163,7 @@ std::unique_ptr<Kernel> prepare(ConvPass pass, const Operand& x, const Operand& 
                       {"library", [&] { return library(pass, x, w, y, a, dnnl::Form::direct); }},
                       {"winograd", [&] { return library(pass, x, w, y, a, dnnl::Form::winograd); }},
                       {"direct", [&] { return make_direct_conv(pass, g); }},
+                      {"batch", [&] { return make_batch_conv(pass, g); }},
                       {"depthwise", [&] { return make_depthwise_conv(pass, g); }},
                       {"im2col", [&] { return make_im2col(t, pass, g); }}};
   const auto work = [&] {
