@@ -418,6 +418,11 @@ TEST(FitData, OddInputIsNamed) {
 
 struct Worker {
   pid_t pid = 0;
+  ~Worker() {
+    if (pid > 0 && kill(pid, SIGKILL) == 0) waitpid(pid, nullptr, 0);  // a test that failed
+  }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
   explicit Worker(const std::string& command) {
     pid = fork();
     if (pid == 0) {
@@ -427,9 +432,10 @@ struct Worker {
       _exit(1);
     }
   }
-  int wait() const {
+  int wait() {
     int status = 0;
     waitpid(pid, &status, 0);
+    pid = 0;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
 };
@@ -438,17 +444,19 @@ void expect_whole_study(const TempFolder& folder, size_t wanted, size_t workers)
   const auto trials = Study::join(folder / "run" / "study.db").trials();
   EXPECT_GE(trials.size(), wanted);
   EXPECT_LT(trials.size(), wanted + workers);  // each may have had one at work
-  for (const Trial& t : trials) EXPECT_EQ(t.state, Trial::State::done) << t.number << " " << t.note;
+  for (const Trial& t : trials)                // who is behind half-way depends on who came first
+    EXPECT_TRUE(t.state == Trial::State::done || t.state == Trial::State::pruned)
+        << t.number << " " << t.note;
   EXPECT_EQ(load_model(folder / "run" / "model.safetensors").info.classes.size(), 2u);
 }
 
 TEST(FitWorkers, OneIsKilledAtWorkAndItsTrialIsTakenOver) {
   TempFolder folder;
-  folder.write("near.csv", clouds_csv(300, {}, 0.7));
+  folder.write("near.csv", clouds_csv(600, {}, 0.7));  // time enough to join
   const std::string study = folder / "run" / "study.db";
-  const Worker joins(kFitProgram + " fit --join --study " + study);  // and waits for what comes
-  const Worker first(kFitProgram + " fit " + (folder / "near.csv").string() +
-                     " --trials 10 --out " + (folder / "run").string());
+  Worker joins(kFitProgram + " fit --join --study " + study);  // and waits for what comes
+  Worker first(kFitProgram + " fit " + (folder / "near.csv").string() + " --trials 10 --out " +
+               (folder / "run").string());
   // Killed when two trials are at work: one of them is its own.
   const auto at_work = [&] {
     if (!std::filesystem::exists(study)) return 0;

@@ -373,7 +373,8 @@ TEST(Fit, IsJoinedByAnotherProcess) {
   EXPECT_GE(trials.size(), 12u);
   EXPECT_LE(trials.size(), 13u);
   EXPECT_LT(here, static_cast<int64_t>(trials.size()));
-  for (const Trial& t : trials) EXPECT_EQ(t.state, Trial::State::done) << t.note;
+  for (const Trial& t : trials)  // who is behind half-way depends on who came first
+    EXPECT_TRUE(t.state == Trial::State::done || t.state == Trial::State::pruned) << t.note;
   EXPECT_EQ(load_model(run + "/model.safetensors").info.classes.size(), 2u);
 }
 
