@@ -66,7 +66,8 @@ TEST(DenseNet, SavingMemoryGivesTheSameGradients) {
       largest = std::max<double>(largest, std::fabs(of_mode[0][k][i]));
       worst = std::max<double>(worst, std::fabs(of_mode[0][k][i] - of_mode[1][k][i]));
     }
-    EXPECT_LE(worst, 1e-5 * largest) << k;
+    // Channels lie in blocks in other places, so that sums have another order.
+    EXPECT_LE(worst, 1e-4 * largest) << k;
   }
 }
 

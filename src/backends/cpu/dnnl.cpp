@@ -521,22 +521,51 @@ std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c) {
   if (c.accumulate) after.add();
   if (c.swish) after.apply(dnnl_eltwise_swish, 1);
   after.limit(c.low, c.high);
-  Descriptor d;
+  const bool ahead = c.pass == Pass::forward;
+  Descriptor forward, backward;
+  const Descriptor& d = ahead ? forward : backward;
+  // For inference, Winograd's form wants weights that are transformed before: once, or each time.
+  const auto kind = ahead && c.constant_weight ? dnnl_forward_inference : dnnl_forward_training;
   const auto create = [&](dnnl_alg_kind_t form) {
     dnnl_convolution_desc_t op;
-    return dnnl_dilated_convolution_forward_desc_init(&op, dnnl_forward_inference, form, &x,
-                                                      &packed, c.bias ? &bias : nullptr, &y, stride,
-                                                      dilation, low, high) == dnnl_success &&
-           d.create(&op, nullptr, after.list) && !d.name().starts_with("ref");
+    if (dnnl_dilated_convolution_forward_desc_init(&op, kind, form, &x, &packed,
+                                                   c.bias ? &bias : nullptr, &y, stride, dilation,
+                                                   low, high) != dnnl_success ||
+        !forward.create(&op, nullptr, after.list))
+      return false;
+    if (!ahead) {
+      const auto status =
+          c.pass == Pass::input_grad
+              ? dnnl_dilated_convolution_backward_data_desc_init(&op, form, &x, &packed, &y, stride,
+                                                                 dilation, low, high)
+              : dnnl_dilated_convolution_backward_weights_desc_init(
+                    &op, form, &x, &packed, nullptr, &y, stride, dilation, low, high);
+      if (status != dnnl_success || !backward.create(&op, forward.pd)) return false;
+    }
+    return !d.name().starts_with("ref");
   };
-  const bool winograd = !c.plain_input && takes_winograd(c, true);
+  const bool winograd = !c.plain_input && takes_winograd(c, c.constant_weight);
   if (!(winograd && create(dnnl_convolution_winograd)) &&
       (c.form == Form::winograd || !create(dnnl_convolution_direct)))
     return nullptr;
   auto impl = std::make_unique<Program::Impl>();
-  impl->set_side(0, DNNL_ARG_SRC, x, x, true);
-  impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
-  impl->set_side(2, DNNL_ARG_DST, y, y, false);
+  switch (c.pass) {
+    case Pass::forward:
+      impl->set_side(0, DNNL_ARG_SRC, x, x, true);
+      impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
+      impl->set_side(2, DNNL_ARG_DST, y, y, false);
+      break;
+    case Pass::input_grad:
+      impl->set_side(0, DNNL_ARG_DIFF_DST, y, y, true);
+      impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
+      impl->set_side(2, DNNL_ARG_DIFF_SRC, x, x, false);
+      break;
+    case Pass::weight_grad:
+      impl->set_side(0, DNNL_ARG_SRC, x, x, true);
+      impl->set_side(1, DNNL_ARG_DIFF_DST, y, y, true);
+      impl->set_side(2, DNNL_ARG_DIFF_WEIGHTS, plain(w), d.md(dnnl_query_diff_weights_md), false);
+      break;
+  }
   impl->bias = bias;
   impl->has_bias = c.bias;
   impl->finish(d);

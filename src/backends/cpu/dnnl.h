@@ -5,6 +5,7 @@
 // 2,000 times slower, so the makers return null instead and the caller runs its own kernel.
 #pragma once
 
+#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -77,21 +78,23 @@ std::unique_ptr<Program> convolution(const Convolution& c);
 /// Channels that a blocked layout pads to here.
 int64_t channel_block();
 
-/// A convolution of rank 2 whose operands keep their channels in blocks of channel_block(), except
-/// that x may be plain: y = act(x * w + bias [+ y]), limited to [low, high]. Shapes are the logical
-/// ones, [N, C, H, W], with whole blocks.
+/// A convolution of rank 2 of f32 whose operands keep their channels in blocks of channel_block(),
+/// except that x may be plain. Shapes are the logical ones, [N, C, H, W], with whole blocks;
+/// weights are plain. forward: (x, w) -> y = act(x * w + bias [+ y]), limited to [low, high];
+/// input_grad: (dy, w) -> dx; weight_grad: (x, dy) -> dw.
 struct BlockedConvolution {
+  Pass pass = Pass::forward;
   Shape input, weight, output;
   Ints stride, dilation, pad_low;
   int64_t groups = 1;
+  bool constant_weight = true;  ///< it stays the same over many runs
   bool plain_input = false, bias = false;
   bool accumulate = false;  ///< y holds what is added
   bool swish = false;
-  float low = 0, high = 0;
+  float low = -INFINITY, high = INFINITY;
   Form form = Form::expected;
 };
-/// (x, w) -> y for inference, f32; weights are plain and are given as b. Null if the library has no
-/// fast implementation.
+/// Null if the library has no fast implementation.
 std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c);
 
 /// A pool over [N, C, H, W] in blocks, f32, or with `rows` over [N, H, W, C] of `dtype`: bf16, u8

@@ -1,15 +1,18 @@
-// Channels in blocks, held through a network: convolutions whose weights never change (of a
-// Program, that is) take and give Nx(C/B)xHxWxB, what lies between them follows, and only the edges
-// are reordered. Bias, an addition and the activation become part of the convolution.
+// Channels in blocks, held through a network, forward and backward: convolutions and their
+// gradients take and give Nx(C/B)xHxWxB, what lies between them follows, and only the edges are
+// reordered. Bias, an addition and the activation become part of the convolution. Channels that do
+// not fill their last block are padded.
 //
 // Each rule turns an op on from_blocks(x) into from_blocks(op on x). A from_blocks that nothing
 // else reads is thus never computed.
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "compile/plan.h"
 #include "compile/rewrite.h"
 #include "ops/nn/blocks.h"
+#include "ops/norm/norm.h"
 
 namespace nacre {
 namespace {
@@ -51,18 +54,25 @@ class Layout {
 
   Graph run() {
     return rewrite(graph_, [&](const Node& n, const Tensors& in) -> Tensors {
-      if (n.outputs[0].dtype != DType::f32) return {};
+      const bool elementwise = n.op->kind == OpKind::elementwise;
+      const DType type = n.outputs[0].dtype;
+      if (type != DType::f32 && !(elementwise && type == DType::boolean)) return {};
       if (is_op(&n, "conv")) return convolution(n, in);
+      if (is_op(&n, "conv_input_grad")) return input_grad(n, in);
+      if (is_op(&n, "conv_weight_grad")) return weight_grad(n, in);
       if (in.empty() ||
           std::none_of(in.begin(), in.end(), [](const Tensor& t) { return inside(t).defined(); }))
         return {};
       if (is_op(&n, "max_pool") || is_op(&n, "avg_pool")) return pool(n, in[0]);
       if (is_op(&n, "batch_norm_infer")) return batch_norm(n, in);
+      if (is_op(&n, "batch_norm_train")) return batch_norm_train(n, in);
+      if (is_op(&n, "batch_norm_grad")) return batch_norm_grad(n, in);
       if (is_op(&n, "mean") || is_op(&n, "sum")) return over_pixels(n, in[0]);
       if (is_op(&n, "concat")) return join(n, in);
-      if (n.op->kind != OpKind::elementwise) return {};
+      if (is_op(&n, "slice")) return part(n, in[0]);
+      if (!elementwise) return {};
       if (Tensors y = into_convolution(n, in); !y.empty()) return y;
-      return elementwise(n, in);
+      return on_elements(n, in);
     });
   }
 
@@ -72,40 +82,104 @@ class Layout {
   /// True if a kernel is there for this node.
   bool claimed(const Tensor& t) const { return has_kernel(*t.node(), t.node()->inputs, options_); }
 
+  /// A plain tensor in blocks, reordered once for all who read it.
+  Tensor as_blocks(const Tensor& t, int64_t block) {
+    if (const Tensor x = inside(t); x.defined() && x.size(-1) == block) return x;
+    auto& known = reordered_[{t.node(), t.index(), block}];
+    if (!known.second.defined()) known = {t, to_blocks(t, block)};
+    return known.second;
+  }
+
+  /// One value for each channel, [C], as something that broadcasts over Nx(C/B)xHxWxB.
+  static Tensor over_blocks(const Tensor& t, int64_t block) {
+    return t.numel() % block == 0 ? reshape(t, {1, t.numel() / block, 1, 1, block})
+                                  : to_blocks(reshape(t, {1, t.numel(), 1, 1}), block);
+  }
+
   Tensors convolution(const Node& n, const Tensors& in) {
-    if (!in[1].evaluated() || in[0].rank() != 4) return {};
+    if (in[0].rank() != 4) return {};
     for (const int64_t block : {16, 8})
       if (Tensor y = convolution(n, in[0], in[1], block); y.defined()) return {y};
     return {};
   }
 
-  Tensor convolution(const Node& n, const Tensor& x, const Tensor& weight, int64_t block) {
-    const int64_t outs = weight.size(0), ins = x.size(1), groups = attr<int64_t>(n, "groups");
+  /// How weights and channels lie in a convolution on blocks; no outs if they do not suit it.
+  struct Channels {
+    int64_t ins = 0, outs = 0;  ///< of the weight, with padding
+    bool plain = false;         ///< x is a picture, not in blocks
+  };
+  static Channels channels(const Shape& weight, int64_t groups, int64_t block) {
+    const int64_t outs = weight[0], ins = weight[1] * groups;
     const auto whole = [&](int64_t c) { return (c + block - 1) / block * block; };
+    if (groups == 1) {
+      const bool plain = ins <= 4;
+      if (share(outs, block) < 0.6 || (!plain && share(ins, block) < 0.6)) return {};
+      return {plain ? ins : whole(ins), whole(outs), plain};
+    }
+    if (groups == ins && outs == ins) {
+      if (share(ins, block) < 0.6) return {};
+      return {1, whole(outs)};
+    }
+    if (ins % (groups * block) != 0 || outs % (groups * block) != 0) return {};
+    return {weight[1], outs};
+  }
+  static Tensor padded_weight(const Tensor& w, const Channels& c) {
+    return padded(padded(w, 0, c.outs), 1, c.ins);
+  }
+  /// Groups once a depthwise convolution is padded.
+  static int64_t groups_of(const Shape& weight, int64_t groups, const Channels& c) {
+    return groups == weight[0] ? c.outs : groups;
+  }
+
+  Tensors input_grad(const Node& n, const Tensors& in) {
+    if (in[0].rank() != 4) return {};
+    auto a = *static_cast<const ConvInputGradAttrs*>(n.attrs.get());
+    const Shape& w = in[1].shape();
+    const int64_t ins = w[1] * a.groups;
+    for (const int64_t block : {16, 8}) {
+      const Channels c = channels(w, a.groups, block);
+      if (c.outs == 0 || c.plain) continue;
+      const Tensor operands[] = {as_blocks(in[0], block), padded_weight(in[1], c)};
+      a.groups = groups_of(w, a.groups, c);
+      const Tensor dx = make(*find_op("conv_blocks_input_grad"), box(a), operands);
+      if (claimed(dx)) return {from_blocks(dx, ins)};
+    }
+    return {};
+  }
+
+  Tensors weight_grad(const Node& n, const Tensors& in) {
+    if (in[0].rank() != 4) return {};
+    auto a = *static_cast<const ConvWeightGradAttrs*>(n.attrs.get());
+    const Shape& w = n.outputs[0].shape;
+    for (const int64_t block : {16, 8}) {
+      const Channels c = channels(w, a.groups, block);
+      if (c.outs == 0) continue;
+      const Tensor operands[] = {c.plain ? in[0] : as_blocks(in[0], block),
+                                 as_blocks(in[1], block)};
+      a.groups = groups_of(w, a.groups, c);
+      const Tensor dw = make(*find_op("conv_blocks_weight_grad"), box(a), operands);
+      if (claimed(dw)) return {narrow(narrow(dw, 0, 0, w[0]), 1, 0, w[1])};
+    }
+    return {};
+  }
+
+  Tensor convolution(const Node& n, const Tensor& x, const Tensor& weight, int64_t block) {
+    const int64_t outs = weight.size(0), groups = attr<int64_t>(n, "groups");
+    const Channels c = channels(weight.shape(), groups, block);
+    if (c.outs == 0) return {};
     ConvBlocksAttrs a;
     a.stride = attr<Ints>(n, "stride");
     a.dilation = attr<Ints>(n, "dilation");
     a.pad_low = attr<Ints>(n, "pad_low");
     a.pad_high = attr<Ints>(n, "pad_high");
+    a.groups = groups_of(weight.shape(), groups, c);
     a.block = block;
     a.macs = macs_of(n);
-    Tensor w = weight;
-    if (groups == 1) {
-      a.plain = ins <= 4;  // a picture
-      if (share(outs, block) < 0.6 || (!a.plain && share(ins, block) < 0.6)) return {};
-      w = padded(padded(w, 0, whole(outs)), 1, a.plain ? ins : whole(ins));
-    } else if (groups == ins && outs == ins) {
-      if (share(ins, block) < 0.6) return {};
-      w = padded(w, 0, whole(outs));
-      a.groups = whole(ins);
-    } else {
-      if (ins % (groups * block) != 0 || outs % (groups * block) != 0) return {};
-      a.groups = groups;
-    }
+    a.plain = c.plain;
+    a.training = !weight.evaluated();
     const Tensor known = inside(x);
     if (known.defined() && known.size(-1) != block) return {};
-    const Tensor from = a.plain ? x : known.defined() ? known : to_blocks(x, block);
-    const Tensor in[] = {from, w};
+    const Tensor in[] = {a.plain ? x : as_blocks(x, block), padded_weight(weight, c)};
     const Tensor y = make(*find_op("conv_blocks"), box(a), in);
     return claimed(y) ? from_blocks(y, outs) : Tensor();
   }
@@ -182,9 +256,9 @@ class Layout {
     return {};
   }
 
-  /// A constant that has one value for each channel of NxCxHxW, as [C]; undefined for others.
+  /// What has one value for each channel of NxCxHxW, as [C]; undefined for others.
   static Tensor per_channel(const Tensor& t, int64_t channels) {
-    if (!t.evaluated() || t.dtype() != DType::f32) return {};
+    if (t.dtype() != DType::f32) return {};
     if (t.numel() == 1) return expand(reshape(t, {1}), {channels});
     const int64_t rank = t.rank();
     const bool fits = (rank == 3 || (rank == 4 && t.size(0) == 1)) && t.size(-3) == channels &&
@@ -192,7 +266,7 @@ class Layout {
     return fits ? reshape(t, {channels}) : Tensor();
   }
 
-  Tensors elementwise(const Node& n, const Tensors& in) {
+  Tensors on_elements(const Node& n, const Tensors& in) {
     const Shape& out = n.outputs[0].shape;
     if (out.rank() != 4) return {};
     int64_t block = 0;
@@ -200,37 +274,76 @@ class Layout {
       if (const Tensor x = inside(t); x.defined() && x.rank() == 5) block = x.size(4);
     if (block == 0 || (out[1] % block != 0 && !stays_finite(n.op->name))) return {};
     Tensors blocks;
-    bool full = false;
+    int held = 0, plain = 0;  // operands of the full size
     for (const Tensor& t : in) {
-      const Tensor x = inside(t), channels = per_channel(t, out[1]);
+      const Tensor x = inside(t), few = unexpanded(t), channels = per_channel(few, out[1]);
       if (t.numel() == 1)
         blocks.push_back(t);
       else if (x.defined() && x.rank() == 5 && x.size(4) == block && t.size(1) == out[1])
         blocks.push_back(x);
       else if (channels.defined())
-        blocks.push_back(to_blocks(reshape(channels, {1, out[1], 1, 1}), block));
-      else if (t.rank() == 4 && t.size(1) == out[1] && 8 * t.numel() <= out.numel())
-        blocks.push_back(to_blocks(t, block));  // the gate of a squeeze-and-excite block, say
+        blocks.push_back(over_blocks(channels, block));
+      else if (few.rank() == 4 && few.size(1) == out[1] && 8 * few.numel() <= out.numel())
+        blocks.push_back(as_blocks(few, block));  // the gate of a squeeze-and-excite block, say
+      else if (few.rank() == 4 && few.size(1) == 1)
+        blocks.push_back(unsqueeze(few, 4));  // a number for each sample or pixel
+      else if (t.shape() == out && t.dtype() == DType::f32 && out[1] % block == 0)
+        blocks.push_back(as_blocks(t, block));
       else
         return {};
-      full = full || t.shape() == out;
+      held += x.defined() && t.shape() == out;
+      plain += !x.defined() && blocks.back().numel() == out.numel();
     }
-    if (!full) return {};
+    if (held == 0 || plain > held) return {};
     const Tensor y = make(*n.op, n.attrs, blocks);
     return y.rank() == 5 ? Tensors{from_blocks(y, out[1])} : Tensors();
   }
 
+  /// Below a view that repeats values.
+  static Tensor unexpanded(const Tensor& t) {
+    return is_op(t.node(), "expand") && t.node()->inputs[0].rank() == t.rank() ? t.node()->inputs[0]
+                                                                               : t;
+  }
+
   Tensors batch_norm(const Node& n, const Tensors& in) {
-    if (in[0].rank() != 4) return {};
-    for (size_t i = 1; i < in.size(); ++i)
-      if (!in[i].evaluated()) return {};
     const Tensor x = inside(in[0]);
+    if (!x.defined() || x.rank() != 5) return {};
     const Tensor scale = in[1] * rsqrt(in[4] + attr<double>(n, "eps")),
                  shift = in[2] - in[3] * scale;
-    const auto blocks = [&](const Tensor& t) {
-      return to_blocks(reshape(t, {1, in[0].size(1), 1, 1}), x.size(4));
-    };
-    return {from_blocks(x * blocks(scale) + blocks(shift), in[0].size(1))};
+    const int64_t block = x.size(4);
+    return {from_blocks(x * over_blocks(scale, block) + over_blocks(shift, block), in[0].size(1))};
+  }
+
+  Tensors batch_norm_train(const Node& n, const Tensors& in) {
+    const Tensor x = inside(in[0]);
+    if (!x.defined() || x.rank() != 5) return {};
+    const int64_t block = x.size(4), channels = in[0].size(1);
+    const Tensors m =
+        make_all(*find_op("channel_moments"), box(ChannelAttrs{true}), std::span(&x, 1));
+    const Tensor mean = narrow(m[0], 0, 0, channels), variance = narrow(m[1], 0, 0, channels),
+                 scale = in[1] * rsqrt(variance + attr<double>(n, "eps"));
+    const Tensor y =
+        (x - over_blocks(mean, block)) * over_blocks(scale, block) + over_blocks(in[2], block);
+    return {from_blocks(y, channels), mean, variance};
+  }
+
+  Tensors batch_norm_grad(const Node& n, const Tensors& in) {
+    const Tensor &weight = in[1], &mean = in[2];
+    const Tensor known = inside(in[0]).defined() ? inside(in[0]) : inside(in[4]);
+    if (!known.defined() || known.rank() != 5) return {};
+    const int64_t block = known.size(4), channels = in[0].size(1);
+    const Tensor x = as_blocks(in[0], block), dy = as_blocks(in[4], block);
+    const Tensor operands[] = {x, dy, padded(mean, 0, x.size(1) * block)};
+    const Tensors sums = make_all(*find_op("channel_products"), box(ChannelAttrs{true}), operands);
+    const double count = static_cast<double>(in[0].numel()) / static_cast<double>(channels);
+    const Tensor rstd = rsqrt(in[3] + attr<double>(n, "eps")), db = narrow(sums[0], 0, 0, channels),
+                 dw = narrow(sums[1], 0, 0, channels) * rstd;
+    // dx = scale (dy - db / count - (x - mean) rstd dw / count)
+    const Tensor scale = weight * rstd, by_x = scale * rstd * dw * (-1 / count),
+                 shift = scale * db * (-1 / count);
+    const Tensor dx = (x - over_blocks(mean, block)) * over_blocks(by_x, block) +
+                      (dy * over_blocks(scale, block) + over_blocks(shift, block));
+    return {from_blocks(dx, channels), dw, db};
   }
 
   Tensors pool(const Node& n, const Tensor& in) {
@@ -252,10 +365,17 @@ class Layout {
     return out;
   }
 
-  /// A mean or sum over height and width.
+  /// A mean or sum over height and width, or over all but channels.
   Tensors over_pixels(const Node& n, const Tensor& in) {
-    if (in.rank() != 4 || attr<Ints>(n, "dims") != Ints{2, 3}) return {};
+    if (in.rank() != 4) return {};
     const Tensor x[] = {inside(in)};
+    if (attr<Ints>(n, "dims") == Ints{0, 2, 3} && in.numel() > 0) {
+      Tensor m = make_all(*find_op("channel_moments"), box(ChannelAttrs{true}), x)[0];
+      if (is_op(&n, "sum"))
+        m = m * (static_cast<double>(in.numel()) / static_cast<double>(in.size(1)));
+      return {reshape(narrow(m, 0, 0, in.size(1)), n.outputs[0].shape)};
+    }
+    if (attr<Ints>(n, "dims") != Ints{2, 3}) return {};
     const Tensor y = make(*n.op, n.attrs, x);  // [N, G, B] or [N, G, 1, 1, B]
     const Tensor rows = reshape(y, {x[0].size(0), x[0].size(1) * x[0].size(4)});
     return {reshape(narrow(rows, 1, 0, in.size(1)), n.outputs[0].shape)};
@@ -274,15 +394,30 @@ class Layout {
     return {from_blocks(concat(blocks, 1), n.outputs[0].shape[1])};
   }
 
+  /// Whole blocks of channels.
+  Tensors part(const Node& n, const Tensor& in) {
+    const Tensor x = inside(in);
+    if (in.rank() != 4 || attr<Ints>(n, "steps") != Ints{1, 1, 1, 1}) return {};
+    const Ints starts = attr<Ints>(n, "starts"), sizes = attr<Ints>(n, "sizes");
+    const int64_t block = x.size(4);
+    for (const int64_t d : {0, 2, 3})
+      if (sizes[d] != in.size(d)) return {};
+    if (starts[1] % block != 0 || sizes[1] % block != 0) return {};
+    return {from_blocks(narrow(x, 1, starts[1] / block, sizes[1] / block), sizes[1])};
+  }
+
   const Graph& graph_;
   const CompileOptions& options_;
   std::map<std::pair<const Node*, uint32_t>, int> uses_;
+  // Of the new graph, with what they are kept for.
+  std::map<std::tuple<const Node*, uint32_t, int64_t>, std::pair<Tensor, Tensor>> reordered_;
 };
 
 Graph run_layout(const Graph& graph, const CompileOptions& options) {
   const auto nodes = graph.nodes();
-  if (std::none_of(nodes.begin(), nodes.end(),
-                   [](const Node* n) { return is_op(n, "conv") && n->inputs[1].evaluated(); }))
+  if (std::none_of(nodes.begin(), nodes.end(), [](const Node* n) {
+        return is_op(n, "conv") || is_op(n, "conv_input_grad") || is_op(n, "conv_weight_grad");
+      }))
     return graph;
   return Layout(graph, options).run();
 }

@@ -270,7 +270,8 @@ class Narrowing {
     if (!b.defined() || b.rank() < 2 || b.numel() == 0) return {};
     if (attr<Ints>(n, "dims") != (y.defined() ? Ints{0, 2, 3} : dims_between(0, b.rank() - 1)))
       return {};
-    const Tensor mean = make_all(*find_op("channel_moments"), {}, std::span(&b, 1))[0];
+    const Tensor mean =
+        make_all(*find_op("channel_moments"), box(ChannelAttrs{}), std::span(&b, 1))[0];
     return {reshape(mean * (static_cast<double>(b.numel()) / static_cast<double>(b.size(-1))),
                     n.outputs[0].shape)};
   }
@@ -352,7 +353,7 @@ class Narrowing {
 
   Tensors norm(const Node& n, const Tensors& in) {
     const Tensor x = narrow(rows_of(in[0]));
-    const Tensors m = make_all(*find_op("channel_moments"), {}, std::span(&x, 1));
+    const Tensors m = make_all(*find_op("channel_moments"), box(ChannelAttrs{}), std::span(&x, 1));
     const auto [scale, shift] = line(n, in[1], in[2], m[0], m[1]);
     return {to_planes(widen(x) * scale + shift), m[0], m[1]};
   }
@@ -361,7 +362,7 @@ class Narrowing {
     const Tensor x = narrow(rows_of(in[0])), dy = narrow_rows(in[4]);
     const Tensor &weight = in[1], &mean = in[2];
     const Tensor operands[] = {x, dy, mean};
-    const Tensors sums = make_all(*find_op("channel_products"), {}, operands);
+    const Tensors sums = make_all(*find_op("channel_products"), box(ChannelAttrs{}), operands);
     const double count = static_cast<double>(x.numel()) / static_cast<double>(x.size(3));
     const Tensor rstd = rsqrt(in[3] + attr<double>(n, "eps")), dw = sums[1] * rstd;
     // dx = scale (dy - db / count - (x - mean) rstd dw / count)

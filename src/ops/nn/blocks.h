@@ -11,6 +11,7 @@ namespace nacre {
 struct ConvBlocksAttrs : ConvAttrs {
   int64_t block = 16;
   bool plain = false;                   ///< x is NxCxHxW; else it is in blocks like all the rest
+  bool training = false;                ///< the weight changes from run to run
   bool bias = false, residual = false;  ///< these inputs follow x and w, in this order
   bool swish = false;                   ///< y * sigmoid(y) before the limits
   double low = -INFINITY, high = INFINITY;
@@ -19,6 +20,7 @@ struct ConvBlocksAttrs : ConvAttrs {
     ConvAttrs::fields(v);
     v("block", block);
     v("plain", plain);
+    v("training", training);
     v("bias", bias);
     v("residual", residual);
     v("swish", swish);
@@ -35,6 +37,11 @@ struct PoolBlocksAttrs : AvgPoolAttrs {
     v("average", average);
   }
 };
+
+/// [N, G, H, W, B] as [N, G*B, H, W]; others as they are.
+inline Shape without_blocks(const Shape& s) {
+  return s.rank() == 5 ? Shape{s[0], s[1] * s[4], s[2], s[3]} : s;
+}
 
 /// NxCx*S -> Nxceil(C/block)x*Sxblock; channels that are added are zero.
 Tensor to_blocks(const Tensor& x, int64_t block);

@@ -41,6 +41,13 @@ OP(from_blocks) = {
           s.add({s.uniform({2, 1, 3, 5, 16})}, of(16), "{0}.squeeze(1).permute(0, 3, 1, 2)");
           s.add({s.uniform({1, 2, 2, 3, 4})}, of(5),
                 "{0}.permute(0, 1, 4, 2, 3).reshape(1, 8, 2, 3)[:, :5]");
+          s.add({s.uniform({1, 2, 2, 3, 3})}, of(5),
+                "{0}.permute(0, 1, 4, 2, 3).reshape(1, 6, 2, 3)[:, :5]");
+          s.add(
+               {s.uniform({1, 2, 2, 3, 4})},
+               [](const Tensors& x) { return Tensors{from_blocks(x[0] > 0, 5)}; },
+               "({0}.permute(0, 1, 4, 2, 3).reshape(1, 8, 2, 3)[:, :5]) > 0")
+              .check_grad = false;
           s.bad({s.uniform({1, 2, 2, 3, 4})}, of(4), "4 channels do not fill 2 blocks of 4");
           s.bad({s.uniform({4, 4})}, of(4), "rank 2");
         },

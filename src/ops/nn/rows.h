@@ -23,5 +23,7 @@ struct ConvRowsAttrs : ConvAttrs {
 /// NxCxHxW as NxHxWxC, and back.
 inline Tensor to_rows(const Tensor& x) { return permute(x, {0, 2, 3, 1}); }
 inline Tensor to_planes(const Tensor& x) { return permute(x, {0, 3, 1, 2}); }
+/// [N, H, W, C] as [N, C, H, W].
+inline Shape without_rows(const Shape& s) { return {s[0], s[3], s[1], s[2]}; }
 
 }  // namespace nacre

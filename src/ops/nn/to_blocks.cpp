@@ -49,7 +49,14 @@ OP(to_blocks) = {
           s.add({s.uniform({2, 16, 3, 5})}, by(16), "{0}.permute(0, 2, 3, 1).unsqueeze(1)");
           s.add({s.uniform({1, 5, 2, 3})}, by(4),
                 "F.pad({0}, (0, 0, 0, 0, 0, 3)).reshape(1, 2, 4, 2, 3).permute(0, 1, 3, 4, 2)");
+          s.add({s.uniform({1, 5, 2, 3})}, by(3),
+                "F.pad({0}, (0, 0, 0, 0, 0, 1)).reshape(1, 2, 3, 2, 3).permute(0, 1, 3, 4, 2)");
           s.add({s.uniform({0, 16, 2, 2})}, by(16), "{0}.permute(0, 2, 3, 1).unsqueeze(1)");
+          s.add(
+               {s.uniform({1, 5, 2, 3})},
+               [](const Tensors& x) { return Tensors{to_blocks(x[0] > 0, 4)}; },
+               "F.pad({0}, (0, 0, 0, 0, 0, 3)).reshape(1, 2, 4, 2, 3).permute(0, 1, 3, 4, 2) > 0")
+              .check_grad = false;
           s.bad({s.uniform({3})}, by(4), "rank 1");
           s.bad({s.uniform({1, 4, 2, 2})}, by(0), "block is 0");
         },

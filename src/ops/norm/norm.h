@@ -17,6 +17,11 @@ struct RowNormAttrs {
     v("eps", eps);
   }
 };
+/// Channels are the last dimension, ...xC, or lie in blocks, NxGx...xB.
+struct ChannelAttrs {
+  bool blocks = false;
+  void fields(FieldVisitor& v) { v("blocks", blocks); }
+};
 
 /// The type that statistics of an input have: f32 for 16-bit floats, else the type itself.
 inline DType statistics_type(DType t) {

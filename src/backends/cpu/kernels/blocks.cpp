@@ -10,12 +10,10 @@
 #include "backends/cpu/tuning.h"
 #include "base/parallel.h"
 #include "nacre/error.h"
+#include "ops/nn/blocks.h"
 
 namespace nacre::cpu {
 namespace {
-
-/// [N, G, H, W, B] as [N, G*B, H, W].
-Shape logical(const Shape& s) { return {s[0], s[1] * s[4], s[2], s[3]}; }
 
 bool takes_blocks(const KernelQuery& q) {
   for (const auto list : {q.in, q.out})
@@ -24,8 +22,25 @@ bool takes_blocks(const KernelQuery& q) {
   return q.all_contiguous();
 }
 
+void to_pixels(const float* from, float* to, int64_t channels, int64_t block, int64_t plane) {
+  interleave(from, plane, to, channels, block, plane);
+}
+void to_planes(const float* from, float* to, int64_t channels, int64_t block, int64_t plane) {
+  deinterleave(from, to, plane, channels, block, plane);
+}
+// Of truth values, which are few and seldom.
+void to_pixels(const uint8_t* from, uint8_t* to, int64_t channels, int64_t block, int64_t plane) {
+  for (int64_t p = 0; p < plane; ++p)
+    for (int64_t c = 0; c < block; ++c) to[p * block + c] = c < channels ? from[c * plane + p] : 0;
+}
+void to_planes(const uint8_t* from, uint8_t* to, int64_t channels, int64_t block, int64_t plane) {
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t p = 0; p < plane; ++p) to[c * plane + p] = from[p * block + c];
+}
+
 /// Between planes and blocks. The plain side has `channels`; those that fill the last block are
 /// zero.
+template <typename T>
 class Reorder final : public Kernel {
  public:
   Reorder(const Shape& plain, int64_t block, bool to_blocks)
@@ -37,8 +52,8 @@ class Reorder final : public Kernel {
         to_blocks_(to_blocks) {}
   std::string description() const override { return "simd"; }
   void run(const void* const* in, void* const* out, void*) const override {
-    const auto* from = static_cast<const float*>(in[0]);
-    auto* to = static_cast<float*>(out[0]);
+    const auto* from = static_cast<const T*>(in[0]);
+    auto* to = static_cast<T*>(out[0]);
     const int64_t grain = std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(1, plane_ * block_));
     parallel_for(batch_ * groups_, grain, [&](int64_t b, int64_t e) {
       for (int64_t i = b; i < e; ++i) {
@@ -46,9 +61,9 @@ class Reorder final : public Kernel {
         const int64_t planes = (i / groups_ * channels_ + first) * plane_;
         const int64_t count = std::min(block_, channels_ - first), blocks = i * plane_ * block_;
         if (to_blocks_)
-          interleave(from + planes, plane_, to + blocks, count, block_, plane_);
+          to_pixels(from + planes, to + blocks, count, block_, plane_);
         else
-          deinterleave(from + blocks, to + planes, plane_, count, block_, plane_);
+          to_planes(from + blocks, to + planes, count, block_, plane_);
       }
     });
   }
@@ -58,34 +73,40 @@ class Reorder final : public Kernel {
   bool to_blocks_;
 };
 
+std::unique_ptr<Kernel> reorder(const KernelQuery& q, const Shape& plain, int64_t block,
+                                bool to_blocks) {
+  if (!q.all_contiguous() || q.in[0].numel() == 0 || block % 4 != 0) return nullptr;
+  if (q.in[0].dtype == DType::f32) return std::make_unique<Reorder<float>>(plain, block, to_blocks);
+  if (q.in[0].dtype == DType::boolean)
+    return std::make_unique<Reorder<uint8_t>>(plain, block, to_blocks);
+  return nullptr;
+}
+
 }  // namespace
 
-KERNEL(to_blocks) {
-  if (!takes_blocks(q) || q.integer("block") % 4 != 0) return nullptr;
-  return std::make_unique<Reorder>(q.in[0].shape, q.integer("block"), true);
-}
+KERNEL(to_blocks) { return reorder(q, q.in[0].shape, q.integer("block"), true); }
 
-KERNEL(from_blocks) {
-  if (!takes_blocks(q) || q.in[0].shape[-1] % 4 != 0) return nullptr;
-  return std::make_unique<Reorder>(q.out[0].shape, q.in[0].shape[-1], false);
-}
+KERNEL(from_blocks) { return reorder(q, q.out[0].shape, q.in[0].shape[-1], false); }
 
-KERNEL(conv_blocks) {
-  if (!takes_blocks(q) || q.integer("block") != dnnl::channel_block()) return nullptr;
+namespace {
+
+/// What the attributes of the three convolutions say; the shapes of x and y as they lie in memory.
+dnnl::BlockedConvolution described(const KernelQuery& q, const Shape& x, const Shape& weight,
+                                   const Shape& y) {
   dnnl::BlockedConvolution c;
-  c.plain_input = q.flag("plain");
-  c.input = c.plain_input ? q.in[0].shape : logical(q.in[0].shape);
-  c.weight = q.in[1].shape;
-  c.output = logical(q.out[0].shape);
+  c.plain_input = x.rank() == 4;
+  c.input = without_blocks(x);
+  c.weight = weight;
+  c.output = without_blocks(y);
   c.stride = q.ints("stride");
   c.dilation = q.ints("dilation");
   c.pad_low = q.ints("pad_low");
   c.groups = q.integer("groups");
-  c.bias = q.flag("bias");
-  c.accumulate = q.flag("residual");
-  c.swish = q.flag("swish");
-  c.low = static_cast<float>(q.number("low"));
-  c.high = static_cast<float>(q.number("high"));
+  return c;
+}
+
+std::unique_ptr<Kernel> fastest_form(const KernelQuery& q, dnnl::BlockedConvolution c,
+                                     std::string_view op) {
   const auto make = [&](dnnl::Form form) -> std::unique_ptr<Kernel> {
     c.form = form;
     auto program = dnnl::blocked_convolution(c);
@@ -97,22 +118,73 @@ KERNEL(conv_blocks) {
                       {"library", [&] { return make(dnnl::Form::direct); }},
                       {"winograd", [&] { return make(dnnl::Form::winograd); }}};
   const auto work = [&] {
-    return cat({"conv_blocks ", q.in[0].shape, " with ", c.weight, " to ", q.out[0].shape,
-                ", stride ", c.stride, ", dilation ", c.dilation, ", pad ", c.pad_low, ", groups ",
-                c.groups, c.bias ? ", bias" : "", c.accumulate ? ", residual" : "",
-                c.swish ? ", swish" : ""});
+    return cat({op,
+                " ",
+                c.input,
+                c.plain_input ? ", plain," : "",
+                " with ",
+                c.weight,
+                " to ",
+                c.output,
+                ", stride ",
+                c.stride,
+                ", dilation ",
+                c.dilation,
+                ", pad ",
+                c.pad_low,
+                ", groups ",
+                c.groups,
+                c.bias ? ", bias" : "",
+                c.accumulate ? ", residual" : "",
+                c.swish ? ", swish" : "",
+                c.constant_weight ? "" : ", weights change"});
   };
-  if (auto kernel = fastest(work, q.in, q.out, ways, 1)) return kernel;
+  if (auto kernel = fastest(work, q.in, q.out, ways, c.constant_weight ? 1 : -1)) return kernel;
   return make(dnnl::Form::expected);
+}
+
+/// The last dimension is the block of this processor.
+bool blocked(const Operand& o) {
+  return o.shape.rank() == 5 && o.shape[4] == dnnl::channel_block();
+}
+
+}  // namespace
+
+KERNEL(conv_blocks) {
+  if (!takes_blocks(q) || !blocked(q.out[0])) return nullptr;
+  auto c = described(q, q.in[0].shape, q.in[1].shape, q.out[0].shape);
+  c.constant_weight = !q.flag("training");
+  c.bias = q.flag("bias");
+  c.accumulate = q.flag("residual");
+  c.swish = q.flag("swish");
+  c.low = static_cast<float>(q.number("low"));
+  c.high = static_cast<float>(q.number("high"));
+  return fastest_form(q, c, "conv_blocks");
+}
+
+KERNEL(conv_blocks_input_grad) {
+  if (!takes_blocks(q) || !blocked(q.in[0])) return nullptr;
+  auto c = described(q, q.out[0].shape, q.in[1].shape, q.in[0].shape);
+  c.pass = dnnl::Pass::input_grad;
+  c.constant_weight = false;
+  return fastest_form(q, c, "conv_blocks_input_grad");
+}
+
+KERNEL(conv_blocks_weight_grad) {
+  if (!takes_blocks(q) || !blocked(q.in[1])) return nullptr;
+  auto c = described(q, q.in[0].shape, q.out[0].shape, q.in[1].shape);
+  c.pass = dnnl::Pass::weight_grad;
+  c.constant_weight = false;
+  return fastest_form(q, c, "conv_blocks_weight_grad");
 }
 
 KERNEL(pool_blocks) {
   const Ints dilation = q.ints("dilation");
   if (!takes_blocks(q) || q.in[0].shape[4] != dnnl::channel_block() || dilation != Ints{1, 1})
     return nullptr;
-  return LibraryPool::make({logical(q.in[0].shape), logical(q.out[0].shape), q.ints("kernel"),
-                            q.ints("stride"), q.ints("pad_low"), q.flag("average"),
-                            q.flag("include_pad")});
+  return LibraryPool::make({without_blocks(q.in[0].shape), without_blocks(q.out[0].shape),
+                            q.ints("kernel"), q.ints("stride"), q.ints("pad_low"),
+                            q.flag("average"), q.flag("include_pad")});
 }
 
 }  // namespace nacre::cpu

@@ -7,6 +7,7 @@
 #include "backends/cpu/dnnl.h"
 #include "backends/cpu/kernel_macros.h"
 #include "base/parallel.h"
+#include "ops/nn/rows.h"
 
 namespace nacre::cpu {
 namespace {
@@ -85,9 +86,6 @@ class ConvInt8 final : public Kernel {
 /// So many products of 8-bit integers have a sum that fits 32 bits.
 constexpr int64_t kMostProducts = (int64_t{1} << 31) / (255 * 128);
 
-/// [N, H, W, C] as [N, C, H, W].
-Shape planes(const Shape& s) { return {s[0], s[3], s[1], s[2]}; }
-
 }  // namespace
 
 KERNEL(conv_int8) {
@@ -101,9 +99,9 @@ KERNEL(conv_int8) {
   dnnl::Int8Convolution c;
   c.input_type = q.in[0].dtype;
   c.output_type = q.out[0].dtype;
-  c.input = planes(q.in[0].shape);
+  c.input = without_rows(q.in[0].shape);
   c.weight = q.in[1].shape;
-  c.output = planes(q.out[0].shape);
+  c.output = without_rows(q.out[0].shape);
   c.stride = q.ints("stride");
   c.dilation = q.ints("dilation");
   c.pad_low = q.ints("pad_low");

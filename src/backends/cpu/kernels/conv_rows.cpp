@@ -8,12 +8,10 @@
 #include "backends/cpu/fused_conv.h"
 #include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/make.h"
+#include "ops/nn/rows.h"
 
 namespace nacre::cpu {
 namespace {
-
-/// [N, H, W, C] as [N, C, H, W].
-Shape planes(const Shape& s) { return {s[0], s[3], s[1], s[2]}; }
 
 bool takes_conv_rows(const KernelQuery& q) {
   if (!dnnl::native(DType::bf16) || !q.all_contiguous() || q.in[0].dtype != DType::bf16)
@@ -28,9 +26,9 @@ dnnl::RowsConvolution described(const KernelQuery& q, const Shape& input, const 
                                 const Shape& output) {
   dnnl::RowsConvolution c;
   c.weight_type = weight.dtype;
-  c.input = planes(input);
+  c.input = without_rows(input);
   c.weight = weight.shape;
-  c.output = planes(output);
+  c.output = without_rows(output);
   c.stride = q.ints("stride");
   c.dilation = q.ints("dilation");
   c.pad_low = q.ints("pad_low");

@@ -6,6 +6,7 @@
 #include "backends/cpu/library_pool.h"
 #include "backends/cpu/simd/channel_loops.h"
 #include "base/parallel.h"
+#include "ops/nn/rows.h"
 
 namespace nacre::cpu {
 namespace {
@@ -64,17 +65,14 @@ class MaxPoolRowsGrad final : public Kernel {
   int64_t batch_, pieces_;
 };
 
-/// [N, H, W, C] as [N, C, H, W].
-Shape planes(const Shape& s) { return {s[0], s[3], s[1], s[2]}; }
-
 }  // namespace
 
 KERNEL(max_pool_rows) {
   const DType type = q.in[0].dtype;
   const bool known = type == DType::bf16 || type == DType::u8 || type == DType::i8;
   if (!known || !takes_pool_rows(q, type) || !dnnl::native(type)) return nullptr;
-  dnnl::BlockedPool p{planes(q.in[0].shape),
-                      planes(q.out[0].shape),
+  dnnl::BlockedPool p{without_rows(q.in[0].shape),
+                      without_rows(q.out[0].shape),
                       q.ints("kernel"),
                       q.ints("stride"),
                       q.ints("pad_low"),

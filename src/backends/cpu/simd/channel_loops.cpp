@@ -21,15 +21,19 @@ constexpr int64_t kWide = 4;   // vectors of columns beside each other
 
 using F = hn::ScalableTag<float>;
 
-HWY_INLINE hn::Vec<F> Load(F d, const uint16_t* p) {
+HWY_INLINE hn::Vec<F> LoadAs(F d, const uint16_t* p) {
   const hn::Rebind<uint16_t, F> half;
   const hn::RebindToUnsigned<F> bits;
   return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(bits, hn::LoadU(half, p))));
 }
 
-template <bool kGrad>
-HWY_INLINE void Sums(const uint16_t* x, const uint16_t* dy, int64_t stride, int64_t rows,
-                     int64_t cols, const float* centre, double* first, double* second) {
+HWY_INLINE hn::Vec<F> LoadAs(F d, const float* p) { return hn::LoadU(d, p); }
+HWY_INLINE float One(uint16_t v) { return bf16_to_f32(v); }
+HWY_INLINE float One(float v) { return v; }
+
+template <bool kGrad, typename T>
+HWY_INLINE void Sums(const T* x, const T* dy, int64_t stride, int64_t rows, int64_t cols,
+                     const float* centre, double* first, double* second) {
   const F d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   HWY_ALIGN float sums[2][hn::MaxLanes(F()) * kWide];
@@ -44,9 +48,9 @@ HWY_INLINE void Sums(const uint16_t* x, const uint16_t* dy, int64_t stride, int6
                  m2 = hn::LoadU(d, centre + c + 2 * lanes),
                  m3 = hn::LoadU(d, centre + c + 3 * lanes);
       const auto add = [&](int64_t at, hn::Vec<F> m, hn::Vec<F>& a, hn::Vec<F>& b) HWY_ATTR {
-        const auto v = hn::Sub(Load(d, x + at), m);
+        const auto v = hn::Sub(LoadAs(d, x + at), m);
         if constexpr (kGrad) {
-          const auto g = Load(d, dy + at);
+          const auto g = LoadAs(d, dy + at);
           a = hn::Add(a, g);
           b = hn::MulAdd(g, v, b);
         } else {
@@ -77,8 +81,8 @@ HWY_INLINE void Sums(const uint16_t* x, const uint16_t* dy, int64_t stride, int6
     for (; c < cols; ++c) {
       float a = 0, b = 0;
       for (int64_t r = r0; r < r1; ++r) {
-        const float v = bf16_to_f32(x[r * stride + c]) - centre[c];
-        const float g = kGrad ? bf16_to_f32(dy[r * stride + c]) : v;
+        const float v = One(x[r * stride + c]) - centre[c];
+        const float g = kGrad ? One(dy[r * stride + c]) : v;
         a += g;
         b += g * v;
       }
@@ -88,12 +92,20 @@ HWY_INLINE void Sums(const uint16_t* x, const uint16_t* dy, int64_t stride, int6
   }
 }
 
-void Moments(const uint16_t* x, int64_t stride, int64_t rows, int64_t cols, const float* centre,
-             double* first, double* second) {
+void Moments16(const uint16_t* x, int64_t stride, int64_t rows, int64_t cols, const float* centre,
+               double* first, double* second) {
   Sums<false>(x, x, stride, rows, cols, centre, first, second);
 }
-void Products(const uint16_t* x, const uint16_t* dy, int64_t stride, int64_t rows, int64_t cols,
-              const float* centre, double* first, double* second) {
+void Moments32(const float* x, int64_t stride, int64_t rows, int64_t cols, const float* centre,
+               double* first, double* second) {
+  Sums<false>(x, x, stride, rows, cols, centre, first, second);
+}
+void Products16(const uint16_t* x, const uint16_t* dy, int64_t stride, int64_t rows, int64_t cols,
+                const float* centre, double* first, double* second) {
+  Sums<true>(x, dy, stride, rows, cols, centre, first, second);
+}
+void Products32(const float* x, const float* dy, int64_t stride, int64_t rows, int64_t cols,
+                const float* centre, double* first, double* second) {
   Sums<true>(x, dy, stride, rows, cols, centre, first, second);
 }
 
@@ -152,17 +164,27 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace nacre::cpu {
 
-HWY_EXPORT(Moments);
-HWY_EXPORT(Products);
+HWY_EXPORT(Moments16);
+HWY_EXPORT(Moments32);
+HWY_EXPORT(Products16);
+HWY_EXPORT(Products32);
 HWY_EXPORT(MaxPoolRowsGrad);
 
 void channel_moments(const uint16_t* x, int64_t stride, int64_t rows, int64_t cols,
                      const float* centre, double* first, double* second) {
-  HWY_DYNAMIC_DISPATCH(Moments)(x, stride, rows, cols, centre, first, second);
+  HWY_DYNAMIC_DISPATCH(Moments16)(x, stride, rows, cols, centre, first, second);
+}
+void channel_moments(const float* x, int64_t stride, int64_t rows, int64_t cols,
+                     const float* centre, double* first, double* second) {
+  HWY_DYNAMIC_DISPATCH(Moments32)(x, stride, rows, cols, centre, first, second);
 }
 void channel_products(const uint16_t* x, const uint16_t* dy, int64_t stride, int64_t rows,
                       int64_t cols, const float* centre, double* first, double* second) {
-  HWY_DYNAMIC_DISPATCH(Products)(x, dy, stride, rows, cols, centre, first, second);
+  HWY_DYNAMIC_DISPATCH(Products16)(x, dy, stride, rows, cols, centre, first, second);
+}
+void channel_products(const float* x, const float* dy, int64_t stride, int64_t rows, int64_t cols,
+                      const float* centre, double* first, double* second) {
+  HWY_DYNAMIC_DISPATCH(Products32)(x, dy, stride, rows, cols, centre, first, second);
 }
 
 void max_pool_rows_grad(const RowsPool& p, const uint16_t* x, const uint16_t* dy, uint16_t* dx,

@@ -1,4 +1,4 @@
-// Sums down the channels of bf16 tensors whose channels come last.
+// Sums down the channels of bf16 and f32 tensors whose channels come last.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,13 @@ namespace nacre::cpu {
 /// (x - centre), second = sum of (x - centre)^2. Lanes are f32 for up to 64 rows, then double.
 void channel_moments(const uint16_t* x, int64_t stride, int64_t rows, int64_t cols,
                      const float* centre, double* first, double* second);
+void channel_moments(const float* x, int64_t stride, int64_t rows, int64_t cols,
+                     const float* centre, double* first, double* second);
 /// first = sum of dy, second = sum of dy (x - centre).
 void channel_products(const uint16_t* x, const uint16_t* dy, int64_t stride, int64_t rows,
                       int64_t cols, const float* centre, double* first, double* second);
+void channel_products(const float* x, const float* dy, int64_t stride, int64_t rows, int64_t cols,
+                      const float* centre, double* first, double* second);
 
 /// Sizes of a pool over [H, W, C].
 struct RowsPool {

@@ -6,6 +6,15 @@
 namespace nacre::cpu {
 namespace {
 
+/// `times` copies of a row, one after the other.
+template <class T>
+void repeat(const T* row, int64_t size, int64_t times, T* out) {
+  const int64_t all = size * times;
+  std::memcpy(out, row, static_cast<size_t>(size) * sizeof(T));
+  for (int64_t done = size; done < all; done *= 2)
+    std::memcpy(out + done, out, static_cast<size_t>(std::min(done, all - done)) * sizeof(T));
+}
+
 template <class T>
 void gather_typed(const Layout& layout, const void* memory, int64_t begin, int64_t n, void* to) {
   const T* base = static_cast<const T*>(memory);
@@ -23,6 +32,21 @@ void gather_typed(const Layout& layout, const void* memory, int64_t begin, int64
   }
   const int64_t last = rank - 1, step = strides[last];
   while (n > 0) {
+    if (step == 1 && last > 0 && strides[last - 1] == 0 && coordinate[last] == 0 &&
+        n >= 2 * sizes[last]) {  // a row that is repeated
+      const int64_t row = sizes[last],
+                    times = std::min(n / row, sizes[last - 1] - coordinate[last - 1]);
+      repeat(base + offset, row, times, out);
+      out += times * row;
+      n -= times * row;
+      coordinate[last - 1] += times;
+      for (int64_t i = last - 1; i > 0 && coordinate[i] == sizes[i]; --i) {
+        offset += strides[i - 1] - sizes[i] * strides[i];
+        coordinate[i] = 0;
+        ++coordinate[i - 1];
+      }
+      continue;
+    }
     const int64_t run = std::min(n, sizes[last] - coordinate[last]);
     const T* from = base + offset;
     if (step == 1)
