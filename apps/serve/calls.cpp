@@ -183,7 +183,10 @@ class Reader {
 
   void add_picture(std::string_view bytes, const std::string& where) {
     if (model_.info().input.rank() != 3)
-      throw Refusal(400, "the model does not take pictures or clips");
+      throw Refusal(400, cat({"the model does not take pictures or clips",
+                              model_.schema() ? "; rows come with the content type "
+                                                "application/json or text/csv"
+                                              : ""}));
     add(model_.picture(bytes, where, limits_));
   }
 
@@ -342,11 +345,15 @@ void App::predict(const CallPtr& call) {
   const auto top = static_cast<size_t>(query_number(x.request.query, "top").value_or(kTop));
   const std::string body = unpacked(x);
   const std::string_view type = x.request.header("content-type");
+  // What curl -d says if it is told nothing.
+  const bool untold = type.empty() || type.starts_with("application/x-www-form-urlencoded");
+  const bool json =
+      type.starts_with("application/json") || (untold && model.schema() && body.starts_with('{'));
   Reader reader(*call->model, options_.max_pixels);
-  Instances in = type.starts_with("application/json") ? reader.json(parse_json(body, "the request"))
-                 : type.starts_with("text/csv")       ? reader.csv(body)
-                 : type.starts_with("text/plain")     ? reader.text(body)
-                                                      : reader.picture(body);
+  Instances in = json                             ? reader.json(parse_json(body, "the request"))
+                 : type.starts_with("text/csv")   ? reader.csv(body)
+                 : type.starts_with("text/plain") ? reader.text(body)
+                                                  : reader.picture(body);
   if (in.rows == 0) throw Refusal(400, "there is nothing to predict");
   if (in.rows > 1 && !model.batches())
     throw Refusal(400, "this model takes one instance in a request");

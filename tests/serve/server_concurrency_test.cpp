@@ -178,6 +178,11 @@ TEST_F(Serve, LabelsForPicturesAndRows) {
   EXPECT_TRUE(holds(label(R"({"row":{"x":"much","city":"Oslo"}})"), "'much' in the column 'x'"));
   EXPECT_TRUE(holds(label(R"({"what":1})"), "400 the body should be"));
   EXPECT_TRUE(holds(label(picture, {{"Content-Type", "image/png"}}), "does not take pictures"));
+  const Headers form = {
+      {"Content-Type", "application/x-www-form-urlencoded"}};  // as curl -d has it
+  EXPECT_EQ(label(R"({"row":{"city":"Oslo","x":3}})", form), "yes ");
+  EXPECT_EQ(label(R"({"row":{"city":"Oslo","x":3}})", {}), "yes ");
+  EXPECT_TRUE(holds(label("Oslo,3", form), "content type application/json or text/csv"));
 }
 
 TEST_F(Serve, PicturesThatAreBombsOrNoneAreRefused) {
