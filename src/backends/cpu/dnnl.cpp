@@ -412,6 +412,38 @@ Convolution lift(Convolution c) {
   return c;
 }
 
+/// A pass whose descriptor is `d`; x, w and y as they lie in memory, bias or null.
+std::unique_ptr<Program> convolution_program(const Descriptor& d, Pass pass,
+                                             const dnnl_memory_desc_t& x,
+                                             const dnnl_memory_desc_t& w,
+                                             const dnnl_memory_desc_t& y,
+                                             const dnnl_memory_desc_t* bias = nullptr) {
+  auto impl = std::make_unique<Program::Impl>();
+  switch (pass) {
+    case Pass::forward:
+      impl->set_side(0, DNNL_ARG_SRC, x, d.md(dnnl_query_src_md), true);
+      impl->set_side(1, DNNL_ARG_WEIGHTS, w, d.md(dnnl_query_weights_md), true);
+      impl->set_side(2, DNNL_ARG_DST, y, d.md(dnnl_query_dst_md), false);
+      break;
+    case Pass::input_grad:
+      impl->set_side(0, DNNL_ARG_DIFF_DST, y, d.md(dnnl_query_diff_dst_md), true);
+      impl->set_side(1, DNNL_ARG_WEIGHTS, w, d.md(dnnl_query_weights_md), true);
+      impl->set_side(2, DNNL_ARG_DIFF_SRC, x, d.md(dnnl_query_diff_src_md), false);
+      break;
+    case Pass::weight_grad:
+      impl->set_side(0, DNNL_ARG_SRC, x, d.md(dnnl_query_src_md), true);
+      impl->set_side(1, DNNL_ARG_DIFF_DST, y, d.md(dnnl_query_diff_dst_md), true);
+      impl->set_side(2, DNNL_ARG_DIFF_WEIGHTS, w, d.md(dnnl_query_diff_weights_md), false);
+      break;
+  }
+  if (bias) {
+    impl->bias = *bias;
+    impl->has_bias = true;
+  }
+  impl->finish(d);
+  return std::make_unique<Program>(std::move(impl));
+}
+
 }  // namespace
 
 std::unique_ptr<Program> convolution(const Convolution& original) {
@@ -457,26 +489,7 @@ std::unique_ptr<Program> convolution(const Convolution& original) {
     return nullptr;
   const Descriptor& d = c.pass == Pass::forward ? forward : backward;
   if (d.name().starts_with("ref")) return nullptr;
-  auto impl = std::make_unique<Program::Impl>();
-  switch (c.pass) {
-    case Pass::forward:
-      impl->set_side(0, DNNL_ARG_SRC, plain(x), d.md(dnnl_query_src_md), true);
-      impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
-      impl->set_side(2, DNNL_ARG_DST, plain(y), d.md(dnnl_query_dst_md), false);
-      break;
-    case Pass::input_grad:
-      impl->set_side(0, DNNL_ARG_DIFF_DST, plain(y), d.md(dnnl_query_diff_dst_md), true);
-      impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
-      impl->set_side(2, DNNL_ARG_DIFF_SRC, plain(x), d.md(dnnl_query_diff_src_md), false);
-      break;
-    case Pass::weight_grad:
-      impl->set_side(0, DNNL_ARG_SRC, plain(x), d.md(dnnl_query_src_md), true);
-      impl->set_side(1, DNNL_ARG_DIFF_DST, plain(y), d.md(dnnl_query_diff_dst_md), true);
-      impl->set_side(2, DNNL_ARG_DIFF_WEIGHTS, plain(w), d.md(dnnl_query_diff_weights_md), false);
-      break;
-  }
-  impl->finish(d);
-  return std::make_unique<Program>(std::move(impl));
+  return convolution_program(d, c.pass, plain(x), plain(w), plain(y));
 }
 
 int64_t channel_block() {
@@ -548,28 +561,7 @@ std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c) {
   if (!(winograd && create(dnnl_convolution_winograd)) &&
       (c.form == Form::winograd || !create(dnnl_convolution_direct)))
     return nullptr;
-  auto impl = std::make_unique<Program::Impl>();
-  switch (c.pass) {
-    case Pass::forward:
-      impl->set_side(0, DNNL_ARG_SRC, x, x, true);
-      impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
-      impl->set_side(2, DNNL_ARG_DST, y, y, false);
-      break;
-    case Pass::input_grad:
-      impl->set_side(0, DNNL_ARG_DIFF_DST, y, y, true);
-      impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
-      impl->set_side(2, DNNL_ARG_DIFF_SRC, x, x, false);
-      break;
-    case Pass::weight_grad:
-      impl->set_side(0, DNNL_ARG_SRC, x, x, true);
-      impl->set_side(1, DNNL_ARG_DIFF_DST, y, y, true);
-      impl->set_side(2, DNNL_ARG_DIFF_WEIGHTS, plain(w), d.md(dnnl_query_diff_weights_md), false);
-      break;
-  }
-  impl->bias = bias;
-  impl->has_bias = c.bias;
-  impl->finish(d);
-  return std::make_unique<Program>(std::move(impl));
+  return convolution_program(d, c.pass, x, plain(w), y, c.bias ? &bias : nullptr);
 }
 
 std::unique_ptr<Program> rows_convolution(const RowsConvolution& c) {
@@ -616,28 +608,7 @@ std::unique_ptr<Program> rows_convolution(const RowsConvolution& c) {
   }
   const Descriptor& d = ahead ? forward : backward;
   if (d.name().starts_with("ref") || d.name().find("gemm") != std::string::npos) return nullptr;
-  auto impl = std::make_unique<Program::Impl>();
-  switch (c.pass) {
-    case Pass::forward:
-      impl->set_side(0, DNNL_ARG_SRC, x, x, true);
-      impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
-      impl->set_side(2, DNNL_ARG_DST, y, y, false);
-      break;
-    case Pass::input_grad:
-      impl->set_side(0, DNNL_ARG_DIFF_DST, y, y, true);
-      impl->set_side(1, DNNL_ARG_WEIGHTS, plain(w), d.md(dnnl_query_weights_md), true);
-      impl->set_side(2, DNNL_ARG_DIFF_SRC, x, x, false);
-      break;
-    case Pass::weight_grad:
-      impl->set_side(0, DNNL_ARG_SRC, x, x, true);
-      impl->set_side(1, DNNL_ARG_DIFF_DST, y, y, true);
-      impl->set_side(2, DNNL_ARG_DIFF_WEIGHTS, plain(w), d.md(dnnl_query_diff_weights_md), false);
-      break;
-  }
-  impl->bias = bias;
-  impl->has_bias = c.bias;
-  impl->finish(d);
-  return std::make_unique<Program>(std::move(impl));
+  return convolution_program(d, c.pass, x, plain(w), y, c.bias ? &bias : nullptr);
 }
 
 std::unique_ptr<Program> blocked_pool(const BlockedPool& p) {
