@@ -21,6 +21,7 @@
 #include "nacre/image.h"
 #include "tools/shell.h"
 #include "train/report.h"
+#include "trials.h"
 
 namespace nacre {
 namespace {
@@ -458,17 +459,7 @@ TEST(FitWorkers, OneIsKilledAtWorkAndItsTrialIsTakenOver) {
   Worker first(kFitProgram + " fit " + (folder / "near.csv").string() + " --trials 10 --out " +
                (folder / "run").string());
   // Killed when two trials are at work: one of them is its own.
-  const auto at_work = [&] {
-    if (!std::filesystem::exists(study)) return 0;
-    try {
-      int n = 0;
-      for (const Trial& t : Study::join(study).trials()) n += t.state == Trial::State::running;
-      return n;
-    } catch (const Error&) {
-      return 0;  // not begun yet
-    }
-  };
-  while (at_work() < 2) {
+  while (test::trials_in(study, Trial::State::running) < 2) {
     ASSERT_EQ(waitpid(joins.pid, nullptr, WNOHANG), 0) << "it ended before it had a trial";
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }

@@ -16,6 +16,7 @@
 #include "nacre/error.h"
 #include "nacre/zoo.h"
 #include "tools/shell.h"
+#include "trials.h"
 
 namespace nacre {
 namespace {
@@ -135,17 +136,8 @@ TEST(Fit, GoesOnAfterAKillAndLosesNothing) {
       _exit(1);
     }
     const std::string place = folder / name / "study.db";
-    const auto done = [&] {
-      if (!std::filesystem::exists(place)) return 0;
-      try {
-        int n = 0;
-        for (const Trial& t : Study::join(place).trials()) n += t.state == Trial::State::done;
-        return n;
-      } catch (const Error&) {
-        return 0;  // not begun yet
-      }
-    };
-    while (done() < finished && waitpid(child, nullptr, WNOHANG) == 0)
+    while (test::trials_in(place, Trial::State::done) < finished &&
+           waitpid(child, nullptr, WNOHANG) == 0)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
