@@ -689,7 +689,9 @@ void start_again_if_better(char** argv) {
   for (const auto& [name, value] : settings) setenv(name, value.c_str(), 1);
   std::error_code unknown;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", unknown);  // keeps the name
-  if (!settings.empty() && !unknown) execv(self.c_str(), argv);
+  if (settings.empty() || unknown) return;
+  unbind_thread();  // else the second start would see one core
+  execv(self.c_str(), argv);
 }
 
 /// A file must not get the number of a standard stream that was closed: what is printed would be

@@ -23,10 +23,14 @@ namespace {
 int default_threads() {
   if (const char* s = std::getenv("NACRE_THREADS"))
     if (const int n = std::atoi(s); n >= 1 && n <= 1024) return n;
+#if defined(_OPENMP) && !defined(NACRE_STD_THREADS)
+  const int cores = omp_get_num_procs();  // also right if OMP_PROC_BIND keeps this thread on one
+#else
   cpu_set_t set;
   const int cores = sched_getaffinity(0, sizeof(set), &set) == 0
                         ? CPU_COUNT(&set)
                         : static_cast<int>(std::thread::hardware_concurrency());
+#endif
   const double most = cgroup_cores();
   return std::max(1, most > 0 ? std::min(cores, static_cast<int>(std::lround(most))) : cores);
 }
@@ -46,6 +50,20 @@ void set_num_threads(int n) {
   thread_count() = std::max(1, n);
 #if defined(_OPENMP) && !defined(NACRE_STD_THREADS)
   omp_set_num_threads(std::max(1, n));
+#endif
+}
+
+void unbind_thread() {
+#if defined(_OPENMP) && !defined(NACRE_STD_THREADS)
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int place = 0; place < omp_get_num_places(); ++place) {
+    std::vector<int> cores(static_cast<size_t>(omp_get_place_num_procs(place)));
+    omp_get_place_proc_ids(place, cores.data());
+    for (const int core : cores)
+      if (core < CPU_SETSIZE) CPU_SET(core, &set);
+  }
+  if (CPU_COUNT(&set) > 0) sched_setaffinity(0, sizeof(set), &set);
 #endif
 }
 

@@ -11,6 +11,10 @@ namespace nacre {
 int num_threads();
 void set_num_threads(int n);
 
+/// Lets this thread run on all cores of the OpenMP pool again. With OMP_PROC_BIND the runtime keeps
+/// it on one when the program starts, and programs that it starts inherit that.
+void unbind_thread();
+
 /// The body of a loop: refers to a callable with (begin, end), which has to outlive it. Unlike
 /// std::function it never allocates.
 class LoopBody {

@@ -285,6 +285,9 @@ TEST_F(Cli, ThreadsAreAsManyAsTheCoresThatMayBeUsed) {
   };
   EXPECT_EQ(threads_of("env -u NACRE_THREADS taskset -c 0"), "1");
   EXPECT_EQ(threads_of("env NACRE_THREADS=3 taskset -c 0"), "3");
+  // Binding keeps the first thread on one core, and what it starts.
+  EXPECT_EQ(threads_of("env -u NACRE_THREADS OMP_PROC_BIND=true"),
+            threads_of("env -u NACRE_THREADS"));
 }
 
 }  // namespace
