@@ -14,6 +14,7 @@
 #include "base/cgroup.h"
 
 #if defined(_OPENMP) && !defined(NACRE_STD_THREADS)
+#define NACRE_OPENMP_POOL
 #include <omp.h>
 #endif
 
@@ -23,7 +24,7 @@ namespace {
 int default_threads() {
   if (const char* s = std::getenv("NACRE_THREADS"))
     if (const int n = std::atoi(s); n >= 1 && n <= 1024) return n;
-#if defined(_OPENMP) && !defined(NACRE_STD_THREADS)
+#ifdef NACRE_OPENMP_POOL
   const int cores = omp_get_num_procs();  // also right if OMP_PROC_BIND keeps this thread on one
 #else
   cpu_set_t set;
@@ -48,13 +49,13 @@ int num_threads() { return thread_count().load(std::memory_order_relaxed); }
 
 void set_num_threads(int n) {
   thread_count() = std::max(1, n);
-#if defined(_OPENMP) && !defined(NACRE_STD_THREADS)
+#ifdef NACRE_OPENMP_POOL
   omp_set_num_threads(std::max(1, n));
 #endif
 }
 
 void unbind_thread() {
-#if defined(_OPENMP) && !defined(NACRE_STD_THREADS)
+#ifdef NACRE_OPENMP_POOL
   cpu_set_t set;
   CPU_ZERO(&set);
   for (int place = 0; place < omp_get_num_places(); ++place) {
@@ -87,7 +88,7 @@ void parallel_for(int64_t n, int64_t grain, LoopBody body) {
     }
     inside = false;
   };
-#if defined(_OPENMP) && !defined(NACRE_STD_THREADS)
+#ifdef NACRE_OPENMP_POOL
 #pragma omp parallel for num_threads(static_cast <int>(pieces)) schedule(static, 1)
   for (int64_t i = 0; i < pieces; ++i) run(i);
 #else
