@@ -4,6 +4,7 @@ import math
 import statistics
 
 DIRECT = "nacre f32"  # with direct convolutions, what other precisions are compared with
+OLD_TORCH = "old torch"  # eager, of another Python
 
 
 def markers(precision):
@@ -104,7 +105,7 @@ def main_table(rows, peak, precision):
 
 def peer_table(rows):
     names = ["torch eager", "torch channels_last", "torch compile", "torch compile_channels_last",
-             "onnxruntime", "onnxruntime static", "openvino", "ncnn"]
+             OLD_TORCH, "onnxruntime", "onnxruntime static", "openvino", "ncnn"]
     present = [n for n in names if any(n in peers_of(row) for row in rows)]
     lines = []
     for row in rows:
@@ -133,6 +134,10 @@ def means(rows):
         if torch:
             lines.append(f"- {text}, {counted(torch)}: {mean_of(torch):.2f} times the best "
                          f"form of PyTorch, least {min(torch):.2f}")
+        old = [ratio(r, OLD_TORCH) for r in measured if OLD_TORCH in peers_of(r)]
+        if old:
+            lines.append(f"- {text}, {counted(old)}: {mean_of(old):.2f} times the older PyTorch's "
+                         f"eager form, least {min(old):.2f}")
     return lines or ["- none yet"]
 
 

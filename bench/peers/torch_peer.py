@@ -4,6 +4,7 @@ Variants: eager, channels_last, compile, compile_channels_last, and f64 for the 
 inference has the whole model in that type, training is by autocast."""
 
 import importlib.util
+import inspect
 import json
 import os
 import struct
@@ -59,8 +60,11 @@ class Peer:
         return torch.compile(function) if self.compiles else function
 
     def optimizer(self, kind, parameters, **settings):
-        """With the fused form, the fastest that PyTorch has."""
-        return kind(parameters, fused=not self.reference, **settings)
+        """With the fused form, the fastest that PyTorch has; old ones have it for GPUs alone."""
+        if not self.reference:
+            fused = "fused" in inspect.signature(torch.optim.SGD).parameters
+            settings["fused" if fused else "foreach"] = True
+        return kind(parameters, **settings)
 
     def training_step(self, net, loss):
         optimizer = self.optimizer(torch.optim.SGD, net.parameters(), lr=1e-3, momentum=0.9)

@@ -7,6 +7,13 @@ from torch import nn
 WIDTH, HEADS, LAYERS, INNER = 512, 8, 6, 2048
 
 
+def attention(q, k, v):
+    """In one function; before PyTorch 2 there was none."""
+    if hasattr(F, "scaled_dot_product_attention"):
+        return F.scaled_dot_product_attention(q, k, v)
+    return torch.softmax(q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5, -1) @ v
+
+
 class Layer(nn.Module):
     def __init__(self):
         super().__init__()
@@ -27,7 +34,7 @@ class Layer(nn.Module):
         return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
 
     def forward(self, x):
-        return self.finish(x, F.scaled_dot_product_attention(*self.project(x)))
+        return self.finish(x, attention(*self.project(x)))
 
 
 class Transformer(nn.Module):

@@ -29,7 +29,8 @@ const std::string kResults = R"({"machine": {"cpu": "A CPU", "threads": 2,
   {"name": "b-train-8", "title": "Net B", "mode": "train", "batch": 8, "date": "2026-01-03",
    "failures": {}, "errors": {},
    "runs": {"nacre": [)" + run(0, 2) +
-                             R"(], "torch compile": [)" + run(0, 1) + R"(]}},
+                             R"(], "torch compile": [)" + run(0, 1) + R"(], "old torch": [)" +
+                             run(0, 3) + R"(]}},
   {"name": "c-train-8", "title": "Net C", "mode": "train", "batch": 8, "date": "2026-01-03",
    "failures": {"nacre": "it fell"}, "errors": {}, "runs": {}}]})";
 
@@ -49,11 +50,12 @@ struct Compare : ::testing::Test {
 
 TEST_F(Compare, MakesTheTableOfRecordedResults) {
   folder.write("page.md",
-               "before\n<!-- bench/compare: begin -->\nold\n<!-- bench/compare: end -->\nafter\n");
+               "before\n<!-- bench/compare: begin -->\nthe table before\n<!-- bench/compare: end "
+               "-->\nafter\n");
   const CommandResult made = table();
   ASSERT_EQ(made.code, 0) << made.output;
   const std::string page = folder.read("page.md");
-  EXPECT_EQ(page.find("old"), std::string::npos);
+  EXPECT_EQ(page.find("the table before"), std::string::npos);
   const auto holds = [&](const std::string& line) {
     EXPECT_NE(page.find(line), std::string::npos) << line << "\n\nis not in\n\n" << page;
   };
@@ -70,7 +72,9 @@ TEST_F(Compare, MakesTheTableOfRecordedResults) {
   holds(
       "## Where nacre is not ahead\n\n- Net B, train b8: 0.50 of torch compile (2.00 ms, it "
       "takes 1.00 ms)\n\n");
-  holds("| Net A, infer b1 | 4.00 | – | 2.00 |");
+  holds("- training, 1 workload: 1.50 times the older PyTorch's eager form, least 1.50\n");
+  holds("| workload | torch eager | torch compile | old torch | openvino |");
+  holds("| Net A, infer b1 | 4.00 | – | – | 2.00 |");
   holds("- Net A, infer b1: ncnn: no such layer\n- Net C, train b8: nacre: it fell\n");
   holds("- not measured for lack of time: vgg16-infer-1\n");
 }
@@ -148,6 +152,24 @@ TEST_F(ComparePretended, GoesOnWhereAFrameworkFails) {
   ASSERT_EQ(more.code, 0) << more.output;
   EXPECT_EQ(more.output.rfind("lenet5-infer-64\n", 0), 0u) << more.output;
   EXPECT_EQ(more.output.find("lenet5-train-64\n"), std::string::npos) << more.output;
+}
+
+TEST_F(ComparePretended, RunsAnOlderPyTorchInTrainingInEveryRound) {
+  std::filesystem::remove(folder / "results.json");
+  script("old", R"(case "$*" in
+  *torch_peer*eager*) echo '{"p50_ms": 9, "runs": 5, "first_at": 0, "process_peak_bytes": 1}' ;;
+  *) echo 1.13.0 ;;
+esac)");
+  const CommandResult r =
+      compare("--workloads lenet5-infer-1,lenet5-train-64 --rounds 2 --old-python " +
+              (folder / "old").string());
+  ASSERT_EQ(r.code, 0) << r.output;
+  const std::string page = folder.read("page.md");
+  for (const char* line :
+       {"old torch 1.13.0;", "| LeNet-5 | train b64 | 2.00 | 9.00 (old torch) | 4.50 |",
+        "| LeNet-5, infer b1 | – | 2.00 |"})
+    EXPECT_NE(page.find(line), std::string::npos) << line << "\n" << page << r.output;
+  EXPECT_NE(r.output.find("  2. old torch "), std::string::npos) << r.output;
 }
 
 TEST_F(ComparePretended, StopsInTimeAndKeepsWhatIsThere) {
