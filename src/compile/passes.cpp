@@ -13,7 +13,8 @@
 namespace nacre {
 
 extern const Pass pass_expand, pass_norm, pass_fold, pass_algebra, pass_cse, pass_fuse, pass_layout,
-    pass_precision, pass_rows, pass_edges, pass_products, pass_recompute, pass_integers;
+    pass_precision, pass_rows, pass_edges, pass_products, pass_recompute, pass_integers,
+    pass_pooling, pass_bottlenecks;
 
 namespace {
 
@@ -67,9 +68,10 @@ void verify(const Graph& before, const Graph& after, const char* pass) {
 }  // namespace
 
 std::span<const Pass> passes() {
-  static const Pass list[] = {pass_expand,  pass_integers, pass_fold, pass_norm,  pass_fold,
-                              pass_algebra, pass_cse,      pass_rows, pass_edges, pass_precision,
-                              pass_layout,  pass_products, pass_fold, pass_fuse,  pass_recompute};
+  static const Pass list[] = {
+      pass_expand,   pass_integers, pass_fold,  pass_norm,      pass_fold,     pass_algebra,
+      pass_cse,      pass_rows,     pass_edges, pass_precision, pass_layout,   pass_bottlenecks,
+      pass_products, pass_pooling,  pass_fold,  pass_fuse,      pass_recompute};
   return list;
 }
 

@@ -30,6 +30,19 @@ struct ConvBlocksAttrs : ConvAttrs {
   }
 };
 
+/// A convolution by 1x1 with bias and activation, then a depthwise one, which the other attributes
+/// describe.
+struct PointwiseDepthwiseAttrs : ConvBlocksAttrs {
+  bool first_swish = false;  ///< of the convolution by 1x1
+  double first_low = -INFINITY, first_high = INFINITY;
+  void fields(FieldVisitor& v) {
+    ConvBlocksAttrs::fields(v);
+    v("first_swish", first_swish);
+    v("first_low", first_low);
+    v("first_high", first_high);
+  }
+};
+
 struct PoolBlocksAttrs : AvgPoolAttrs {
   bool average = false;  ///< else the maximum
   void fields(FieldVisitor& v) {

@@ -114,19 +114,20 @@ class MaxPool final : public Kernel {
 
 class MaxPoolSimd final : public Kernel {
  public:
-  explicit MaxPoolSimd(const Window& w) : w_(w) {}
+  MaxPoolSimd(const Window& w, bool places) : w_(w), places_(places) {}
   std::string description() const override { return "simd"; }
   void run(const void* const* in, void* const* out, void*) const override {
     parallel_for(w_.planes, 4 * w_.grain(), [&](int64_t b, int64_t e) {
       for (int64_t p = b; p < e; ++p)
         max_pool_plane(w_, static_cast<const float*>(in[0]) + p * w_.in_plane(),
                        static_cast<float*>(out[0]) + p * w_.out_plane(),
-                       static_cast<int64_t*>(out[1]) + p * w_.out_plane());
+                       places_ ? static_cast<int64_t*>(out[1]) + p * w_.out_plane() : nullptr);
     });
   }
 
  private:
   Window w_;
+  bool places_;
 };
 
 template <typename T>
@@ -193,7 +194,8 @@ std::unique_ptr<Kernel> make_max_pool(Operands in, Operands out, const PoolAttrs
     return in_f32(in, out, [&](Operands i, Operands o) { return make_max_pool(i, o, a); });
   if (!fits(in[0].shape)) return nullptr;
   const Window w(in[0].shape, out[0].shape, a);
-  if (in[0].dtype == DType::f32 && has_max_pool_plane(w)) return std::make_unique<MaxPoolSimd>(w);
+  if (in[0].dtype == DType::f32 && has_max_pool_plane(w))
+    return std::make_unique<MaxPoolSimd>(w, true);
   return for_float(in[0].dtype, [&](auto zero) -> std::unique_ptr<Kernel> {
     return std::make_unique<MaxPool<decltype(zero)>>(w);
   });
@@ -227,6 +229,12 @@ PoolAttrs attrs_of(const KernelQuery& q, bool include_pad) {
 
 KERNEL(max_pool) {
   return q.all_contiguous() ? make_max_pool(q.in, q.out, attrs_of(q, false)) : nullptr;
+}
+
+KERNEL(max_pool_values) {
+  if (q.in[0].dtype != DType::f32 || !q.all_contiguous() || !fits(q.in[0].shape)) return nullptr;
+  const Window w(q.in[0].shape, q.out[0].shape, attrs_of(q, false));
+  return has_max_pool_plane(w) ? std::make_unique<MaxPoolSimd>(w, false) : nullptr;
 }
 
 KERNEL(avg_pool) {

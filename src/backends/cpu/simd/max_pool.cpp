@@ -33,6 +33,12 @@ HWY_INLINE hn::Vec<D> LoadEach(D d, const float* x) {
 #endif
 }
 
+/// Lanes of v that are to replace `best`.
+template <class V>
+HWY_INLINE auto Larger(V v, V best) {
+  return hn::AndNot(hn::IsNaN(best), hn::Not(hn::Le(v, best)));
+}
+
 /// Calls f(position of the tap for output 0 of the row, its offset along the row).
 template <class F>
 HWY_INLINE void EachTap(const PoolWindow& w, const Row& row, F f) {
@@ -63,7 +69,7 @@ void Each(const PoolWindow& w, const Row& row, const float* x, int64_t first, in
       at = start + i;
     });
     y[o] = best;
-    index[o] = at;
+    if (index) index[o] = at;
   }
 }
 
@@ -81,8 +87,7 @@ HWY_INLINE void Together(D d, const PoolWindow& w, const Row& row, const float* 
     const auto v = LoadEach<kStride>(d, x + i);
     const auto position = hn::Add(lane, hn::Set(di, static_cast<I>(i)));
     const auto none = hn::RebindMask(d, hn::Lt(at, hn::Zero(di)));
-    const auto larger = hn::AndNot(hn::IsNaN(best), hn::Not(hn::Le(v, best)));
-    const auto take = hn::Or(none, larger);
+    const auto take = hn::Or(none, Larger(v, best));
     best = hn::IfThenElse(take, v, best);
     at = hn::IfThenElse(hn::RebindMask(di, take), position, at);
   });
@@ -90,6 +95,18 @@ HWY_INLINE void Together(D d, const PoolWindow& w, const Row& row, const float* 
   HWY_ALIGN I positions[hn::MaxLanes(di)];
   hn::Store(at, di, positions);
   for (size_t k = 0; k < hn::Lanes(d); ++k) index[o + static_cast<int64_t>(k)] = positions[k];
+}
+
+/// As Together, without positions.
+template <int kStride, class D>
+HWY_INLINE void Values(D d, const PoolWindow& w, const Row& row, const float* x, int64_t o,
+                       float* y) {
+  auto best = hn::Set(d, -std::numeric_limits<float>::infinity());
+  EachTap(w, row, [&](int64_t start, int64_t offset) {
+    const auto v = LoadEach<kStride>(d, x + start + o * kStride + offset);
+    best = hn::IfThenElse(Larger(v, best), v, best);
+  });
+  hn::StoreU(best, d, y + o);
 }
 
 template <int kStride, class D>
@@ -105,15 +122,18 @@ HWY_INLINE void Plane(D d, const PoolWindow& w, const float* x, float* y, int64_
   for (int64_t r = 0; r < w.out[0] * w.out[1]; ++r) {
     const Row row{r / w.out[1] * w.stride[0] - w.pad[0], r % w.out[1] * w.stride[1] - w.pad[1]};
     float* to = y + r * w.out[2];
-    int64_t* at = index + r * w.out[2];
+    int64_t* at = index ? index + r * w.out[2] : nullptr;
     if (outer - inner < lanes) {
       Each(w, row, x, 0, w.out[2], to, at);
       continue;
     }
     Each(w, row, x, 0, inner, to, at);
     int64_t o = inner;
-    for (; o + lanes <= outer; o += lanes) Together<kStride>(d, w, row, x, o, to, at);
-    if (o < outer) Together<kStride>(d, w, row, x, outer - lanes, to, at);  // some again
+    while (o < outer) {
+      o = std::min(o, outer - lanes);  // some again
+      at ? Together<kStride>(d, w, row, x, o, to, at) : Values<kStride>(d, w, row, x, o, to);
+      o += lanes;
+    }
     Each(w, row, x, outer, w.out[2], to, at);
   }
 }

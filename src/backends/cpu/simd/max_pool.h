@@ -19,8 +19,8 @@ struct PoolWindow {
 /// True if max_pool_plane takes the window.
 bool has_max_pool_plane(const PoolWindow& w);
 
-/// y: the largest value of each window; index: its position in the plane, -1 if the window holds no
-/// input. NaN is larger than all; of equal values the first one counts.
+/// y: the largest value of each window; index, unless null: its position in the plane, -1 if the
+/// window holds no input. NaN is larger than all; of equal values the first one counts.
 void max_pool_plane(const PoolWindow& w, const float* x, float* y, int64_t* index);
 
 }  // namespace nacre::cpu
