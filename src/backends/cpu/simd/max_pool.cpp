@@ -109,6 +109,48 @@ HWY_INLINE void Values(D d, const PoolWindow& w, const Row& row, const float* x,
   hn::StoreU(best, d, y + o);
 }
 
+#if HWY_TARGET != HWY_SCALAR
+constexpr int64_t kSmallPlane = 4096;
+
+/// True for windows of 2 by 2 beside each other, of a plane of few columns.
+bool Pairs(const PoolWindow& w, int64_t lanes) {
+  const PoolWindow::Sizes two = {1, 2, 2}, none = {0, 0, 0}, one = {1, 1, 1};
+  return w.kernel == two && w.stride[1] == 2 && w.stride[2] == 2 && w.pad == none &&
+         w.dilation == one && w.in[0] == 1 && w.in[2] == 2 * w.out[2] && w.out[2] <= lanes &&
+         w.out[0] == 1 && w.in_plane() <= kSmallPlane;
+}
+
+/// Such a plane: the larger of neighbours first, over all rows at once, then of rows.
+template <class D>
+HWY_INLINE void PairsPlane(D d, const PoolWindow& w, const float* x, float* y) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  HWY_ALIGN float halves[kSmallPlane / 2 + 2 * hn::MaxLanes(d)];
+  const int64_t count = w.in_plane() / 2, width = w.out[2];
+  const auto larger = [](auto v, auto best)
+                          HWY_ATTR { return hn::IfThenElse(Larger(v, best), v, best); };
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const auto a = hn::LoadU(d, x + 2 * i), b = hn::LoadU(d, x + 2 * i + lanes);
+    hn::StoreU(larger(hn::ConcatOdd(d, b, a), hn::ConcatEven(d, b, a)), d, halves + i);
+  }
+  for (; i < count; ++i) {
+    const float a = x[2 * i], b = x[2 * i + 1];
+    halves[i] = b > a || (b != b && a == a) ? b : a;
+  }
+  for (int64_t r = 0; r < w.out[1]; ++r, y += width) {
+    const float* from = halves + 2 * r * width;
+    const auto best = larger(hn::LoadU(d, from + width), hn::LoadU(d, from));
+    if (r * width + lanes <= w.out[1] * width) {  // the next rows are written over what is too much
+      hn::StoreU(best, d, y);
+      continue;
+    }
+    HWY_ALIGN float row[hn::MaxLanes(d)];
+    hn::Store(best, d, row);
+    std::copy_n(row, width, y);
+  }
+}
+#endif
+
 template <int kStride, class D>
 HWY_INLINE void Plane(D d, const PoolWindow& w, const float* x, float* y, int64_t* index) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -147,6 +189,8 @@ void MaxPoolPlane(const PoolWindow& w, const float* x, float* y, int64_t* index)
 #if HWY_TARGET == HWY_SCALAR
   PlaneOfStride(hn::CappedTag<float, 1>(), w, x, y, index);
 #else
+  const hn::CappedTag<float, 16> whole;
+  if (!index && Pairs(w, static_cast<int64_t>(hn::Lanes(whole)))) return PairsPlane(whole, w, x, y);
   if (w.out[2] >= 16 + w.pad[2] && hn::MaxLanes(hn::ScalableTag<float>()) >= 16)
     PlaneOfStride(hn::CappedTag<float, 16>(), w, x, y, index);
   else if (w.out[2] >= 8)
