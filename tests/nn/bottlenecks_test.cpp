@@ -1,8 +1,11 @@
 // Inverted bottlenecks as one node (pass "bottlenecks") give what their two convolutions give.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <functional>
+#include <vector>
 
 #include "base/parallel.h"
 #include "nacre/ops.h"
@@ -87,6 +90,32 @@ TEST(BottlenecksPass, GivesWhatTwoConvolutionsGive) {
 TEST(BottlenecksPass, LeavesWhatOthersReadAndOtherConvolutions) {
   EXPECT_EQ(check({1, 8, 8, 16, 32, 3, 1, {1}, relu, true}, "read twice"), 0);
   EXPECT_EQ(check({1, 20, 20, 16, 32, 3, 3, {1}, relu}, "stride 3"), 0);
+}
+
+/// Of the kernel, through weights that change nothing.
+TEST(BottlenecksPass, SiluIsWithinItsBound) {
+  constexpr int64_t kChannels = 16, kSide = 250;
+  std::vector<float> numbers;
+  for (int64_t i = 0; i < kChannels * kSide * kSide; ++i)
+    numbers.push_back(static_cast<float>(static_cast<double>(i - 500000) * 2e-4));  // to +-100
+  const Tensor x = Tensor::from(numbers, {1, kChannels, kSide, kSide}), w1 = eye(kChannels),
+               w2 = ones({kChannels, 1, 1, 1}), none = zeros({kChannels});
+  const Tensor first = reshape(w1, {kChannels, kChannels, 1, 1});
+  eval({x, first, w2, none});
+  const Program p(
+      [&](const Tensors& in) {
+        return Tensors{conv2d(silu(conv2d(in[0], first, none)), w2, none, {.groups = kChannels})};
+      },
+      {x});
+  const auto got = p({x})[0].to_vector<float>();
+  double worst = 0;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const double v = numbers[i], want = v / (1 + std::exp(-v));
+    const double error = std::fabs(got[i] - want);
+    if (error > 1e-35) worst = std::max(worst, error / std::fabs(want));
+  }
+  EXPECT_LT(worst, 1e-6);
+  std::printf("largest relative error %.1e\n", worst);
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ HWY_INLINE V Swish(V x) {
   const V e = ReducedExpm1(d, hn::Neg(hn::Min(most, hn::Max(hn::Neg(most), x))), n);
   const V sum = hn::MulAdd(hn::Add(e, one), Pow2(d, n), one);  // 1 + exp(-x)
   const V r = hn::ApproximateReciprocal(sum);
-  return hn::Mul(hn::Mul(x, r), hn::NegMulAdd(sum, r, hn::Set(d, 2.f)));
+  return hn::Mul(x, hn::Mul(r, hn::NegMulAdd(sum, r, hn::Set(d, 2.f))));
 }
 
 template <int P>
