@@ -683,8 +683,10 @@ int run(int argc, char** argv) {
 }
 
 /// The libraries read some settings only when they are loaded, hence the second start; if that
-/// fails, things are merely slower.
+/// fails, things are merely slower. What computes nothing starts once.
 void start_again_if_better(char** argv) {
+  const std::string_view first = argv[0] && argv[1] ? argv[1] : "";
+  if (first.empty() || first == "zoo" || first == "--version" || first == "--help") return;
   const auto settings = cpu::better_environment();
   for (const auto& [name, value] : settings) setenv(name, value.c_str(), 1);
   std::error_code unknown;
