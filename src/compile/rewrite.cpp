@@ -34,6 +34,14 @@ std::unordered_map<const Node*, int> count_uses(const Graph& graph) {
   return uses;
 }
 
+OutputUses count_output_uses(const Graph& graph) {
+  OutputUses uses;
+  for (const Node* n : graph.nodes())
+    for (const Tensor& t : n->inputs) ++uses[{t.node(), t.index()}];
+  for (const Tensor& t : graph.outputs()) ++uses[{t.node(), t.index()}];
+  return uses;
+}
+
 Tensor again(const Node& view, const Tensor& x) {
   return make(*view.op, view.attrs, std::span(&x, 1));
 }

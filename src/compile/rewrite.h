@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <unordered_map>
+#include <utility>
 
 #include "compile/plan.h"
 #include "graph/attrs.h"
@@ -21,6 +23,10 @@ Graph rewrite(const Graph& graph, const RewriteRule& rule);
 
 /// How often the outputs of each node are inputs of others or outputs of the graph.
 std::unordered_map<const Node*, int> count_uses(const Graph& graph);
+
+/// The same of each single output: a node and its number.
+using OutputUses = std::map<std::pair<const Node*, uint32_t>, int>;
+OutputUses count_output_uses(const Graph& graph);
 
 /// A view of something else.
 Tensor again(const Node& view, const Tensor& x);

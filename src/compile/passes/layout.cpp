@@ -46,11 +46,8 @@ bool stays_finite(std::string_view op) {
 
 class Layout {
  public:
-  Layout(const Graph& graph, const CompileOptions& options) : graph_(graph), options_(options) {
-    for (const Node* n : graph.nodes())
-      for (const Tensor& t : n->inputs) ++uses_[{t.node(), t.index()}];
-    for (const Tensor& t : graph.outputs()) ++uses_[{t.node(), t.index()}];
-  }
+  Layout(const Graph& graph, const CompileOptions& options)
+      : graph_(graph), options_(options), uses_(count_output_uses(graph)) {}
 
   Graph run() {
     return rewrite(graph_, [&](const Node& n, const Tensors& in) -> Tensors {
@@ -408,7 +405,7 @@ class Layout {
 
   const Graph& graph_;
   const CompileOptions& options_;
-  std::map<std::pair<const Node*, uint32_t>, int> uses_;
+  OutputUses uses_;
   // Of the new graph, with what they are kept for.
   std::map<std::tuple<const Node*, uint32_t, int64_t>, std::pair<Tensor, Tensor>> reordered_;
 };

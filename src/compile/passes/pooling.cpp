@@ -1,8 +1,6 @@
 // Max pooling in inference: the places of the maxima are not written where nobody reads them, and a
 // bias and an activation before it are computed after it, of a quarter of the numbers. Both grow
 // with their argument, so that the largest of the results is the result of the largest.
-#include <map>
-#include <utility>
 #include <vector>
 
 #include "compile/plan.h"
@@ -32,10 +30,7 @@ int same_over_planes(const Node& sum) {
 }
 
 Graph run_pooling(const Graph& graph, const CompileOptions& options) {
-  std::map<std::pair<const Node*, int>, int> uses;
-  for (const Node* n : graph.nodes())
-    for (const Tensor& t : n->inputs) ++uses[{t.node(), t.index()}];
-  for (const Tensor& t : graph.outputs()) ++uses[{t.node(), t.index()}];
+  OutputUses uses = count_output_uses(graph);
   return rewrite(graph, [&](const Node& n, const Tensors& in) -> Tensors {
     if (!is_op(&n, "max_pool") || uses.contains({&n, 1})) return {};
     const auto& a = *static_cast<const MaxPoolAttrs*>(n.attrs.get());
