@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <new>
 
 #include "graph/kernel.h"
 
@@ -21,5 +23,13 @@ void narrow(DType to, const float* src, void* dst, int64_t n);
 
 /// Rounds a byte count up so that what follows in scratch stays 64-byte aligned.
 constexpr size_t align64(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/// Memory for n numbers, 64-byte aligned and not set to anything.
+template <class T>
+std::shared_ptr<T[]> aligned_array(int64_t n) {
+  constexpr std::align_val_t align{64};
+  return {static_cast<T*>(::operator new[](static_cast<size_t>(n) * sizeof(T), align)),
+          [](T* p) { ::operator delete[](p, align); }};
+}
 
 }  // namespace nacre::cpu

@@ -33,16 +33,7 @@ AvgPoolAttrs with_window(const SlidingWindow& w, bool include_pad) {
 OP(avg_pool) = {
     .name = "avg_pool",
     .attrs = attr_type<AvgPoolAttrs>(),
-    .infer =
-        [](Infer& in) {
-          in.check_float(0);
-          in.check(in.rank(0) >= 3 && in.rank(0) <= 5,
-                   {"the input has rank ", in.rank(0), ", 3 to 5 are known"});
-          const Shape& x = in.shape(0);
-          in.out(in.dtype(0), with_spatial(x[0], x[1],
-                                           windowed_shape(in, spatial_of(x),
-                                                          window_of(in.attrs<AvgPoolAttrs>()))));
-        },
+    .infer = [](Infer& in) { in.out(in.dtype(0), pooled_shape(in, in.attrs<AvgPoolAttrs>())); },
     .ref =
         [](Ref& r) {
           const auto& a = r.attrs<AvgPoolAttrs>();

@@ -44,12 +44,7 @@ OP(max_pool) = {
     .attrs = attr_type<MaxPoolAttrs>(),
     .infer =
         [](Infer& in) {
-          in.check_float(0);
-          in.check(in.rank(0) >= 3 && in.rank(0) <= 5,
-                   {"the input has rank ", in.rank(0), ", 3 to 5 are known"});
-          const Shape& x = in.shape(0);
-          const Shape y = with_spatial(
-              x[0], x[1], windowed_shape(in, spatial_of(x), window_of(in.attrs<MaxPoolAttrs>())));
+          const Shape y = pooled_shape(in, in.attrs<MaxPoolAttrs>());
           in.out(in.dtype(0), y);
           in.out(DType::i64, y);
         },

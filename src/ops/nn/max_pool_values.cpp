@@ -7,16 +7,7 @@ OP(max_pool_values) = {
     .name = "max_pool_values",
     .kind = OpKind::composite,
     .attrs = attr_type<MaxPoolAttrs>(),
-    .infer =
-        [](Infer& in) {
-          in.check_float(0);
-          const Shape& x = in.shape(0);
-          in.check(x.rank() >= 3 && x.rank() <= 5,
-                   {"the input has rank ", x.rank(), ", 3 to 5 are known"});
-          in.out(in.dtype(0), with_spatial(x[0], x[1],
-                                           windowed_shape(in, spatial_of(x),
-                                                          window_of(in.attrs<MaxPoolAttrs>()))));
-        },
+    .infer = [](Infer& in) { in.out(in.dtype(0), pooled_shape(in, in.attrs<MaxPoolAttrs>())); },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
       return {max_pool(in[0], *static_cast<const MaxPoolAttrs*>(attrs))[0]};
     },

@@ -34,6 +34,15 @@ inline SlidingWindow window_of(const MaxPoolAttrs& a) {
   return {a.kernel, a.stride, a.dilation, a.pad_low, a.pad_high};
 }
 
+/// Shape of the results of a pool over input 0. Checks the input's type and rank.
+inline Shape pooled_shape(Infer& in, const MaxPoolAttrs& a) {
+  in.check_float(0);
+  in.check(in.rank(0) >= 3 && in.rank(0) <= 5,
+           {"the input has rank ", in.rank(0), ", 3 to 5 are known"});
+  const Shape& x = in.shape(0);
+  return with_spatial(x[0], x[1], windowed_shape(in, spatial_of(x), window_of(a)));
+}
+
 /// True if some window may hold no element of the input; x NxCx*S, y NxCx*S'.
 bool may_miss(const Shape& x, const Shape& y, const MaxPoolAttrs& a);
 

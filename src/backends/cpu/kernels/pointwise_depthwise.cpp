@@ -3,9 +3,9 @@
 // in the first cache.
 #include <algorithm>
 #include <memory>
-#include <new>
 #include <utility>
 
+#include "backends/cpu/copy.h"
 #include "backends/cpu/dnnl.h"
 #include "backends/cpu/kernel_macros.h"
 #include "backends/cpu/simd/block_tiles.h"
@@ -58,9 +58,7 @@ class PointwiseDepthwise final : public Kernel {
 
   std::unique_ptr<Kernel> with_constant(int input, const void* values) const override {
     if (input != 1 && input != 3) return nullptr;
-    const auto bytes = static_cast<size_t>(input == 1 ? first_floats() : floats()) * sizeof(float);
-    std::shared_ptr<float[]> to(static_cast<float*>(::operator new[](bytes, std::align_val_t{64})),
-                                [](float* p) { ::operator delete[](p, std::align_val_t{64}); });
+    auto to = aligned_array<float>(input == 1 ? first_floats() : floats());
     auto made = std::make_unique<PointwiseDepthwise>(*this);
     if (input == 1) {
       pack_first(static_cast<const float*>(values), to.get());

@@ -3,7 +3,6 @@
 // gates and the new states of a unit are made by one thread, in its cache.
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <optional>
 #include <utility>
 
@@ -94,9 +93,7 @@ class Forward final : public Recurrence<T> {
   std::unique_ptr<Kernel> with_constant(int input, const void* values) const override {
     if (static_cast<size_t>(input) != 1 + this->p_.states()) return nullptr;
     auto made = std::make_unique<Forward>(*this);
-    std::shared_ptr<T[]> packed(
-        static_cast<T*>(::operator new[](this->packed_bytes(), std::align_val_t{64})),
-        [](T* p) { ::operator delete[](p, std::align_val_t{64}); });
+    auto packed = aligned_array<T>(this->panels_ * this->panel_);
     this->pack(values, packed.get());
     made->packed_ = std::move(packed);
     return made;
