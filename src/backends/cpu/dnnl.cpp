@@ -357,6 +357,14 @@ std::unique_ptr<Program> matmul(const Tensor& a, const Tensor& b, const Tensor& 
   return std::make_unique<Program>(std::move(impl));
 }
 
+bool winograd_allowed() {
+  static const bool allowed = [] {
+    const char* s = std::getenv("NACRE_WINOGRAD");
+    return !s || std::string_view(s) != "0";
+  }();
+  return allowed;
+}
+
 namespace {
 
 // The same shape with a dimension of size 1 inserted, since the library wants rank 2 or 3.
@@ -373,32 +381,19 @@ void high_padding(const Shape& in, const Shape& out, const Ints& kernel, const I
         0, (out[2 + i] - 1) * stride[i] + (kernel[i] - 1) * dilation[i] + 1 - in[2 + i] - low[i]);
 }
 
-bool winograd_allowed() {
-  static const bool allowed = [] {
-    const char* s = std::getenv("NACRE_WINOGRAD");
-    return !s || std::string_view(s) != "0";
-  }();
-  return allowed;
-}
-
-/// Whether the library is asked for Winograd's form of a BlockedConvolution or Convolution. Where
-/// it is to be the faster one: transforms of few tiles or channels cost more than they save
-/// (measured: 7x7 of one picture), and of weights that change, as much as many tiles do (512
-/// channels of 8 pictures of 7x7 also want 126 MB of scratch). Small planes are so little work that
-/// they keep the smaller rounding error.
-template <class C>
-bool takes_winograd(const C& c, bool constant_weight) {
-  const auto all = [](const Ints& list, int64_t value) {
-    return std::all_of(list.begin(), list.end(), [&](int64_t v) { return v == value; });
-  };
-  if (c.form == Form::direct || !winograd_allowed() || c.groups != 1 || c.weight.rank() != 4 ||
-      !all(c.weight.slice(2, 4), 3) || !all(c.stride, 1) || !all(c.dilation, 1))
+/// Whether the library is asked for Winograd's form. Where it is to be the faster one: transforms
+/// of few tiles or channels cost more than they save (measured: 7x7 of one picture), and of weights
+/// that change, as much as many tiles do (512 channels of 8 pictures of 7x7 also want 126 MB of
+/// scratch). Small planes are so little work that they keep the smaller rounding error.
+bool takes_winograd(const Convolution& c) {
+  if (c.form == Form::direct || !winograd_allowed() || c.dtype != DType::f32 || c.groups != 1 ||
+      c.weight.rank() != 4 || c.weight.slice(2, 4) != Ints{3, 3} || c.stride != Ints{1, 1} ||
+      c.dilation != Ints{1, 1})
     return false;
   if (c.form == Form::winograd) return true;
   const int64_t plane = c.output[2] * c.output[3], results = c.output[0] * plane;
-  if (std::min(c.weight[0], c.weight[1]) < 32) return false;
-  return constant_weight ? results >= 128
-                         : plane >= 128 && results >= 2 * std::max(c.weight[0], c.weight[1]);
+  return std::min(c.weight[0], c.weight[1]) >= 32 && plane >= 128 &&
+         results >= 2 * std::max(c.weight[0], c.weight[1]);
 }
 
 Convolution lift(Convolution c) {
@@ -483,8 +478,7 @@ std::unique_ptr<Program> convolution(const Convolution& original) {
                                   &op, form, &xa, &wa, nullptr, &ya, stride, dilation, low, high);
     return status == dnnl_success && backward.create(&op, forward.pd);
   };
-  const bool winograd = c.dtype == DType::f32 && takes_winograd(c, false);
-  if (!(winograd && create(dnnl_convolution_winograd)) &&
+  if (!(takes_winograd(c) && create(dnnl_convolution_winograd)) &&
       (c.form == Form::winograd || !create(dnnl_convolution_direct)))
     return nullptr;
   const Descriptor& d = c.pass == Pass::forward ? forward : backward;
@@ -535,32 +529,25 @@ std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c) {
   if (c.swish) after.apply(dnnl_eltwise_swish, 1);
   after.limit(c.low, c.high);
   const bool ahead = c.pass == Pass::forward;
+  dnnl_convolution_desc_t op;
   Descriptor forward, backward;
-  const Descriptor& d = ahead ? forward : backward;
-  // For inference, Winograd's form wants weights that are transformed before: once, or each time.
-  const auto kind = ahead && c.constant_weight ? dnnl_forward_inference : dnnl_forward_training;
-  const auto create = [&](dnnl_alg_kind_t form) {
-    dnnl_convolution_desc_t op;
-    if (dnnl_dilated_convolution_forward_desc_init(&op, kind, form, &x, &packed,
-                                                   c.bias ? &bias : nullptr, &y, stride, dilation,
-                                                   low, high) != dnnl_success ||
-        !forward.create(&op, nullptr, after.list))
-      return false;
-    if (!ahead) {
-      const auto status =
-          c.pass == Pass::input_grad
-              ? dnnl_dilated_convolution_backward_data_desc_init(&op, form, &x, &packed, &y, stride,
-                                                                 dilation, low, high)
-              : dnnl_dilated_convolution_backward_weights_desc_init(
-                    &op, form, &x, &packed, nullptr, &y, stride, dilation, low, high);
-      if (status != dnnl_success || !backward.create(&op, forward.pd)) return false;
-    }
-    return !d.name().starts_with("ref");
-  };
-  const bool winograd = !c.plain_input && takes_winograd(c, c.constant_weight);
-  if (!(winograd && create(dnnl_convolution_winograd)) &&
-      (c.form == Form::winograd || !create(dnnl_convolution_direct)))
+  if (dnnl_dilated_convolution_forward_desc_init(
+          &op, ahead ? dnnl_forward_inference : dnnl_forward_training, dnnl_convolution_direct, &x,
+          &packed, c.bias ? &bias : nullptr, &y, stride, dilation, low, high) != dnnl_success ||
+      !forward.create(&op, nullptr, after.list))
     return nullptr;
+  if (!ahead) {
+    const auto status =
+        c.pass == Pass::input_grad
+            ? dnnl_dilated_convolution_backward_data_desc_init(
+                  &op, dnnl_convolution_direct, &x, &packed, &y, stride, dilation, low, high)
+            : dnnl_dilated_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct, &x,
+                                                                  &packed, nullptr, &y, stride,
+                                                                  dilation, low, high);
+    if (status != dnnl_success || !backward.create(&op, forward.pd)) return nullptr;
+  }
+  const Descriptor& d = ahead ? forward : backward;
+  if (d.name().starts_with("ref")) return nullptr;
   return convolution_program(d, c.pass, x, plain(w), y, c.bias ? &bias : nullptr);
 }
 

@@ -61,6 +61,9 @@ enum class Pass { forward, input_grad, weight_grad };
 /// stride 1, never if NACRE_WINOGRAD=0); or in whichever is expected to be faster.
 enum class Form { expected, direct, winograd };
 
+/// False if NACRE_WINOGRAD=0.
+bool winograd_allowed();
+
 /// A convolution of rank 1, 2 or 3 over contiguous [N, C, *S] with weights [O, C/groups, *K].
 struct Convolution {
   Pass pass = Pass::forward;
@@ -87,12 +90,10 @@ struct BlockedConvolution {
   Shape input, weight, output;
   Ints stride, dilation, pad_low;
   int64_t groups = 1;
-  bool constant_weight = true;  ///< it stays the same over many runs
   bool plain_input = false, bias = false;
   bool accumulate = false;  ///< y holds what is added
   bool swish = false;
   float low = -INFINITY, high = INFINITY;
-  Form form = Form::expected;
 };
 /// Null if the library has no fast implementation.
 std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c);

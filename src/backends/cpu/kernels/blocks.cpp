@@ -8,6 +8,7 @@
 #include "backends/cpu/library_pool.h"
 #include "backends/cpu/simd/interleave.h"
 #include "backends/cpu/tuning.h"
+#include "backends/cpu/winograd_conv.h"
 #include "base/parallel.h"
 #include "nacre/error.h"
 #include "ops/nn/blocks.h"
@@ -105,18 +106,48 @@ dnnl::BlockedConvolution described(const KernelQuery& q, const Shape& x, const S
   return c;
 }
 
-std::unique_ptr<Kernel> fastest_form(const KernelQuery& q, dnnl::BlockedConvolution c,
-                                     std::string_view op) {
-  const auto make = [&](dnnl::Form form) -> std::unique_ptr<Kernel> {
-    c.form = form;
+/// Null where the convolution has no such form, blocks are not vectors, or NACRE_WINOGRAD=0.
+std::unique_ptr<Kernel> winograd(const dnnl::BlockedConvolution& c) {
+  if (block_lanes() != dnnl::channel_block() || !dnnl::winograd_allowed() || c.plain_input ||
+      c.groups != 1 || c.weight.slice(2, 4) != Ints{3, 3} || c.stride != Ints{1, 1} ||
+      c.dilation != Ints{1, 1})
+    return nullptr;
+  WinogradConvolution w;
+  w.input = c.input;
+  w.output = c.output;
+  w.turned = c.pass == dnnl::Pass::input_grad;
+  if (w.turned) std::swap(w.input, w.output);
+  for (int64_t i = 0; i < 2; ++i) w.pad_low[i] = w.turned ? 2 - c.pad_low[i] : c.pad_low[i];
+  w.bias = c.bias;
+  w.residual = c.accumulate ? 2 + c.bias : 0;
+  w.act = {.swish = c.swish, .low = c.low, .high = c.high};
+  return c.pass == dnnl::Pass::weight_grad ? winograd_weight_grad(w) : winograd_convolution(w);
+}
+
+/// Whether Winograd's form is expected to be the faster one: where its tiles save half of the
+/// multiplications. It was for every shape that was measured, from 49 results and 16 channels on.
+/// The parts of weights, four times as large as these, are not to take more than 256 MiB.
+bool winograd_pays(const dnnl::BlockedConvolution& c) {
+  const auto tiles = [&](int64_t d) { return (c.output[d] + 3) / 4; };
+  return c.weight.numel() <= 16 << 20 &&
+         9 * c.output[2] * c.output[3] >= 2 * 36 * tiles(2) * tiles(3);
+}
+
+/// `constant_weight`: it stays the same over many runs.
+std::unique_ptr<Kernel> fastest_form(const KernelQuery& q, const dnnl::BlockedConvolution& c,
+                                     std::string_view op, bool constant_weight) {
+  const auto library = [&]() -> std::unique_ptr<Kernel> {
     auto program = dnnl::blocked_convolution(c);
     if (!program) return nullptr;
     return std::make_unique<FusedConv>(std::move(program), c.bias, c.accumulate ? 2 + c.bias : 0,
                                        q.out[0].bytes());
   };
-  const Way ways[] = {{"cost model", [&] { return make(dnnl::Form::expected); }},
-                      {"library", [&] { return make(dnnl::Form::direct); }},
-                      {"winograd", [&] { return make(dnnl::Form::winograd); }}};
+  const auto expected = [&] {
+    auto kernel = winograd_pays(c) ? winograd(c) : nullptr;
+    return kernel ? std::move(kernel) : library();
+  };
+  const Way ways[] = {
+      {"cost model", expected}, {"library", library}, {"winograd", [&] { return winograd(c); }}};
   const auto work = [&] {
     return cat({op,
                 " ",
@@ -137,10 +168,10 @@ std::unique_ptr<Kernel> fastest_form(const KernelQuery& q, dnnl::BlockedConvolut
                 c.bias ? ", bias" : "",
                 c.accumulate ? ", residual" : "",
                 c.swish ? ", swish" : "",
-                c.constant_weight ? "" : ", weights change"});
+                constant_weight ? "" : ", weights change"});
   };
-  if (auto kernel = fastest(work, q.in, q.out, ways, c.constant_weight ? 1 : -1)) return kernel;
-  return make(dnnl::Form::expected);
+  if (auto kernel = fastest(work, q.in, q.out, ways, constant_weight ? 1 : -1)) return kernel;
+  return expected();
 }
 
 /// The last dimension is the block of this processor.
@@ -153,29 +184,26 @@ bool blocked(const Operand& o) {
 KERNEL(conv_blocks) {
   if (!takes_blocks(q) || !blocked(q.out[0])) return nullptr;
   auto c = described(q, q.in[0].shape, q.in[1].shape, q.out[0].shape);
-  c.constant_weight = !q.flag("training");
   c.bias = q.flag("bias");
   c.accumulate = q.flag("residual");
   c.swish = q.flag("swish");
   c.low = static_cast<float>(q.number("low"));
   c.high = static_cast<float>(q.number("high"));
-  return fastest_form(q, c, "conv_blocks");
+  return fastest_form(q, c, "conv_blocks", !q.flag("training"));
 }
 
 KERNEL(conv_blocks_input_grad) {
   if (!takes_blocks(q) || !blocked(q.in[0])) return nullptr;
   auto c = described(q, q.out[0].shape, q.in[1].shape, q.in[0].shape);
   c.pass = dnnl::Pass::input_grad;
-  c.constant_weight = false;
-  return fastest_form(q, c, "conv_blocks_input_grad");
+  return fastest_form(q, c, "conv_blocks_input_grad", false);
 }
 
 KERNEL(conv_blocks_weight_grad) {
   if (!takes_blocks(q) || !blocked(q.in[1])) return nullptr;
   auto c = described(q, q.in[0].shape, q.out[0].shape, q.in[1].shape);
   c.pass = dnnl::Pass::weight_grad;
-  c.constant_weight = false;
-  return fastest_form(q, c, "conv_blocks_weight_grad");
+  return fastest_form(q, c, "conv_blocks_weight_grad", false);
 }
 
 KERNEL(pool_blocks) {

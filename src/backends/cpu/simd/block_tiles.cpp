@@ -7,7 +7,7 @@
 #include <hwy/foreach_target.h>
 // After foreach_target.h.
 #include <hwy/highway.h>
-#include "backends/cpu/simd/math_inl.h"
+#include "backends/cpu/simd/block_results_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace nacre::cpu::HWY_NAMESPACE {
@@ -19,19 +19,6 @@ using V = hn::Vec<D>;
 // Sums of a tile: each added to every 4 cycles keeps the units busy, and registers have to be left.
 constexpr int kPixels = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL ? 14 : 12;
 
-/// x * sigmoid(x) by an approximate reciprocal and one step of Newton's, within 1e-6 of the value
-/// where exp(x) is a normal number, and within 1e-35 elsewhere.
-HWY_INLINE V Swish(V x) {
-  const D d;
-  const hn::RebindToSigned<D> di;
-  const V one = hn::Set(d, 1.f), most = hn::Set(d, 87.f);
-  hn::Vec<decltype(di)> n;
-  const V e = ReducedExpm1(d, hn::Neg(hn::Min(most, hn::Max(hn::Neg(most), x))), n);
-  const V sum = hn::MulAdd(hn::Add(e, one), Pow2(d, n), one);  // 1 + exp(-x)
-  const V r = hn::ApproximateReciprocal(sum);
-  return hn::Mul(x, hn::Mul(r, hn::NegMulAdd(sum, r, hn::Set(d, 2.f))));
-}
-
 template <int P>
 HWY_INLINE void Begin(const BlockResults& to, V (&acc)[P]) {
   const V bias = hn::LoadU(D(), to.bias);
@@ -40,16 +27,12 @@ HWY_INLINE void Begin(const BlockResults& to, V (&acc)[P]) {
 }
 
 template <int P>
-HWY_INLINE void Finish(const BlockResults& to, V (&acc)[P]) {
+HWY_INLINE void Finish(const BlockResults& results, V (&acc)[P]) {
   const D d;
+  const BlockResults to = results;  // which no store can change
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  if (to.swish)
 #pragma GCC unroll 14
-    for (int p = 0; p < P; ++p) acc[p] = Swish(acc[p]);
-  const V low = hn::Set(d, to.low), high = hn::Set(d, to.high);
-#pragma GCC unroll 14
-  for (int p = 0; p < P; ++p)  // NaN stays
-    hn::StoreU(hn::Min(high, hn::Max(low, acc[p])), d, to.y + p * lanes);
+  for (int p = 0; p < P; ++p) hn::StoreU(Activated(d, to, acc[p]), d, to.y + p * lanes);
 }
 
 template <int P>
