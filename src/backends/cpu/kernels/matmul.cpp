@@ -224,6 +224,41 @@ class LoopProduct final : public Product {
   }
 };
 
+// One large product: each thread makes some of the rows or of the columns, whichever are more. The
+// library's sgemm packs what a thread reads and is 5 to 20 % faster than its matmul on one thread;
+// on several it is not when it shares out the work itself.
+class LargeProduct final : public Product {
+ public:
+  LargeProduct(Operands in, Operands out, Problem p)
+      : Product(in, std::move(p)), in_(in.begin(), in.end()), out_(out.begin(), out.end()) {}
+  static bool fits(const Problem& p) {
+    return p.batch.numel() == 1 && std::min(p.c.rows, p.c.cols) >= 16 &&
+           p.c.rows * p.c.cols * p.a.cols >= 1 << 24;
+  }
+  std::unique_ptr<Kernel> with_constant(int input, const void* values) const override {
+    const auto library = LibraryProduct::make(in_, out_, p_);
+    return library ? library->with_constant(input, values) : nullptr;
+  }
+  std::string description() const override { return "dnnl:sgemm"; }
+
+ private:
+  void multiply(const void* a, const void* b, const void* const*, void* c, void*) const override {
+    const bool by_rows = p_.c.rows >= p_.c.cols;
+    const int64_t n = by_rows ? p_.c.rows : p_.c.cols, threads = num_threads();
+    // Whole lines.
+    const int64_t piece = (n + 16 * threads - 1) / (16 * threads) * 16;
+    parallel_for((n + piece - 1) / piece, 1, [&](int64_t begin, int64_t end) {
+      const int64_t first = begin * piece, count = std::min(n, end * piece) - first;
+      const auto* x = static_cast<const float*>(a) + (by_rows ? first * p_.a.row : 0);
+      const auto* y = static_cast<const float*>(b) + (by_rows ? 0 : first * p_.b.col);
+      gemm<float>(p_.a.transposed(), p_.b.transposed(), by_rows ? count : p_.c.rows,
+                  by_rows ? p_.c.cols : count, p_.a.cols, x, p_.a.leading(), y, p_.b.leading(), 0,
+                  static_cast<float*>(c) + first * (by_rows ? p_.c.cols : 1), p_.c.cols);
+    });
+  }
+  std::vector<Operand> in_, out_;
+};
+
 // A row by a matrix or a matrix by a column, bound by memory: each thread streams its own part of
 // the matrix.
 class VectorProduct final : public Product {
@@ -281,6 +316,8 @@ std::unique_ptr<Kernel> make_matmul(Operands in, Operands out) {
   const bool empty = out[0].numel() == 0 || p.a.cols == 0;
   if (!empty && t == DType::f32 && VectorProduct::fits(p))
     return std::make_unique<VectorProduct>(in, std::move(p));
+  if (!empty && t == DType::f32 && LargeProduct::fits(p))
+    return std::make_unique<LargeProduct>(in, out, std::move(p));
   if (!empty && dnnl::native(t))
     if (auto kernel = LibraryProduct::make(in, out, p)) return kernel;
   switch (t) {
