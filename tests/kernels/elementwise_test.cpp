@@ -433,6 +433,25 @@ TEST(Elementwise, StridesAndBroadcasting) {
   }
 }
 
+// A number for each channel, channels in blocks: tiles within a plane and over its end.
+TEST(Elementwise, NumbersOfChannelsInBlocks) {
+  for (const DType t : {DType::f32, DType::f64, DType::bf16, DType::u8})
+    for (const auto& [planes, pixels, block] :
+         {std::tuple{6, 70, 16}, {5, 300, 16}, {3, 512, 8}, {40, 7, 4}, {3, 1500, 3}})
+      for (const int threads : {1, 2, 3}) {
+        set_num_threads(threads);
+        const Shape shape = {2, planes, pixels, block};
+        const Array x = random_array(t, shape, 1, 0, 9),
+                    c = random_array(t, {planes, 1, block}, 2, 0, 9);
+        const Array y = apply("add", {x, c}, t);
+        for (int64_t i = 0; i < y.numel(); ++i)
+          ASSERT_EQ(y.at(i),
+                    rounded(x.at(i) + c.at(i / block / pixels % planes * block + i % block), t))
+              << name_of(t) << " " << shape.str() << " element " << i;
+      }
+  set_num_threads(2);
+}
+
 TEST(Elementwise, EmptyAndScalar) {
   EXPECT_EQ(apply("add", {Array(DType::f32, {0, 3}), Array(DType::f32, {3})}, DType::f32).numel(),
             0);

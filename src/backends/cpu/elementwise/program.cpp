@@ -122,7 +122,7 @@ size_t register_size(DType t) { return is_half(t) ? 4 : size_of(t); }
 
 /// Where the tile of a value is.
 struct Place {
-  enum Kind : uint8_t { direct_input, splat, row, loaded, slot, output } kind = slot;
+  enum Kind : uint8_t { direct_input, splat, row, plane, loaded, slot, output } kind = slot;
   int index = 0;      ///< number of the input or output
   size_t offset = 0;  ///< of the slot in the piece's scratch
 };
@@ -182,6 +182,10 @@ class ElementwiseKernel final : public Kernel {
   void skip_casts(std::span<const int> outputs);
   bool repeats(size_t input) const;
   bool is_row(size_t input) const;
+  int64_t plane_of(size_t input) const;
+  bool same_plane(size_t input, int64_t before, int64_t begin, int64_t n) const;
+  void fetch(const void* const* in, void* const* out, int64_t begin, size_t part,
+             size_t parts) const;
   void piece(const void* const* in, void* const* out, char* scratch, int64_t begin,
              int64_t end) const;
   void execute(const Inst& inst, const char* const* at, char* dst, int64_t n) const;
@@ -280,6 +284,17 @@ bool ElementwiseKernel::is_row(size_t input) const {
   return layouts_[input].sizes.rank() == 2 && layouts_[input].strides == Shape{0, 1};
 }
 
+/// Elements in which a row is repeated whole times before another one comes, 0 if not so: a number
+/// for each channel that lies innermost. Tiles within them are the same.
+int64_t ElementwiseKernel::plane_of(size_t input) const {
+  const Layout& l = layouts_[input];
+  const int64_t rank = l.sizes.rank();
+  if (rank < 3 || l.strides[rank - 1] != 1 || l.strides[rank - 2] != 0 ||
+      kTile % l.sizes[rank - 1] != 0)
+    return 0;
+  return l.sizes[rank - 2] * l.sizes[rank - 1];
+}
+
 /// True if the output may share memory with an input that a later step still reads.
 bool ElementwiseKernel::must_wait(int step, int output) const {
   for (size_t i = 0; i < in_.size(); ++i)
@@ -325,12 +340,14 @@ void ElementwiseKernel::place_values(std::span<const int> outputs) {
     const bool direct = layouts_[i].contiguous() && !is_half(types_[i]);
     const bool splat = layouts_[i].splat() || repeats(i);
     const bool row = !splat && is_row(i) && !is_half(types_[i]);
+    const bool plane = !splat && !row && plane_of(i) > 0;
     places_[i].kind = direct  ? Place::direct_input
                       : splat ? Place::splat
                       : row   ? Place::row
+                      : plane ? Place::plane
                               : Place::loaded;
     places_[i].index = static_cast<int>(i);
-    if (splat || row) places_[i].offset = acquire(types_[i]);
+    if (splat || row || plane) places_[i].offset = acquire(types_[i]);
   }
   std::vector<bool> ready(inputs, false);
   for (size_t s = 0; s < steps; ++s) {
@@ -390,6 +407,30 @@ const char* ElementwiseKernel::row_tile(size_t input, const void* memory, int64_
   return slot;
 }
 
+/// True if the tile before, a whole one, and that of n elements at `begin` lie in one plane.
+bool ElementwiseKernel::same_plane(size_t input, int64_t before, int64_t begin, int64_t n) const {
+  const int64_t size = plane_of(input);
+  return before >= 0 && before / size == (begin + n - 1) / size;
+}
+
+/// Asks for a part of the dense operands' next tile, so that reading memory and computing overlap:
+/// the processor itself does not look beyond a page, which a tile of f32 is.
+void ElementwiseKernel::fetch(const void* const* in, void* const* out, int64_t begin, size_t part,
+                              size_t parts) const {
+  constexpr size_t line = 64;
+  for (const Place& p : places_) {
+    if (p.kind != Place::direct_input && p.kind != Place::output) continue;
+    const auto index = static_cast<size_t>(p.index);
+    const bool input = p.kind == Place::direct_input;
+    const size_t size = size_of(input ? in_[index].dtype : out_[index].dtype),
+                 lines = kTile * size / line;
+    const char* at = static_cast<const char*>(input ? in[index] : out[index]) +
+                     static_cast<size_t>(begin) * size;
+    for (size_t i = lines * part / parts; i < lines * (part + 1) / parts; ++i)
+      __builtin_prefetch(at + i * line, 0, 2);
+  }
+}
+
 void ElementwiseKernel::piece(const void* const* in, void* const* out, char* scratch, int64_t begin,
                               int64_t end) const {
   const size_t inputs = in_.size();
@@ -405,6 +446,7 @@ void ElementwiseKernel::piece(const void* const* in, void* const* out, char* scr
   const int64_t tile = std::min(kTile, end - begin);
   for (size_t i = 0; i < inputs; ++i)
     if (places_[i].kind == Place::splat) load(i, in[i], 0, tile, scratch + places_[i].offset);
+  int64_t before = -1;  // begin of the tile before
   for (int64_t t = begin; t < end; t += kTile) {
     const int64_t n = std::min(kTile, end - t);
     for (size_t v = 0; v < places_.size(); ++v) {
@@ -416,8 +458,12 @@ void ElementwiseKernel::piece(const void* const* in, void* const* out, char* scr
         at[v] = static_cast<const char*>(out[p.index]) + offset;
       else if (p.kind == Place::row)
         at[v] = row_tile(v, in[v], t, n, scratch + p.offset);
+      else if (p.kind == Place::plane && !same_plane(v, before, t, n))
+        load(v, in[v], t, n, scratch + p.offset);
     }
+    before = t;
     for (size_t s = 0; s < insts_.size(); ++s) {
+      if (t + 2 * kTile <= end) fetch(in, out, t + kTile, s, insts_.size());
       for (int i : loads_[s]) {
         const size_t v = static_cast<size_t>(i);
         load(v, in[v], t, n, scratch + places_[v].offset);
