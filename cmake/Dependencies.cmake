@@ -3,6 +3,10 @@
 set(nacre_missing "")
 set(nacre_libs "")
 
+# libpq and XGBoost are loaded when they are first used (src/base/late_library.h): together with what
+# they need themselves they are half of the libraries, and of the time that the program takes to
+# start.
+
 # nacre_need(<Debian package> <header> [library])
 function(nacre_need package header)
   string(MAKE_C_IDENTIFIER "NACRE_HEADER_${header}" variable)
@@ -31,10 +35,10 @@ nacre_need(libwebp-dev webp/decode.h webp)
 nacre_need(zlib1g-dev zlib.h z)
 nacre_need(libyaml-cpp-dev yaml-cpp/yaml.h yaml-cpp)
 nacre_need(libsqlite3-dev sqlite3.h sqlite3)
-nacre_need(libpq-dev postgresql/libpq-fe.h pq)
+nacre_need(libpq-dev postgresql/libpq-fe.h)
 nacre_need(libre2-dev re2/re2.h re2)
 nacre_need(libkissfft-dev kissfft/kiss_fft.h kissfft-float)
-nacre_need(libxgboost-dev xgboost/c_api.h xgboost)
+nacre_need(libxgboost-dev xgboost/c_api.h)
 nacre_need(libsvm-dev libsvm/svm.h svm)
 nacre_need(nlohmann-json3-dev nlohmann/json.hpp)
 nacre_need(libcli11-dev CLI/CLI.hpp)

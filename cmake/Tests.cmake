@@ -88,6 +88,7 @@ foreach(file ${plugins} ${PROJECT_SOURCE_DIR}/examples/plugin/bell.cpp)
   nacre_plugin(${file})
 endforeach()
 target_link_libraries(test_ops PRIVATE nacre::plugin_host)
+target_link_libraries(test_zoo PRIVATE xgboost) # an oracle
 add_dependencies(test_ops ${nacre_plugins})
 add_dependencies(test_cli ${nacre_plugins} nacre)
 add_dependencies(test_attacks nacre)

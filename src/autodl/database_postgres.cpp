@@ -10,12 +10,37 @@
 
 #include "autodl/database.h"
 #include "autodl/store.h"
+#include "base/late_library.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "nacre/error.h"
 
 namespace nacre {
 namespace {
+
+constexpr LateLibrary kLibrary("libpq.so.5", "libpq5");
+#define FUNCTION(name) const LateFunction<decltype(::name)> name(kLibrary, #name)
+FUNCTION(PQclear);
+FUNCTION(PQconnectdbParams);
+FUNCTION(PQconninfoFree);
+FUNCTION(PQconninfoParse);
+FUNCTION(PQdb);
+FUNCTION(PQerrorMessage);
+FUNCTION(PQexec);
+FUNCTION(PQexecParams);
+FUNCTION(PQfinish);
+FUNCTION(PQfreemem);
+FUNCTION(PQgetisnull);
+FUNCTION(PQgetlength);
+FUNCTION(PQgetvalue);
+FUNCTION(PQntuples);
+FUNCTION(PQreset);
+FUNCTION(PQresultErrorField);
+FUNCTION(PQresultStatus);
+FUNCTION(PQsetNoticeProcessor);
+FUNCTION(PQstatus);
+FUNCTION(PQuser);
+#undef FUNCTION
 
 using Result = std::unique_ptr<PGresult, void (*)(PGresult*)>;
 using Clock = std::chrono::steady_clock;

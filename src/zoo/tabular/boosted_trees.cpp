@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/json.h"
+#include "base/late_library.h"
 #include "base/parallel.h"
 #include "base/signals.h"
 #include "nacre/error.h"
@@ -16,6 +17,21 @@
 namespace nacre {
 namespace tabular {
 namespace {
+
+constexpr LateLibrary kLibrary("libxgboost.so.0", "libxgboost0");
+#define FUNCTION(name) const LateFunction<decltype(::name)> name(kLibrary, #name)
+FUNCTION(XGBGetLastError);
+FUNCTION(XGBoosterCreate);
+FUNCTION(XGBoosterEvalOneIter);
+FUNCTION(XGBoosterFree);
+FUNCTION(XGBoosterSaveModelToBuffer);
+FUNCTION(XGBoosterSetParam);
+FUNCTION(XGBoosterUpdateOneIter);
+FUNCTION(XGDMatrixCreateFromCSREx);
+FUNCTION(XGDMatrixCreateFromMat);
+FUNCTION(XGDMatrixFree);
+FUNCTION(XGDMatrixSetFloatInfo);
+#undef FUNCTION
 
 void check(int code) {
   if (code != 0) fail(Error::Kind::usage, {"XGBoost: ", XGBGetLastError()});
