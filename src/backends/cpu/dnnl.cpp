@@ -504,6 +504,38 @@ dnnl_memory_desc_t tagged(const Shape& shape, dnnl_format_tag_t tag, DType type 
 
 dnnl_format_tag_t blocked_tag() { return channel_block() == 16 ? dnnl_nChw16c : dnnl_nChw8c; }
 
+struct ConvolutionOperands {
+  const dnnl_memory_desc_t &x, &w, &dw, &y;
+  const dnnl_memory_desc_t* bias;
+};
+struct ConvolutionSteps {
+  const dnnl_dim_t *stride, *dilation, *low, *high;
+};
+
+/// A direct convolution or one of its gradients, which wants the forward pass's descriptor too.
+/// False if the library has no fast implementation.
+bool create_direct(Pass pass, const ConvolutionOperands& o, const ConvolutionSteps& s,
+                   const PostOps& after, Descriptor& forward, Descriptor& backward) {
+  const bool ahead = pass == Pass::forward;
+  dnnl_convolution_desc_t op;
+  if (dnnl_dilated_convolution_forward_desc_init(
+          &op, ahead ? dnnl_forward_inference : dnnl_forward_training, dnnl_convolution_direct,
+          &o.x, &o.w, o.bias, &o.y, s.stride, s.dilation, s.low, s.high) != dnnl_success ||
+      !forward.create(&op, nullptr, after.list))
+    return false;
+  if (!ahead) {
+    const auto status = pass == Pass::input_grad
+                            ? dnnl_dilated_convolution_backward_data_desc_init(
+                                  &op, dnnl_convolution_direct, &o.x, &o.w, &o.y, s.stride,
+                                  s.dilation, s.low, s.high)
+                            : dnnl_dilated_convolution_backward_weights_desc_init(
+                                  &op, dnnl_convolution_direct, &o.x, &o.dw, nullptr, &o.y,
+                                  s.stride, s.dilation, s.low, s.high);
+    if (status != dnnl_success || !backward.create(&op, forward.pd)) return false;
+  }
+  return !(ahead ? forward : backward).name().starts_with("ref");
+}
+
 }  // namespace
 
 std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c) {
@@ -528,26 +560,11 @@ std::unique_ptr<Program> blocked_convolution(const BlockedConvolution& c) {
   if (c.accumulate) after.add();
   if (c.swish) after.apply(dnnl_eltwise_swish, 1);
   after.limit(c.low, c.high);
-  const bool ahead = c.pass == Pass::forward;
-  dnnl_convolution_desc_t op;
   Descriptor forward, backward;
-  if (dnnl_dilated_convolution_forward_desc_init(
-          &op, ahead ? dnnl_forward_inference : dnnl_forward_training, dnnl_convolution_direct, &x,
-          &packed, c.bias ? &bias : nullptr, &y, stride, dilation, low, high) != dnnl_success ||
-      !forward.create(&op, nullptr, after.list))
+  if (!create_direct(c.pass, {x, packed, packed, y, c.bias ? &bias : nullptr},
+                     {stride, dilation, low, high}, after, forward, backward))
     return nullptr;
-  if (!ahead) {
-    const auto status =
-        c.pass == Pass::input_grad
-            ? dnnl_dilated_convolution_backward_data_desc_init(
-                  &op, dnnl_convolution_direct, &x, &packed, &y, stride, dilation, low, high)
-            : dnnl_dilated_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct, &x,
-                                                                  &packed, nullptr, &y, stride,
-                                                                  dilation, low, high);
-    if (status != dnnl_success || !backward.create(&op, forward.pd)) return nullptr;
-  }
-  const Descriptor& d = ahead ? forward : backward;
-  if (d.name().starts_with("ref")) return nullptr;
+  const Descriptor& d = c.pass == Pass::forward ? forward : backward;
   return convolution_program(d, c.pass, x, plain(w), y, c.bias ? &bias : nullptr);
 }
 
@@ -575,26 +592,12 @@ std::unique_ptr<Program> rows_convolution(const RowsConvolution& c) {
   PostOps after;
   if (c.accumulate) after.add();
   after.limit(c.low, c.high);
-  const bool ahead = c.pass == Pass::forward;
-  dnnl_convolution_desc_t op;
   Descriptor forward, backward;
-  if (dnnl_dilated_convolution_forward_desc_init(
-          &op, ahead ? dnnl_forward_inference : dnnl_forward_training, dnnl_convolution_direct, &x,
-          &packed, c.bias ? &bias : nullptr, &y, stride, dilation, low, high) != dnnl_success ||
-      !forward.create(&op, nullptr, after.list))
+  if (!create_direct(c.pass, {x, packed, sums, y, c.bias ? &bias : nullptr},
+                     {stride, dilation, low, high}, after, forward, backward))
     return nullptr;
-  if (!ahead) {
-    const auto status =
-        c.pass == Pass::input_grad
-            ? dnnl_dilated_convolution_backward_data_desc_init(
-                  &op, dnnl_convolution_direct, &x, &packed, &y, stride, dilation, low, high)
-            : dnnl_dilated_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct, &x,
-                                                                  &sums, nullptr, &y, stride,
-                                                                  dilation, low, high);
-    if (status != dnnl_success || !backward.create(&op, forward.pd)) return nullptr;
-  }
-  const Descriptor& d = ahead ? forward : backward;
-  if (d.name().starts_with("ref") || d.name().find("gemm") != std::string::npos) return nullptr;
+  const Descriptor& d = c.pass == Pass::forward ? forward : backward;
+  if (d.name().find("gemm") != std::string::npos) return nullptr;
   return convolution_program(d, c.pass, x, plain(w), y, c.bias ? &bias : nullptr);
 }
 
