@@ -124,15 +124,12 @@ class WinogradConv final : public Kernel {
       share(pairs_ * pieces_, workers_, [&](int64_t begin, int64_t end, int64_t w) {
         for (int64_t i = begin; i < end; ++i) {
           const int64_t pair = i / pieces_, piece = i % pieces_;
-          const float* of = u + pair * pair_floats();
-          if (made && each_packs_) {
-            float* const own = made + w * pair_floats();
+          const bool packs = made && each_packs_;
+          if (packs)
             for (int64_t k = 0; k < of_pair(pair) * ins_; ++k)
-              pack(o.w, 2 * pair + k / ins_, k % ins_, own);
-            of = own;
-          }
-          results(o, 0, pair, n * piece / pieces_, n * (piece + 1) / pieces_, of, free,
-                  sums + w * sums_floats());
+              pack(o.w, 2 * pair + k / ins_, k % ins_, made + w * pair_floats());
+          results(o, 0, pair, n * piece / pieces_, n * (piece + 1) / pieces_,
+                  u + (packs ? w : pair) * pair_floats(), free, sums + w * sums_floats());
         }
       });
     } else {
