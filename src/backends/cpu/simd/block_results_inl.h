@@ -18,11 +18,9 @@ namespace nacre::cpu::HWY_NAMESPACE {
 /// where exp(x) is a normal number, and within 1e-35 elsewhere.
 template <class D, class V>
 HWY_INLINE V Swish(D d, V x) {
-  const hn::RebindToSigned<D> di;
-  const V one = hn::Set(d, 1.f), most = hn::Set(d, 87.f);
-  hn::Vec<decltype(di)> n;
-  const V e = ReducedExpm1(d, hn::Neg(hn::Min(most, hn::Max(hn::Neg(most), x))), n);
-  const V sum = hn::MulAdd(hn::Add(e, one), Pow2(d, n), one);  // 1 + exp(-x)
+  const V most = hn::Set(d, 87.f);
+  const V sum = hn::Add(ExpInRange(d, hn::Neg(hn::Min(most, hn::Max(hn::Neg(most), x)))),
+                        hn::Set(d, 1.f));  // 1 + exp(-x)
   const V r = hn::ApproximateReciprocal(sum);
   return hn::Mul(x, hn::Mul(r, hn::NegMulAdd(sum, r, hn::Set(d, 2.f))));
 }

@@ -72,27 +72,64 @@ HWY_INLINE V NotANumber(D d, V x, V otherwise) {
 }
 
 /// x = n ln2 + r with |r| <= ln2 / 2; returns exp(r) - 1 and n.
-template <class D, class V, class VI>
-HWY_INLINE V ReducedExpm1(D d, V x, VI& n) {
+template <class D, class V>
+HWY_INLINE V SplitExpm1(D d, V x, V& fn) {
   using M = MathTraits<hn::TFromD<D>>;
   using T = hn::TFromD<D>;
-  const hn::RebindToSigned<D> di;
-  const V fn = hn::Round(hn::Mul(x, hn::Set(d, T(1.4426950408889634))));
-  n = hn::ConvertTo(di, fn);
+  fn = hn::Round(hn::Mul(x, hn::Set(d, T(1.4426950408889634))));
   V r = hn::NegMulAdd(fn, hn::Set(d, M::kLn2Hi), x);
   r = hn::NegMulAdd(fn, hn::Set(d, M::kLn2Lo), r);
   return hn::MulAdd(hn::Mul(r, r), Poly(d, r, M::kExp), r);
+}
+
+/// The same with n as integers.
+template <class D, class V, class VI>
+HWY_INLINE V ReducedExpm1(D d, V x, VI& n) {
+  V fn;
+  const V p = SplitExpm1(d, x, fn);
+  n = hn::ConvertTo(hn::RebindToSigned<D>(), fn);
+  return p;
+}
+
+// x 2^n by one instruction, with one rounding, for any n.
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+template <class V>
+inline constexpr bool kScales = sizeof(V) == 64;
+HWY_INLINE hn::Vec512<float> TimesPow2(hn::Vec512<float> x, hn::Vec512<float> n) {
+  return hn::Vec512<float>{_mm512_scalef_ps(x.raw, n.raw)};
+}
+HWY_INLINE hn::Vec512<double> TimesPow2(hn::Vec512<double> x, hn::Vec512<double> n) {
+  return hn::Vec512<double>{_mm512_scalef_pd(x.raw, n.raw)};
+}
+#else
+template <class V>
+inline constexpr bool kScales = false;
+#endif
+
+/// exp(x) where it is normal and finite.
+template <class D, class V>
+HWY_INLINE V ExpInRange(D d, V x) {
+  V n;
+  const V p = hn::Add(SplitExpm1(d, x, n), hn::Set(d, hn::TFromD<D>(1)));
+  if constexpr (kScales<V>)
+    return TimesPow2(p, n);
+  else
+    return hn::Mul(p, Pow2(d, hn::ConvertTo(hn::RebindToSigned<D>(), n)));
 }
 
 template <class D, class V>
 HWY_INLINE V Exp(D d, V x) {
   using M = MathTraits<hn::TFromD<D>>;
   using T = hn::TFromD<D>;
-  const hn::RebindToSigned<D> di;
-  hn::Vec<decltype(di)> n;
   // Lanes whose result is 0 compute exp(0): a product that underflows costs a hundred cycles, and
   // masks of -inf are common.
   const auto zero = hn::Lt(x, hn::Set(d, M::kExpLow));
+  if constexpr (kScales<V>) {  // its Min gives a NaN that comes second
+    const V c = hn::IfThenZeroElse(zero, hn::Min(hn::Set(d, M::kExpHigh), x));
+    return hn::IfThenZeroElse(zero, ExpInRange(d, c));
+  }
+  const hn::RebindToSigned<D> di;
+  hn::Vec<decltype(di)> n;
   const V c = hn::IfThenZeroElse(zero, hn::Min(x, hn::Set(d, M::kExpHigh)));
   const V p = hn::Add(ReducedExpm1(d, c, n), hn::Set(d, T(1)));
   // Two factors, since 2^n itself may be subnormal or too large.
@@ -173,22 +210,21 @@ HWY_INLINE V Log1p(D d, V x) {
 template <class D, class V>
 HWY_INLINE V Tanh(D d, V x) {
   using T = hn::TFromD<D>;
-  const V two = hn::Set(d, T(2));
+  const V one = hn::Set(d, T(1)), two = hn::Set(d, T(2));
   const V a = hn::Min(hn::Abs(x), hn::Set(d, MathTraits<T>::kTanhHigh));
-  const V t = Expm1(d, hn::Add(a, a));
-  const V t2 = hn::Add(t, two);
   V y;
   if constexpr (sizeof(T) == 4) {
     static constexpr float kSmall[] = {-0.333333313f, 0.133331984f,    -0.0539456457f,
                                        0.0216938388f, -0.00815890357f, 0.0021248546f};
     const V z = hn::Mul(a, a);
     const V near = hn::MulAdd(hn::Mul(a, z), Poly(d, z, kSmall), a);
-    const V far = hn::Sub(hn::Set(d, 1.f), hn::Div(two, t2));
+    const V far = hn::Sub(one, hn::Div(two, hn::Add(ExpInRange(d, hn::Add(a, a)), one)));
     y = hn::IfThenElse(hn::Lt(z, hn::Set(d, 0.4f)), near, far);
   } else {
+    const V t = Expm1(d, hn::Add(a, a));
     const auto small = hn::Lt(a, hn::Set(d, T(0.5)));
-    const V q = hn::Div(hn::IfThenElse(small, t, two), t2);
-    y = hn::IfThenElse(small, q, hn::Sub(hn::Set(d, T(1)), q));
+    const V q = hn::Div(hn::IfThenElse(small, t, two), hn::Add(t, two));
+    y = hn::IfThenElse(small, q, hn::Sub(one, q));
   }
   return NotANumber(d, x, hn::CopySign(y, x));
 }
