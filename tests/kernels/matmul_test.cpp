@@ -1,3 +1,4 @@
+#include <array>
 #include <thread>
 
 #include "kernels/helpers.h"
@@ -100,13 +101,36 @@ TEST(Matmul, VectorsLargeEnoughForManyThreads) {
   check({1, 1000}, {1000, 1});
 }
 
+/// Random numbers in rows, or in columns.
+Data random_matrix(Random& r, int64_t rows, int64_t columns, bool transposed) {
+  if (!transposed) return random(r, DType::f32, {rows, columns});
+  Data d = random(r, DType::f32, {columns, rows});
+  std::swap(d.op.shape[0], d.op.shape[1]);
+  std::swap(d.op.strides[0], d.op.strides[1]);
+  return d;
+}
+
+TEST(Matmul, LargeOnesAreCutAmongThreads) {
+  Random r(5);
+  for (const auto& [m, k, n] : {std::array<int64_t, 3>{256, 300, 259}, {403, 256, 261}})
+    for (const bool a_transposed : {false, true})
+      for (const bool b_transposed : {false, true}) {
+        const Data a = random_matrix(r, m, k, a_transposed),
+                   b = random_matrix(r, k, n, b_transposed);
+        std::vector<Data> c;
+        c.push_back(empty(DType::f32, {m, n}));
+        const auto kernel = make_matmul(operands({&a, &b}), outputs(c));
+        EXPECT_EQ(kernel->description(), "dnnl:sgemm");
+        run(*kernel, {&a, &b}, c);
+        // A sum of 300 products reaches some 40, which f32 holds to 2e-6, and rounds 300 times.
+        expect_near(c[0], product(a, b, {m, n}), 6e-5,
+                    cat({m, " ", k, " ", n, " ", a_transposed, b_transposed}));
+      }
+}
+
 TEST(Matmul, TransposedOperandsOfLinearLayersNeedNoCopy) {
   Random r(2);
-  Data a = random(r, DType::f32, {40, 24}), b = random(r, DType::f32, {32, 40});
-  std::swap(a.op.shape[0], a.op.shape[1]);
-  std::swap(a.op.strides[0], a.op.strides[1]);
-  std::swap(b.op.shape[0], b.op.shape[1]);
-  std::swap(b.op.strides[0], b.op.strides[1]);
+  const Data a = random_matrix(r, 24, 40, true), b = random_matrix(r, 40, 32, true);
   std::vector<Data> c;
   c.push_back(empty(DType::f32, {24, 32}));
   const auto kernel = make_matmul(operands({&a, &b}), outputs(c));
