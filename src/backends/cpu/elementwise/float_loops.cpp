@@ -13,7 +13,15 @@
 HWY_BEFORE_NAMESPACE();
 namespace nacre::cpu::HWY_NAMESPACE {
 
-/// out[i] = f(a[i]). The last elements go through the same vector code in a padded copy.
+// Loads and stores under a mask leave memory alone that the mask leaves out.
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+constexpr bool kMasks = true;
+#else
+constexpr bool kMasks = false;
+#endif
+
+/// out[i] = f(a[i]). The last elements go through the same vector code, under a mask or in a padded
+/// copy.
 template <class T, class F>
 HWY_INLINE void Map(const T* a, T* out, size_t n, F f) {
   const hn::ScalableTag<T> d;
@@ -21,6 +29,10 @@ HWY_INLINE void Map(const T* a, T* out, size_t n, F f) {
   size_t i = 0;
   for (; i + lanes <= n; i += lanes) hn::StoreU(f(d, hn::LoadU(d, a + i)), d, out + i);
   if (i == n) return;
+  if constexpr (kMasks) {
+    const auto rest = hn::FirstN(d, n - i);
+    return hn::BlendedStore(f(d, hn::MaskedLoad(rest, d, a + i)), rest, d, out + i);
+  }
   HWY_ALIGN T tail[hn::MaxLanes(hn::ScalableTag<T>())] = {};
   for (size_t j = i; j < n; ++j) tail[j - i] = a[j];
   hn::Store(f(d, hn::Load(d, tail)), d, tail);
@@ -35,6 +47,11 @@ HWY_INLINE void Map(const T* a, const T* b, T* out, size_t n, F f) {
   for (; i + lanes <= n; i += lanes)
     hn::StoreU(f(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, out + i);
   if (i == n) return;
+  if constexpr (kMasks) {
+    const auto rest = hn::FirstN(d, n - i);
+    return hn::BlendedStore(f(d, hn::MaskedLoad(rest, d, a + i), hn::MaskedLoad(rest, d, b + i)),
+                            rest, d, out + i);
+  }
   HWY_ALIGN T ta[hn::MaxLanes(hn::ScalableTag<T>())] = {},
               tb[hn::MaxLanes(hn::ScalableTag<T>())] = {};
   for (size_t j = i; j < n; ++j) ta[j - i] = a[j], tb[j - i] = b[j];

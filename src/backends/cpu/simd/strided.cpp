@@ -52,7 +52,7 @@ void gather_typed(const Layout& layout, const void* memory, int64_t begin, int64
     if (step == 1)
       std::memcpy(out, from, static_cast<size_t>(run) * sizeof(T));
     else if (step == 0)
-      std::fill_n(out, run, *from);
+      repeat(from, 1, run, out);
     else
       for (int64_t i = 0; i < run; ++i) out[i] = from[i * step];
     out += run;
