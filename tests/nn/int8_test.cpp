@@ -84,6 +84,10 @@ Case random_case(std::mt19937& random) {
     a.residual_scale = 0.31271828;
     a.residual_zero = pick({0, t == DType::u8 ? 128 : -3});
   }
+  if (!a.residual && random() % 4 == 0) {
+    a.swish = true;
+    a.sum_scale = 1.7314159;
+  }
   if (random() % 2) a.low = 0;
   if (random() % 4 == 0) a.high = 30.3;
   eval(c.inputs);
@@ -198,6 +202,11 @@ Tensor picture(const Shape& shape) {
   return x;
 }
 
+/// As integers on a grid.
+Tensor q8(const Tensor& x, double s, int64_t z, DType t) {
+  return quantize(x, scale_of(s), zero_of(z, t));
+}
+
 struct Form {
   const char* name;
   Shape input;
@@ -207,9 +216,6 @@ struct Form {
 
 std::vector<Form> forms() {
   const ConvOptions same = {.padding = {1}};
-  const auto q8 = [](const Tensor& x, double s, int64_t z, DType t) {
-    return quantize(x, scale_of(s), zero_of(z, t));
-  };
   std::vector<Form> list;
   list.push_back({"conv",
                   {2, 3, 9, 8},
@@ -355,6 +361,39 @@ TEST(Integers, FormsBecomeProductsOfIntegers) {
   }
 }
 
+// SiLU, gates of channels, norms and joining are computed in f32, on pictures as the products have
+// them: nothing is put in another order but the input and what a pool of means gives.
+TEST(Integers, NumbersBetweenProductsKeepTheirChannelsLast) {
+  NEEDS_INTEGERS;
+  const Tensor scale = uniform({48}, Key(3), 0.5, 1.5), shift = uniform({48}, Key(4), -0.2, 0.2);
+  eval({scale, shift});
+  const Net gated = [&](const Tensor& x) {
+    Tensor y = conv2d(on_grid(x, 0.02, 0, DType::i8), weights({32, 16, 3, 3}, 1));
+    y = avg_pool2d(max_pool2d(silu(y), {2}, {.stride = {1}})[0], {2}, {.stride = {1}});
+    y = y * sigmoid(mean(y, {2, 3}, true));
+    y = on_grid(y, 0.02, 60, DType::u8);
+    return q8(conv2d(y, weights({16, 32, 1, 1}, 3)) * 0.5, 0.02, 0, DType::i8);
+  };
+  const Net dense = [&](const Tensor& x) {
+    const Tensor y = avg_pool2d(x, {2}),
+                 z = conv2d(on_grid(y, 0.02, 0, DType::i8), weights({32, 16, 1, 1}, 1));
+    const Tensor a = relu(batch_norm_infer(concat({y, z}, 1), scale, shift, shift, scale));
+    return q8(conv2d(on_grid(a, 0.01, 0, DType::u8), weights({16, 48, 1, 1}, 3)), 0.02, 0,
+              DType::i8);
+  };
+  const Tensor x = picture({2, 16, 8, 8});
+  for (const Net& net : {gated, dense}) {
+    const Graph g = compiled(net, x);
+    EXPECT_EQ(count(g, "conv_int8"), 2) << g.str();
+    EXPECT_LE(count(g, "contiguous"), 2) << g.str();
+    expect_same_integers(net, x);
+  }
+  const Graph g = compiled(gated, x);
+  EXPECT_EQ(count(g, "contiguous"), 1) << g.str();
+  EXPECT_EQ(count(g, "max_pool_rows") + count(g, "avg_pool_rows"), 2) << g.str();
+  EXPECT_EQ(count(g, "sigmoid"), 1) << g.str();  // of the gate: SiLU is part of its convolution
+}
+
 TEST(Integers, TheLastLayerGivesNumbers) {
   NEEDS_INTEGERS;
   const Tensor x = picture({3, 64});
@@ -444,7 +483,9 @@ TEST(Quantize, NetworksOfTheZooComeOutNearly) {
                         {"mlp", "in=20 hidden=32-32", {20}, 3, 1e-4},
                         {"resnet18", "classes=10", {3, 32, 32}, 21, 1e-4},
                         // Without training, little more than its last bias comes out.
-                        {"mobilenet_v2", "classes=10", {3, 32, 32}, 53, 0}};
+                        {"mobilenet_v2", "classes=10", {3, 32, 32}, 53, 0},
+                        {"efficientnet_b0", "classes=10", {3, 32, 32}, 82, 0},
+                        {"densenet121", "classes=10", {3, 32, 32}, 121, 1e-4}};
   for (const Small& s : nets) {
     SCOPED_TRACE(s.name);
     const std::shared_ptr<Module> net = make_model(s.name, s.options, Scope::init(Key(1)));

@@ -4,8 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
+#include <string>
+#include <string_view>
 
 #include "nacre/autograd.h"
 #include "nacre/error.h"
@@ -115,7 +118,7 @@ std::vector<PrecisionCase> cases() {
        joined,
        {{24, 16, 3, 3}, {24}, {24, 24, 3, 3}, {24}, {32, 24, 3, 3}, {48, 1, 3, 3}},
        {3, 16, 10, 12},
-       {"conv_rows", "conv_rows_input_grad", "conv_rows_weight_grad"},
+       {"conv_rows", "conv_rows_input_grad", "conv_rows_weight_grad", "avg_pool_rows"},
        0.02},
       {"encoder",
        encoder,
@@ -166,16 +169,26 @@ double relative_difference(const std::vector<double>& a, const std::vector<doubl
   return std::sqrt(d / n);
 }
 
-bool here() {
+/// What runs in a program of one input, for example "matmul_f32 32x32 32x32".
+std::vector<std::string> labels(const std::function<Tensor(const Tensor&)>& f, const Tensor& x) {
   const Precision bf16(DType::bf16);
-  const Tensor a = ones({32, 32});
+  const Program p([&](const Tensors& in) { return Tensors{f(in[0])}; }, {x});
   set_profiling(true);
-  Program p([](const Tensors& x) { return Tensors{matmul(x[0], x[0])}; }, {a});
-  p({a});
-  bool found = false;
-  for (const ProfileLine& l : profile()) found = found || l.label.starts_with("matmul_f32");
+  p({x});
+  std::vector<std::string> all;
+  for (const ProfileLine& l : profile()) all.push_back(l.label);
   set_profiling(false);
-  return found;
+  return all;
+}
+
+int count(const std::vector<std::string>& all, std::string_view start) {
+  return static_cast<int>(
+      std::count_if(all.begin(), all.end(), [&](const auto& l) { return l.starts_with(start); }));
+}
+
+bool here() {
+  const auto all = labels([](const Tensor& a) { return matmul(a, a); }, ones({32, 32}));
+  return count(all, "matmul_f32") > 0;
 }
 
 class PrecisionOf : public ::testing::TestWithParam<size_t> {
@@ -230,6 +243,42 @@ TEST_P(PrecisionOf, TheSameBitsEachTime) {
 
 INSTANTIATE_TEST_SUITE_P(Networks, PrecisionOf, ::testing::Range<size_t>(0, 4),
                          [](const auto& i) { return std::string(cases()[i.param].name); });
+
+TEST(Precision, SiluIsPartOfTheConvolution) {
+  if (!here()) GTEST_SKIP() << "this processor has no instructions for bf16";
+  const Tensor x = normal({2, 16, 8, 8}, Key(1)), w = normal({32, 16, 3, 3}, Key(2)),
+               v = normal({16, 32, 1, 1}, Key(3));
+  eval({x, w, v});
+  const auto all = labels([&](const Tensor& a) { return conv2d(silu(conv2d(a, w)), v); }, x);
+  EXPECT_EQ(count(all, "conv_rows"), 2);
+  EXPECT_EQ(count(all, "fused") + count(all, "sigmoid") + count(all, "mul"), 0);
+  // Where something else reads what SiLU reads, it is not.
+  const auto two = labels(
+      [&](const Tensor& a) {
+        const Tensor y = conv2d(a, w);
+        return conv2d(silu(y), v) + sum(y);
+      },
+      x);
+  EXPECT_EQ(count(two, "conv_rows"), 2);
+  EXPECT_GT(count(two, "fused") + count(two, "sigmoid"), 0);
+}
+
+// The first part of a dense block comes from a pool, which leaves channels where the program has
+// them; it is put in order once, and all that is joined to it has its channels last.
+TEST(Precision, PartsAreJoinedWithTheirChannelsLast) {
+  if (!here()) GTEST_SKIP() << "this processor has no instructions for bf16";
+  const Tensor x = normal({1, 64, 8, 8}, Key(1)), w = normal({32, 64, 3, 3}, Key(2)),
+               v = normal({32, 96, 3, 3}, Key(3));
+  eval({x, w, v});
+  const auto all = labels(
+      [&](const Tensor& a) {
+        const Tensor y = avg_pool2d(a, {2}), z = conv2d(y, w, {}, {.padding = {1}});
+        return conv2d(concat({y, z}, 1), v, {}, {.padding = {1}});
+      },
+      x);
+  EXPECT_EQ(count(all, "concat 1x4x4x64 1x4x4x32"), 1) << ::testing::PrintToString(all);
+  EXPECT_LE(count(all, "contiguous"), 2) << ::testing::PrintToString(all);
+}
 
 TEST(Precision, F32StaysWhatItWas) {
   const PrecisionCase c = cases()[0];

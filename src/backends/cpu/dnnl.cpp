@@ -591,6 +591,7 @@ std::unique_ptr<Program> rows_convolution(const RowsConvolution& c) {
   high_padding(c.input, c.output, c.weight.slice(2, 4), c.stride, c.dilation, c.pad_low, high);
   PostOps after;
   if (c.accumulate) after.add();
+  if (c.swish) after.apply(dnnl_eltwise_swish, 1);
   after.limit(c.low, c.high);
   Descriptor forward, backward;
   if (!create_direct(c.pass, {x, packed, sums, y, c.bias ? &bias : nullptr},
@@ -653,7 +654,9 @@ bool append(PostOps& after, const Int8Convolution& c) {
     if (high >= least + 255) high = inf;
   }
   if (!c.accumulate) {
-    if (zero != 0) after.apply(dnnl_eltwise_linear, 1, zero);
+    if (c.swish) after.apply(dnnl_eltwise_swish, 1);
+    const float scale = c.swish ? c.sum_scale : 1;
+    if (zero != 0 || scale != 1) after.apply(dnnl_eltwise_linear, scale, zero);
     after.limit(low, high);
     return true;
   }

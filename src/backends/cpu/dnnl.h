@@ -120,6 +120,7 @@ struct RowsConvolution {
   int64_t groups = 1;
   bool bias = false;
   bool accumulate = false;  ///< y holds what is added
+  bool swish = false;
   float low = 0, high = 0;
 };
 /// Null if the library has no fast implementation.
@@ -137,6 +138,7 @@ struct Int8Convolution {
   int32_t x_zero = 0, y_zero = 0;
   bool bias = false;        ///< f32, in units of the products
   bool accumulate = false;  ///< y, of 8 bits, holds the residual
+  bool swish = false;       ///< without a residual
   bool rounded = false;
   float sum_low = 0, sum_high = 0, sum_scale = 1, residual_scale = 1;
   int32_t residual_zero = 0;

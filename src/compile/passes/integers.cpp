@@ -15,8 +15,8 @@
 #include <map>
 #include <set>
 
+#include "compile/channels_last.h"
 #include "compile/plan.h"
-#include "compile/rewrite.h"
 #include "ops/nn/pool.h"
 #include "ops/quantize/conv_int8.h"
 #include "ops/quantize/quantize.h"
@@ -30,15 +30,9 @@ double least(DType t) { return t == DType::u8 ? 0 : -128; }
 /// True for an output of this node.
 bool made_by(const Tensor& t, std::string_view op) { return is_op(t.node(), op); }
 
-/// y of to_planes(y); undefined for others.
-Tensor rows_below(const Tensor& t) {
-  if (!made_by(t, "permute") || t.rank() != 4) return {};
-  return attr<Ints>(*t.node(), "dims") == Ints{0, 3, 1, 2} ? t.node()->inputs[0] : Tensor();
-}
-
 /// The conv_int8 that `t` is a view of; undefined for others.
 Tensor conv_below(const Tensor& t) {
-  const Tensor y = made_by(t, "reshape") ? t.node()->inputs[0] : rows_below(t);
+  const Tensor y = made_by(t, "reshape") ? t.node()->inputs[0] : rows_of(t);
   return y.defined() && made_by(y, "conv_int8") ? y : Tensor();
 }
 
@@ -82,10 +76,16 @@ class Integers {
  private:
   Tensors replacement(const Node& n, const Tensors& in) {
     if (in.empty()) return {};
+    const Tensors y = of_integers(n, in);
+    return y.empty() ? of_rows(n, in) : y;
+  }
+
+  Tensors of_integers(const Node& n, const Tensors& in) {
     if (is_op(&n, "conv")) return convolution(n, in);
     if (is_op(&n, "matmul")) return product(n, in);
     if (is_op(&n, "quantize")) return quantized(in);
     if (is_op(&n, "add")) return bias(n, in);
+    if (is_op(&n, "mul")) return swish(in);
     if (is_op(&n, "relu") || is_op(&n, "maximum") || is_op(&n, "minimum")) return limit(n, in);
     if (is_op(&n, "max_pool")) return max_pool(n, in[0]);
     if (is_op(&n, "mean") || is_op(&n, "avg_pool")) return over_pixels(n, in[0]);
@@ -156,7 +156,7 @@ class Integers {
 
   /// Planes of integers as rows.
   Tensor rows(const Tensor& q) {
-    if (const Tensor y = rows_below(q); y.defined()) return y;
+    if (const Tensor y = rows_of(q); y.defined()) return y;
     auto& known = rows_[{q.node(), q.index()}];
     if (known.second.defined()) return known.second;
     known.first = q;
@@ -273,7 +273,7 @@ class Integers {
       if (!open_end(t) || t.shape() != n.outputs[0].shape || !constant(other)) continue;
       const Tensor conv = conv_below(t);
       ConvInt8Attrs a = attrs_of(conv);
-      if (limited(a)) continue;
+      if (limited(a) || a.swish) continue;
       const int64_t outs = conv.size(3), shift = t.rank() - other.rank();
       bool along = other.numel() == 1 || other.numel() == outs;
       for (int64_t d = 0; d < other.rank(); ++d)
@@ -290,6 +290,22 @@ class Integers {
       inputs.push_back(list(units));
       a.bias = true;
       return changed(t, a, inputs);
+    }
+    return {};
+  }
+
+  /// y * sigmoid(y) of a convolution's y, which nothing else reads.
+  Tensors swish(const Tensors& in) {
+    for (size_t i = 0; i < 2; ++i) {
+      const Tensor &t = in[i], conv = rows_of(t), gate = rows_of(in[1 - i]);
+      if (!conv.defined() || !gate.defined() || !made_by(conv, "conv_int8") ||
+          !made_by(gate, "sigmoid") || gate.node()->inputs[0].node() != conv.node() ||
+          t.dtype() != DType::f32 || uses_[t.node()] != 2 || !used_once(in[1 - i]))
+        continue;
+      ConvInt8Attrs a = attrs_of(conv);
+      if (a.swish || limited(a)) continue;
+      a.swish = true;
+      return changed(t, a, inputs_of(conv));
     }
     return {};
   }
@@ -361,7 +377,7 @@ class Integers {
     a.y_zero = g.zero;
     a.low /= g.scale;
     a.high /= g.scale;
-    if (a.residual) {
+    if (a.residual || a.swish) {
       a.sum_scale /= g.scale;
       a.residual_scale /= g.scale;
     } else {
@@ -397,7 +413,7 @@ class Integers {
         a.sum_high = std::clamp(std::nearbyint(a.high), from, from + 255);
         a.sum_scale = of_sum.scale;
       }
-      if (a.residual) continue;
+      if (a.residual || a.swish) continue;
       const Tensor conv = conv_below(view);
       Tensors inputs = inputs_of(conv);
       inputs.push_back(made_by(view, "permute") ? rows(other) : reshape(other, conv.shape()));
@@ -421,28 +437,27 @@ class Integers {
 
   Tensors max_pool(const Node& n, const Tensor& in) {
     Grid g;
-    const Tensor q = integers(in, g);
-    if (!q.defined() || q.rank() != 4 || later_outputs_.count(&n)) return {};
-    if (may_miss(q.shape(), n.outputs[0].shape, *static_cast<const MaxPoolAttrs*>(n.attrs.get())))
+    const Tensor q = integers(in, g), x = q.defined() ? q : rows_of(in);
+    if (!x.defined() || in.rank() != 4 || later_outputs_.count(&n)) return {};
+    if (may_miss(in.shape(), n.outputs[0].shape, *static_cast<const MaxPoolAttrs*>(n.attrs.get())))
       return {};
-    const Tensor x = rows(q), y = make(*find_op("max_pool_rows"), n.attrs, std::span(&x, 1));
-    if (!claimed(y)) return {};
-    return {numbers(in, to_planes(y)), Tensor()};
+    const Tensor y = pool_of_rows(n, q.defined() ? rows(q) : x, options_);
+    if (!y.defined()) return {};
+    return {q.defined() ? numbers(in, y) : y, Tensor()};
   }
 
   /// A mean over height and width reads rows as they lie.
   Tensors over_pixels(const Node& n, const Tensor& in) {
-    Grid g;
-    const Tensor q = integers(in, g);
-    if (!q.defined() || q.rank() != 4 || !rows_below(q).defined()) return {};
+    const Tensor x = rows_of(widened(in));
+    if (!x.defined() || x.dtype() != DType::f32) return {};
     if (is_op(&n, "mean")) {
       if (attr<Ints>(n, "dims") != Ints{2, 3}) return {};
     } else if (n.outputs[0].shape.slice(2, 4).numel() != 1 ||
-               attr<Ints>(n, "kernel") != q.shape().slice(2, 4) ||
+               attr<Ints>(n, "kernel") != in.shape().slice(2, 4) ||
                attr<Ints>(n, "pad_low") != Ints{0, 0} || attr<Ints>(n, "pad_high") != Ints{0, 0}) {
       return {};
     }
-    return {reshape(mean(numbers(in, rows_below(q)), {1, 2}), n.outputs[0].shape)};
+    return {reshape(mean(x, {1, 2}), n.outputs[0].shape)};
   }
 
   Tensors join(const Node& n, const Tensors& in) {
@@ -458,6 +473,51 @@ class Integers {
     }
     const Tensor y = concat(parts, planes ? 3 : attr<int64_t>(n, "dim"));
     return {numbers(in[0], planes ? to_planes(y) : y)};
+  }
+
+  // ---- numbers between
+
+  /// dequantize(to_planes(q)) as to_planes(dequantize(q)).
+  Tensor widened(const Tensor& t) {
+    Grid g;
+    const Tensor q = integers(t, g), y = q.defined() ? rows_of(q) : Tensor();
+    return y.defined() ? to_planes(numbers(t, y)) : t;
+  }
+
+  /// What is computed in f32 between products, with channels last like those.
+  Tensors of_rows(const Node& n, const Tensors& in) {
+    const Tensor x = rows_of(in[0]);
+    if (is_op(&n, "quantize"))
+      return x.defined() && in[1].rank() == 0 ? Tensors{to_planes(quantize(x, in[1], in[2]))}
+                                              : Tensors();
+    if (n.outputs[0].dtype != DType::f32 || n.outputs[0].shape.rank() != 4) return {};
+    if (is_op(&n, "batch_norm_infer") && x.defined()) {
+      const auto [scale, shift] = norm_line(n, in[1], in[2], in[3], in[4]);
+      return {to_planes(x * scale + shift)};
+    }
+    if (is_op(&n, "avg_pool") && x.defined()) {
+      const Tensor y = pool_of_rows(n, x, options_);
+      return y.defined() ? Tensors{y} : Tensors();
+    }
+    const bool joins = is_op(&n, "concat") && attr<int64_t>(n, "dim") == 1;
+    if (!joins && n.op->kind != OpKind::elementwise) return {};
+    Tensors wide;
+    Grid g;
+    for (const Tensor& t : in) {
+      // The sum of a product and of integers, which quantize joins to the product.
+      if (is_op(&n, "add") && integers(t, g).defined()) return {};
+      wide.push_back(widened(t));
+    }
+    if (!joins) {
+      const Tensors rows = operands_as_rows(n, wide);
+      const Tensor y = rows.empty() ? Tensor() : make(*n.op, n.attrs, rows);
+      return y.defined() && y.rank() == 4 ? Tensors{to_planes(y)} : Tensors();
+    }
+    if (std::none_of(in.begin(), in.end(), [](const Tensor& t) { return rows_of(t).defined(); }))
+      return {};
+    Tensors parts;
+    for (const Tensor& t : wide) parts.push_back(ordered_rows(t));
+    return {to_planes(concat(parts, 3))};
   }
 
   const Graph& graph_;

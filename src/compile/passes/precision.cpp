@@ -9,9 +9,8 @@
 #include <map>
 #include <set>
 
+#include "compile/channels_last.h"
 #include "compile/plan.h"
-#include "compile/rewrite.h"
-#include "ops/nn/rows.h"
 #include "ops/norm/norm.h"
 
 namespace nacre {
@@ -36,12 +35,6 @@ Tensor narrow_source(const Tensor& t) {
 }
 
 Tensor widen(const Tensor& b) { return cast(b, DType::f32); }
-
-/// y of to_planes(y); undefined for others.
-Tensor rows_of(const Tensor& t) {
-  if (!is_op(t.node(), "permute") || t.rank() != 4) return {};
-  return attr<Ints>(*t.node(), "dims") == Ints{0, 3, 1, 2} ? t.node()->inputs[0] : Tensor();
-}
 
 class Narrowing {
  public:
@@ -234,14 +227,19 @@ class Narrowing {
       return b.defined() ? Tensors{widen(again(n, b))} : Tensors();
     }
     if (is_elementwise(&n)) return elementwise(n, in);
-    if (n.outputs[0].dtype != DType::f32 || !rows_of(in[0]).defined()) return {};
+    if (n.outputs[0].dtype != DType::f32) return {};
+    if (is_op(&n, "concat")) return join(n, in);
+    if (!rows_of(in[0]).defined()) return {};
+    if (is_op(&n, "avg_pool")) {
+      const Tensor y = pool_of_rows(n, rows_of(in[0]), options_);
+      return y.defined() ? Tensors{y} : Tensors();
+    }
     if (is_op(&n, "batch_norm_train")) return norm(n, in);
     if (is_op(&n, "batch_norm_grad")) return norm_grad(n, in);
     if (is_op(&n, "batch_norm_infer")) {
-      const auto [scale, shift] = line(n, in[1], in[2], in[3], in[4]);
+      const auto [scale, shift] = norm_line(n, in[1], in[2], in[3], in[4]);
       return {to_planes(rows_of(in[0]) * scale + shift)};
     }
-    if (is_op(&n, "concat")) return join(n, in);
     return {};
   }
 
@@ -277,30 +275,26 @@ class Narrowing {
   }
 
   Tensors elementwise(const Node& n, const Tensors& in) {
-    const Shape& out = n.outputs[0].shape;
-    if (out.rank() != 4) return {};
-    const bool any = std::any_of(in.begin(), in.end(), [&](const Tensor& t) {
-      return t.shape() == out && rows_of(t).defined();
-    });
-    if (!any) return {};
-    Tensors rows;
-    for (const Tensor& t : in) rows.push_back(t.numel() == 1 ? t : as_rows(t, out));
+    const Tensors rows = operands_as_rows(n, in);
+    if (rows.empty()) return {};
     if (const Tensor y = into_convolution(n, rows); y.defined()) return {to_planes(widen(y))};
     const Tensor y = make(*n.op, n.attrs, rows);
     return y.rank() == 4 ? Tensors{to_planes(y)} : Tensors();
   }
 
-  /// A convolution that only `n` reads, then `n`: a bias, an addition, ReLU or a limit.
+  /// A convolution that only `n` reads, then `n`: a bias, an addition, ReLU, a limit; or
+  /// y * sigmoid(y).
   Tensor into_convolution(const Node& n, const Tensors& rows) {
     for (size_t i = 0; i < std::min<size_t>(rows.size(), 2); ++i) {
       const Tensor y = narrow_source(rows[i]);
       const Node* read = n.inputs[i].node();
-      if (!y.defined() || !is_op(y.node(), "conv_rows") || readers_[read].size() != 1 ||
-          results_.count(read))
-        continue;
+      if (!y.defined() || !is_op(y.node(), "conv_rows") || results_.count(read)) continue;
       auto a = *static_cast<const ConvRowsAttrs*>(y.node()->attrs.get());
-      const bool free = a.low == -INFINITY && a.high == INFINITY;
+      const bool free = a.low == -INFINITY && a.high == INFINITY && !a.swish;
       const Tensor other = rows.size() > 1 ? rows[1 - i] : Tensor();
+      const bool gated = is_op(&n, "mul") && is_sigmoid_of(other, y) &&
+                         readers_[n.inputs[1 - i].node()].size() == 1;
+      if (readers_[read].size() != (gated ? 2u : 1u)) continue;
       const bool number = other.defined() && other.evaluated() && other.numel() == 1;
       Tensors inputs(y.node()->inputs.begin(), y.node()->inputs.end());
       if (is_op(&n, "relu") && free) {
@@ -309,6 +303,8 @@ class Narrowing {
         a.low = other.item();
       } else if (is_op(&n, "minimum") && number && a.high == INFINITY && a.low <= other.item()) {
         a.high = other.item();
+      } else if (gated && free) {
+        a.swish = true;
       } else if (is_op(&n, "add") && free && !a.residual) {
         const Tensor added = narrow_source(other);
         if (added.defined() && added.shape() == y.shape()) {
@@ -330,31 +326,16 @@ class Narrowing {
     return {};
   }
 
-  /// An operand that broadcasts to planes, as one that does to rows.
-  static Tensor as_rows(const Tensor& t, const Shape& planes) {
-    if (const Tensor y = rows_of(t); y.defined()) return y;
-    Shape shape = t.shape();
-    while (shape.rank() < 4) shape.insert(0, 1);
-    const Tensor y = to_rows(reshape(t, shape));
-    const Tensor* source = &t;
-    while (is_view(source->node())) source = &source->node()->inputs[0];
-    // A view that repeats few values is read where they are; others are put in order first.
-    return shape == planes && 8 * source->numel() > planes.numel()
-               ? make(*find_op("contiguous"), {y})
-               : y;
-  }
-
-  /// A norm of given statistics as x * first + second, a number for each channel.
-  static std::pair<Tensor, Tensor> line(const Node& n, const Tensor& weight, const Tensor& bias,
-                                        const Tensor& mean, const Tensor& variance) {
-    const Tensor scale = weight * rsqrt(variance + attr<double>(n, "eps"));
-    return {scale, bias - mean * scale};
+  static bool is_sigmoid_of(const Tensor& gate, const Tensor& y) {
+    if (!is_op(gate.node(), "sigmoid")) return false;
+    const Tensor of = narrow_source(gate.node()->inputs[0]);
+    return of.defined() && place(of) == place(y);
   }
 
   Tensors norm(const Node& n, const Tensors& in) {
     const Tensor x = narrow(rows_of(in[0]));
     const Tensors m = make_all(*find_op("channel_moments"), box(ChannelAttrs{}), std::span(&x, 1));
-    const auto [scale, shift] = line(n, in[1], in[2], m[0], m[1]);
+    const auto [scale, shift] = norm_line(n, in[1], in[2], m[0], m[1]);
     return {to_planes(widen(x) * scale + shift), m[0], m[1]};
   }
 
@@ -373,11 +354,10 @@ class Narrowing {
 
   Tensors pool(const Node& n, const Tensors& in) {
     if (!rows_of(in[0]).defined()) return {};
-    const Tensor x = narrow(rows_of(in[0]));
-    const Tensor y = make(*find_op("max_pool_rows"), n.attrs, std::span(&x, 1));
-    if (!claimed(y)) return {};
+    const Tensor x = narrow(rows_of(in[0])), y = pool_of_rows(n, x, options_);
+    if (!y.defined()) return {};
     pooled_[&n] = x;
-    return {to_planes(widen(y)), Tensor(clone(n, in), 1)};
+    return {to_planes(widen(rows_of(y))), Tensor(clone(n, in), 1)};
   }
 
   /// `sum`: the rewritten addition to zeros, which is then not needed.
@@ -396,13 +376,13 @@ class Narrowing {
     return at->shape() == t.shape() ? *at : t;
   }
 
+  /// Where the channels of one part lie last, the others are put in that order.
   Tensors join(const Node& n, const Tensors& in) {
     if (attr<int64_t>(n, "dim") != 1 || n.outputs[0].shape.rank() != 4) return {};
+    if (std::none_of(in.begin(), in.end(), [](const Tensor& t) { return rows_of(t).defined(); }))
+      return {};
     Tensors parts;
-    for (const Tensor& t : in) {
-      if (!rows_of(t).defined()) return {};
-      parts.push_back(narrow(rows_of(t)));
-    }
+    for (const Tensor& t : in) parts.push_back(narrow_rows(t));
     return {to_planes(widen(concat(parts, 3)))};
   }
 

@@ -18,7 +18,8 @@ Tensor conv_rows(const Tensors& in, const ConvRowsAttrs& a) {
 
 }  // namespace
 
-/// Two-dimensional convolution whose channels come last, with bias, an addition and limits.
+/// Two-dimensional convolution whose channels come last, with bias, an addition, SiLU and
+/// limits.
 /// x: NxHxWxC, weight: Ox(C/groups)xKhxKw of x's type or f32. Made by the precision pass.
 OP(conv_rows) = {
     .name = "conv_rows",
@@ -50,6 +51,7 @@ OP(conv_rows) = {
       Tensor y = to_rows(conv(wide(to_planes(in[0])), wide(in[1]), a));
       if (a.bias) y = y + wide(in[2]);
       if (a.residual) y = y + wide(in.back());
+      if (a.swish) y = y * sigmoid(y);
       return {cast(clip(y, a.low, a.high), in[0].dtype())};
     },
     .macs =
@@ -81,6 +83,10 @@ OP(conv_rows) = {
           wide.high = 0.5;
           s.add({s.uniform({1, 5, 6, 3}), s.uniform({5, 3, 3, 3})}, with(wide),
                 "torch.clamp(" + conv + ", stride=(2, 1)), -0.5, 0.5)" + rows);
+          ConvRowsAttrs gated = a;
+          gated.bias = gated.swish = true;
+          s.add({s.uniform({2, 4, 5, 4}), s.uniform({6, 4, 3, 3}), s.uniform({6})}, with(gated),
+                "F.silu(" + conv + ", {2}, padding=1))" + rows);
           s.bad({s.uniform({2, 4, 5, 16}), s.uniform({32, 8, 3, 3})}, with(a), "weight expects 8");
           s.bad({s.uniform({1, 3, 4, 32}), s.uniform({16, 32, 3, 3}), s.uniform({16}),
                  s.uniform({1, 3, 5, 16})},

@@ -7,9 +7,8 @@
 namespace nacre {
 namespace {
 
-Shape pooled(const Infer& in) {
+Shape pooled(const Infer& in, const MaxPoolAttrs& a) {
   in.check_rank(0, 4);
-  const auto& a = in.attrs<MaxPoolAttrs>();
   const Shape& x = in.shape(0);
   const Shape size = windowed_shape(in, x.slice(1, 3), window_of(a));
   return {x[0], size[0], size[1], x[3]};
@@ -27,7 +26,7 @@ OP(max_pool_rows) = {
         [](Infer& in) {
           const DType t = in.dtype(0);
           if (t != DType::u8 && t != DType::i8) in.check_float(0);
-          in.out(t, pooled(in));
+          in.out(t, pooled(in, in.attrs<MaxPoolAttrs>()));
         },
     .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
       const auto& a = *static_cast<const MaxPoolAttrs*>(attrs);
@@ -53,6 +52,39 @@ OP(max_pool_rows) = {
         },
 };
 
+/// Mean of each window of NxHxWxC. Made by the passes "precision" and "integers" of avg_pool.
+OP(avg_pool_rows) = {
+    .name = "avg_pool_rows",
+    .kind = OpKind::composite,
+    .attrs = attr_type<AvgPoolAttrs>(),
+    .infer =
+        [](Infer& in) {
+          in.check_float(0);
+          in.out(in.dtype(0), pooled(in, in.attrs<AvgPoolAttrs>()));
+        },
+    .decompose = [](const void* attrs, const Tensors& in) -> Tensors {
+      return {to_rows(avg_pool(to_planes(in[0]), *static_cast<const AvgPoolAttrs*>(attrs)))};
+    },
+    .samples =
+        [](Samples& s) {
+          AvgPoolAttrs a;
+          a.kernel = {3, 3};
+          a.stride = {2, 2};
+          a.dilation = a.pad_low = a.pad_high = {1, 1};
+          const auto with = [](AvgPoolAttrs b) {
+            return [b](const Tensors& x) {
+              return Tensors{make(*find_op("avg_pool_rows"), box(b), x)};
+            };
+          };
+          const std::string pool = "F.avg_pool2d({0}.permute(0, 3, 1, 2), 3, 2, 1",
+                            rows = ").permute(0, 2, 3, 1)";
+          s.add({s.uniform({2, 5, 6, 3})}, with(a), pool + rows);
+          a.include_pad = false;
+          s.add({s.uniform({1, 5, 6, 20})}, with(a), pool + ", count_include_pad=False" + rows);
+          s.bad({s.uniform({2, 5, 6})}, with(a), "rank 3");
+        },
+};
+
 /// Gradient of max_pool_rows: x and dy give dx; the first of equal values gets all.
 OP(max_pool_rows_grad) = {
     .name = "max_pool_rows_grad",
@@ -61,7 +93,7 @@ OP(max_pool_rows_grad) = {
     .infer =
         [](Infer& in) {
           in.check_float(0);
-          const Shape y = pooled(in);
+          const Shape y = pooled(in, in.attrs<MaxPoolAttrs>());
           in.check_same_dtype();
           in.check(in.shape(1) == y, {"input 1 has shape ", in.shape(1), ", not ", y});
           in.out(in.dtype(0), in.shape(0));

@@ -7,14 +7,16 @@
 
 namespace nacre {
 
-/// A convolution with what follows it: conv(x, w) + bias + residual, limited to [low, high].
+/// A convolution with what follows it: act(conv(x, w) + bias + residual), limited to [low, high].
 struct ConvRowsAttrs : ConvAttrs {
   bool bias = false, residual = false;  ///< these inputs follow x and w, in this order
+  bool swish = false;                   ///< y * sigmoid(y) before the limits
   double low = -INFINITY, high = INFINITY;
   void fields(FieldVisitor& v) {
     ConvAttrs::fields(v);
     v("bias", bias);
     v("residual", residual);
+    v("swish", swish);
     v("low", low);
     v("high", high);
   }

@@ -36,6 +36,7 @@ void infer_conv_int8(Infer& in) {
   in.check(is_zero_point(a.x_zero, in.dtype(0)) && is_zero_point(a.y_zero, a.dtype) &&
                (!a.residual || is_zero_point(a.residual_zero, in.dtype(inputs - 1))),
            {"a zero point is outside its type"});
+  in.check(!a.swish || !a.residual, {"has swish and a residual; one of them is known"});
   in.check(a.low <= a.high && a.sum_low <= a.sum_high, {"low is above high"});
   in.out(a.dtype, y);
 }
@@ -43,6 +44,7 @@ void infer_conv_int8(Infer& in) {
 /// What becomes of a sum of products of channel o, of element k of the result.
 double rescaled(const Ref& r, const ConvInt8Attrs& a, int64_t sum, int64_t o, int64_t k) {
   double y = r.in(2).d[o] * (static_cast<double>(sum) + (a.bias ? r.in(3).d[o] : 0));
+  if (a.swish) y *= a.sum_scale / (1 + std::exp(-y));
   if (a.residual) {
     if (a.rounded) y = std::clamp(std::nearbyint(y), a.sum_low, a.sum_high);
     const int64_t other = r.in(r.inputs() - 1).i[k] - a.residual_zero;
@@ -156,6 +158,16 @@ OP(conv_int8) = {
                   ".to(torch.int8)");
           add({bytes({2, 4, 5, 4}), signs({6, 4, 3, 3}), scales({6})}, a,
               conv + ", padding=1)" + rows + " * 1e-6 * {2}");
+          ConvInt8Attrs gated = a;
+          gated.dtype = DType::i8;
+          gated.bias = gated.swish = true;
+          gated.y_zero = -100;
+          gated.sum_scale = 31.7;
+          add({bytes({2, 4, 5, 4}), signs({6, 4, 3, 3}), scales({6}),
+               s.integers({6}, -900, 900, DType::i32)},
+              gated,
+              "torch.clamp(torch.round(31.7 * F.silu((" + conv + ", padding=1)" + rows +
+                  " + {3}) * 1e-6 * {2})) - 100, -128, 127).to(torch.int8)");
           const auto refuse = [&](std::vector<SampleInput> in, const ConvInt8Attrs& b,
                                   const char* why) {
             s.bad(
@@ -169,6 +181,10 @@ OP(conv_int8) = {
           refuse({bytes({1, 4, 5, 4}), bytes({6, 4, 3, 3}), scales({6})}, a, "weights of i8");
           refuse({bytes({1, 5, 6, 3}), signs({5, 3, 3, 3}), scales({5}), bytes({1, 2, 4, 6})}, sum,
                  "the residual needs integers");
+          ConvInt8Attrs both = sum;
+          both.swish = true;
+          refuse({bytes({1, 5, 6, 3}), signs({5, 3, 3, 3}), scales({5}), bytes({1, 2, 4, 5})}, both,
+                 "has swish and a residual");
           ConvInt8Attrs far = a;
           far.x_zero = 256;
           refuse({bytes({1, 4, 5, 4}), signs({6, 4, 3, 3}), scales({6})}, far, "a zero point");

@@ -111,6 +111,7 @@ KERNEL(conv_int8) {
   c.y_zero = whole("y_zero");
   c.bias = q.flag("bias");
   c.accumulate = q.flag("residual");
+  c.swish = q.flag("swish");
   c.rounded = q.flag("rounded");
   c.sum_low = number("sum_low");
   c.sum_high = number("sum_high");

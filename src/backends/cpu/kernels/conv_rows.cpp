@@ -184,6 +184,7 @@ KERNEL(conv_rows) {
   auto c = described(q, q.in[0].shape, q.in[1], q.out[0].shape);
   c.bias = q.flag("bias");
   c.accumulate = q.flag("residual");
+  c.swish = q.flag("swish");
   c.low = static_cast<float>(q.number("low"));
   c.high = static_cast<float>(q.number("high"));
   if (c.bias && q.in[2].dtype != DType::f32) return nullptr;

@@ -1,4 +1,5 @@
-// max_pool_rows, of bf16 and of 8-bit integers, and its gradient, of bf16.
+// max_pool_rows, of floats and of 8-bit integers, avg_pool_rows, of f32; the gradient of the first,
+// of bf16.
 #include <algorithm>
 
 #include "backends/cpu/copy.h"
@@ -65,21 +66,33 @@ class MaxPoolRowsGrad final : public Kernel {
   int64_t batch_, pieces_;
 };
 
+dnnl::BlockedPool described(const KernelQuery& q) {
+  dnnl::BlockedPool p;
+  p.input = without_rows(q.in[0].shape);
+  p.output = without_rows(q.out[0].shape);
+  p.kernel = q.ints("kernel");
+  p.stride = q.ints("stride");
+  p.pad_low = q.ints("pad_low");
+  p.rows = true;
+  p.dtype = q.in[0].dtype;
+  return p;
+}
+
 }  // namespace
 
 KERNEL(max_pool_rows) {
   const DType type = q.in[0].dtype;
-  const bool known = type == DType::bf16 || type == DType::u8 || type == DType::i8;
+  const bool known =
+      type == DType::f32 || type == DType::bf16 || type == DType::u8 || type == DType::i8;
   if (!known || !takes_pool_rows(q, type) || !dnnl::native(type)) return nullptr;
-  dnnl::BlockedPool p{without_rows(q.in[0].shape),
-                      without_rows(q.out[0].shape),
-                      q.ints("kernel"),
-                      q.ints("stride"),
-                      q.ints("pad_low"),
-                      false,
-                      false};
-  p.rows = true;
-  p.dtype = type;
+  return LibraryPool::make(described(q));
+}
+
+KERNEL(avg_pool_rows) {
+  if (!takes_pool_rows(q, DType::f32)) return nullptr;
+  auto p = described(q);
+  p.average = true;
+  p.include_pad = q.flag("include_pad");
   return LibraryPool::make(p);
 }
 
