@@ -222,26 +222,32 @@ uint64_t hash_key(const std::vector<uint64_t>& key) {
   return mix(mix(h[0], h[1]), mix(h[2], h[3]));
 }
 
-/// Of ops and connections, without sizes.
-uint64_t structure_hash(const Work& w) {
-  uint64_t h = w.leaves.size();
-  for (const Node* n : w.leaves) h = mix(h, n->outputs[0].shape.size());
-  for (const Node* n : w.order) {
-    h = mix(h, n->op->id);
-    for (const Tensor& t : n->inputs)
-      h = mix(h, uint64_t{t.node()->position} << 1 | (t.node()->evaluated ? 1 : 0));
-  }
-  return h;
-}
+struct Hashes {
+  uint64_t structure = 0;  ///< of ops and connections, never 0
+  uint64_t sizes = 0;      ///< with sizes: all but strides, donations, what is asked for, switches
+};
 
-/// As structure_hash, with sizes: all of the key but strides, donations, what is asked for and
-/// switches.
-uint64_t sizes_hash(const Work& w) {
-  uint64_t h = structure_hash(w);
-  for (const Node* n : w.leaves)
-    for (const Output& o : n->outputs) h = mix(h, hash_of(o.dtype, o.shape));
-  for (const Node* n : w.order) h = mix(h, n->hash);
-  return h;
+/// In the order of recording, which does not depend on the order of what is asked for: a trainer
+/// that goes on from a file has its variables in another one.
+Hashes hashes_of(const Work& w) {
+  std::vector<uint64_t> numbers(w.order.size()), leaves(w.leaves.size());
+  uint64_t structure = w.leaves.size(), sizes = 0, next = 0;
+  for (const Node* n : as_recorded(w.order)) {
+    numbers[n->position] = ++next;
+    structure = mix(structure, n->op->id);
+    sizes = mix(sizes, n->hash);
+    for (const Tensor& t : n->inputs) {
+      const Node* from = t.node();
+      uint64_t& number = (from->evaluated ? leaves : numbers)[from->position];
+      if (number == 0) {
+        number = ++next;
+        structure = mix(structure, from->outputs[0].shape.size());
+        for (const Output& o : from->outputs) sizes = mix(sizes, hash_of(o.dtype, o.shape));
+      }
+      structure = mix(structure, number << 1 | (from->evaluated ? 1 : 0));
+    }
+  }
+  return {structure | 1, mix(structure, sizes)};
 }
 
 /// The pending nodes as a Graph whose inputs are the leaves.
@@ -319,11 +325,11 @@ std::shared_ptr<const Plan> find_plan(Work& w) {
   if (found && (at->second.structure || simple)) return hit();
   uint64_t structure = 0;
   if (!simple) {
-    structure = structure_hash(w) | 1;
+    const Hashes hashes = hashes_of(w);
+    structure = hashes.structure;
     const auto known = c.structures.find(structure);
-    const uint64_t sizes = sizes_hash(w);
-    const bool seen = c.seen.count(sizes) != 0;
-    c.see(sizes);
+    const bool seen = c.seen.count(hashes.sizes) != 0;
+    c.see(hashes.sizes);
     // The first shape of a structure is compiled at once, others at their second sight, and only so
     // many. What differs in donations or strides alone (a second step, in which averages have
     // memory of their own) is no other shape.

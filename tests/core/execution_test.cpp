@@ -148,6 +148,21 @@ TEST(Execution, OtherDonationsAndStridesAreNoOtherShape) {
   EXPECT_GT(plan_stats().plain, before.plain);
 }
 
+TEST(Execution, TheOrderOfWhatIsAskedForIsNoOtherShape) {
+  const auto f = [](const Tensor& x) { return Tensors{sum(exp(x)), sum(x * 2)}; };
+  const auto at = [](int64_t n) { return Tensor::from(std::vector<float>(n, 0.5f), {n}); };
+  clear_plans();
+  eval(f(at(6)));
+  const auto before = plan_stats();
+  const Tensor x = at(7);
+  eval(f(x));  // as it comes, and known from now on
+  EXPECT_EQ(plan_stats().plain - before.plain, 1u);
+  const Tensors r = f(x);
+  eval({r[1], r[0]});
+  EXPECT_EQ(plan_stats().plain - before.plain, 1u);
+  EXPECT_EQ(plan_stats().compilations - before.compilations, 1u);
+}
+
 TEST(Execution, ManyShapesCompileLittleAndKeepFewPlans) {
   clear_plans();
   const auto before = plan_stats();
