@@ -13,20 +13,39 @@ struct Dim {
   int64_t size, from, to;  // strides in elements
 };
 
+/// Allocates as little as Shape does.
+class Dims {
+ public:
+  int64_t size() const { return sizes_.rank(); }
+  Dim operator[](int64_t i) const { return {sizes_.begin()[i], from_.begin()[i], to_.begin()[i]}; }
+  void push_back(const Dim& d) {
+    sizes_.push_back(d.size);
+    from_.push_back(d.from);
+    to_.push_back(d.to);
+  }
+  void pop_back() {
+    for (Shape* s : {&sizes_, &from_, &to_}) s->resize(s->size() - 1);
+  }
+
+ private:
+  Shape sizes_, from_, to_;
+};
+
 // The view as few loops as possible: unit dimensions dropped, adjacent ones that continue each
 // other merged.
-std::vector<Dim> collapse(const Shape& shape, const Shape& strides) {
+Dims collapse(const Shape& shape, const Shape& strides) {
   const Shape dense = contiguous_strides(shape);
-  std::vector<Dim> dims;
+  Dims dims;
   for (int64_t i = 0; i < shape.rank(); ++i) {
     if (shape[i] == 1) continue;
-    const Dim d{shape[i], strides[i], dense[i]};
-    if (!dims.empty() && dims.back().from == d.from * d.size)
-      dims.back() = {dims.back().size * d.size, d.from, d.to};
-    else
-      dims.push_back(d);
+    Dim d{shape[i], strides[i], dense[i]};
+    if (const int64_t n = dims.size(); n > 0 && dims[n - 1].from == d.from * d.size) {
+      d.size *= dims[n - 1].size;
+      dims.pop_back();
+    }
+    dims.push_back(d);
   }
-  if (dims.empty()) dims.push_back({1, 1, 1});
+  if (dims.size() == 0) dims.push_back({1, 1, 1});
   return dims;
 }
 
@@ -55,8 +74,8 @@ void row(const T* from, int64_t stride, T* to, int64_t n) {
 }
 
 template <typename T>
-void copy_typed(const std::vector<Dim>& dims, const T* from, T* to) {
-  const int64_t rank = static_cast<int64_t>(dims.size());
+void copy_typed(const Dims& dims, const T* from, T* to) {
+  const int64_t rank = dims.size();
   const Dim inner = dims[rank - 1];
   constexpr int64_t grain = 1 << 14;
   if (rank == 1) {
@@ -72,7 +91,7 @@ void copy_typed(const std::vector<Dim>& dims, const T* from, T* to) {
       if (dims[i].from == 1) pair = i;
   const Dim second = dims[pair];
   const bool transposed = second.from == 1 && inner.from != 0 && inner.from != 1;
-  std::vector<Dim> outer;
+  Dims outer;
   int64_t count = 1;
   for (int64_t i = 0; i < rank - 1; ++i)
     if (i != pair) {
@@ -86,11 +105,11 @@ void copy_typed(const std::vector<Dim>& dims, const T* from, T* to) {
   parallel_for(count * blocks, std::max<int64_t>(1, grain / unit), [&](int64_t b, int64_t e) {
     for (int64_t w = b; w < e; ++w) {
       int64_t rest = w / blocks, source = 0, target = 0;
-      for (size_t i = outer.size(); i-- > 0;) {
-        const int64_t at = rest % outer[i].size;
-        rest /= outer[i].size;
-        source += at * outer[i].from;
-        target += at * outer[i].to;
+      for (int64_t i = outer.size(); i-- > 0;) {
+        const Dim d = outer[i];
+        source += rest % d.size * d.from;
+        target += rest % d.size * d.to;
+        rest /= d.size;
       }
       const int64_t r0 = w % blocks * block, r1 = std::min(second.size, r0 + block);
       const T* f = from + source + r0 * second.from;
