@@ -4,6 +4,7 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "backends/cpu/dnnl.h"
 #include "compile/plan.h"
 #include "graph/node.h"
 #include "nacre/graph.h"
@@ -123,6 +124,11 @@ Report mill(const OpDef& op, std::string_view aspect) {
 Counts& counts() {
   static Counts c;
   return c;
+}
+
+bool lacks_units(std::string_view op) {
+  if (op == "conv_int8") return !cpu::dnnl::native(DType::i8);
+  return (op == "matmul_f32" || op.starts_with("conv_rows")) && !cpu::dnnl::native(DType::bf16);
 }
 
 std::vector<KernelName> kernels_of(const Subject& subject, const OpSample& sample,

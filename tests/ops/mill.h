@@ -10,6 +10,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -94,6 +95,9 @@ Counts& counts();
 /// The kernels that the plan of a sample with these inputs runs. Throws what compiling throws.
 std::vector<KernelName> kernels_of(const Subject&, const OpSample&, const Tensors& in,
                                    bool reference);
+/// True if the backend's only kernel of an op needs vector units that this processor lacks: those
+/// of bf16 or of 8-bit integers.
+bool lacks_units(std::string_view op);
 
 // ---- tools of the checks
 

@@ -345,9 +345,11 @@ TEST(OperatorLibrary, HasAThousandKernelsAndEveryBackendKernelHasATest) {
       offered.insert(op->name);
     }
   for (const std::string_view op : offered)
-    EXPECT_TRUE(std::any_of(
-        all.begin(), all.end(),
-        [&](const KernelName& k) { return std::get<0>(k) == op && std::get<2>(k) == "cpu"; }))
+    EXPECT_TRUE(lacks_units(op) || std::any_of(all.begin(), all.end(),
+                                               [&](const KernelName& k) {
+                                                 return std::get<0>(k) == op &&
+                                                        std::get<2>(k) == "cpu";
+                                               }))
         << "no sample of an op runs the backend's kernel of " << op;
 }
 

@@ -51,6 +51,14 @@ struct PoolBlocksAttrs : AvgPoolAttrs {
   }
 };
 
+/// Channels of a block that kernels are there for: with AVX-512, and elsewhere.
+inline constexpr int64_t kBlockSizes[] = {16, 8};
+
+/// In samples: planes in blocks of `block`, in PyTorch.
+inline std::string torch_blocks(int64_t block) {
+  return cat({".unflatten(1, (-1, ", block, ")).permute(0, 1, 3, 4, 2)"});
+}
+
 /// [N, G, H, W, B] as [N, G*B, H, W]; others as they are.
 inline Shape without_blocks(const Shape& s) {
   return s.rank() == 5 ? Shape{s[0], s[1] * s[4], s[2], s[3]} : s;

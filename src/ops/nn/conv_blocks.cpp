@@ -55,32 +55,36 @@ OP(conv_blocks) = {
           const auto with = [](ConvBlocksAttrs b) {
             return [b](const Tensors& x) { return Tensors{conv_blocks(x, b)}; };
           };
-          const std::string conv = "F.conv2d({0}.permute(0, 1, 4, 2, 3).flatten(1, 2), {1}",
-                            blocks = ".unflatten(1, (-1, 16)).permute(0, 1, 3, 4, 2)";
-          s.add({s.uniform({2, 1, 4, 5, 16}), s.uniform({32, 16, 3, 3})}, with(a),
-                conv + ", padding=1)" + blocks)
-              .slack = 3;  // Winograd's form: differences of sums over a tile
+          const std::string conv = "F.conv2d({0}.permute(0, 1, 4, 2, 3).flatten(1, 2), {1}";
           ConvBlocksAttrs all = a;
           all.bias = all.residual = true;
           all.low = 0;
-          s.add({s.uniform({1, 2, 3, 4, 16}), s.uniform({16, 32, 3, 3}), s.uniform({16}),
-                 s.uniform({1, 1, 3, 4, 16})},
-                with(all),
-                "torch.relu(" + conv + ", {2}, padding=1) + {3}.squeeze(1).permute(0, 3, 1, 2))" +
-                    blocks);
-          ConvBlocksAttrs depthwise = a;
-          depthwise.groups = 16;
-          depthwise.bias = true;
-          depthwise.stride = {2, 2};
-          depthwise.low = -0.5;
-          depthwise.high = 0.5;
-          s.add({s.uniform({1, 1, 5, 6, 16}), s.uniform({16, 1, 3, 3}), s.uniform({16})},
-                with(depthwise),
-                "torch.clamp(" + conv + ", {2}, 2, 1, 1, 16), -0.5, 0.5)" + blocks);
-          ConvBlocksAttrs first = a;
-          first.plain = first.swish = true;
-          s.add({s.uniform({1, 3, 5, 4}), s.uniform({16, 3, 3, 3})}, with(first),
-                "F.silu(F.conv2d({0}, {1}, padding=1))" + blocks);
+          for (const int64_t b : kBlockSizes) {
+            a.block = all.block = b;
+            const std::string blocks = torch_blocks(b);
+            s.add({s.uniform({2, 1, 4, 5, b}), s.uniform({2 * b, b, 3, 3})}, with(a),
+                  conv + ", padding=1)" + blocks)
+                .slack = 3;  // Winograd's form: differences of sums over a tile
+            s.add({s.uniform({1, 2, 3, 4, b}), s.uniform({b, 2 * b, 3, 3}), s.uniform({b}),
+                   s.uniform({1, 1, 3, 4, b})},
+                  with(all),
+                  "torch.relu(" + conv + ", {2}, padding=1) + {3}.squeeze(1).permute(0, 3, 1, 2))" +
+                      blocks);
+            ConvBlocksAttrs depthwise = a;
+            depthwise.groups = b;
+            depthwise.bias = true;
+            depthwise.stride = {2, 2};
+            depthwise.low = -0.5;
+            depthwise.high = 0.5;
+            s.add({s.uniform({1, 1, 5, 6, b}), s.uniform({b, 1, 3, 3}), s.uniform({b})},
+                  with(depthwise),
+                  cat({"torch.clamp(", conv, ", {2}, 2, 1, 1, ", b, "), -0.5, 0.5)", blocks}));
+            ConvBlocksAttrs first = a;
+            first.plain = first.swish = true;
+            s.add({s.uniform({1, 3, 5, 4}), s.uniform({b, 3, 3, 3})}, with(first),
+                  "F.silu(F.conv2d({0}, {1}, padding=1))" + blocks);
+          }
+          a.block = all.block = 16;
           s.bad({s.uniform({2, 1, 4, 5, 16}), s.uniform({32, 8, 3, 3})}, with(a),
                 "weight expects 8");
           s.bad({s.uniform({2, 1, 4, 5, 16}), s.uniform({24, 16, 3, 3})}, with(a),

@@ -24,7 +24,6 @@ ConvWeightGradAttrs to_weight(const ConvAttrs& a, Ints kernel_size) {
 }
 
 constexpr const char* kPlanes = ".permute(0, 1, 4, 2, 3).flatten(1, 2)";
-constexpr const char* kBlocks = ".unflatten(1, (-1, 16)).permute(0, 1, 3, 4, 2)";
 
 }  // namespace
 
@@ -65,15 +64,18 @@ OP(conv_blocks_input_grad) = {
           const char* op = "conv_blocks_input_grad";
           const ConvAttrs plain = {{1, 1}, {1, 1}, {1, 1}, {1, 1}, 1};
           const std::string dy = cat({"F.conv_transpose2d({0}", kPlanes, ", {1}"});
-          s.add({s.uniform({2, 2, 4, 5, 16}), s.uniform({32, 16, 3, 3})},
-                call(op, to_input(plain, {4, 5})), dy + ", padding=1)" + kBlocks)
-              .slack = 3;  // Winograd's form: differences of sums over a tile
-          s.add({s.uniform({1, 1, 3, 3, 16}), s.uniform({16, 32, 3, 3})},
-                call(op, to_input({{2, 2}, {1, 1}, {1, 1}, {1, 1}, 1}, {6, 5})),
-                dy + ", stride=2, padding=1, output_padding=(1, 0))" + kBlocks);
-          s.add({s.uniform({1, 1, 3, 4, 16}), s.uniform({16, 1, 3, 3})},
-                call(op, to_input({{1, 1}, {1, 1}, {1, 1}, {1, 1}, 16}, {3, 4})),
-                dy + ", padding=1, groups=16)" + kBlocks);
+          for (const int64_t b : kBlockSizes) {
+            const std::string blocks = torch_blocks(b);
+            s.add({s.uniform({2, 2, 4, 5, b}), s.uniform({2 * b, b, 3, 3})},
+                  call(op, to_input(plain, {4, 5})), dy + ", padding=1)" + blocks)
+                .slack = 3;  // Winograd's form: differences of sums over a tile
+            s.add({s.uniform({1, 1, 3, 3, b}), s.uniform({b, 2 * b, 3, 3})},
+                  call(op, to_input({{2, 2}, {1, 1}, {1, 1}, {1, 1}, 1}, {6, 5})),
+                  dy + ", stride=2, padding=1, output_padding=(1, 0))" + blocks);
+            s.add({s.uniform({1, 1, 3, 4, b}), s.uniform({b, 1, 3, 3})},
+                  call(op, to_input({{1, 1}, {1, 1}, {1, 1}, {1, 1}, b}, {3, 4})),
+                  cat({dy, ", padding=1, groups=", b, ")", blocks}));
+          }
           s.bad({s.uniform({1, 1, 4, 4, 16}), s.uniform({32, 16, 3, 3})},
                 call(op, to_input(plain, {4, 4})), "input has 16 channels, weight expects 32");
           s.bad({s.uniform({1, 1, 4, 4, 16}), s.uniform({16, 3, 3, 3})},
@@ -118,20 +120,22 @@ OP(conv_blocks_weight_grad) = {
         [](Samples& s) {
           const char* op = "conv_blocks_weight_grad";
           const ConvAttrs plain = {{1, 1}, {1, 1}, {1, 1}, {1, 1}, 1};
-          const auto torch = [](const char* x, const char* shape, const char* more) {
-            return cat(
-                {"torch.nn.grad.conv2d_weight(", x, ", ", shape, ", {1}", kPlanes, more, ")"});
+          const auto torch = [](std::string_view x, int64_t outs, int64_t ins, int64_t kernel,
+                                const char* more) {
+            return cat({"torch.nn.grad.conv2d_weight(", x, ", (", outs, ", ", ins, ", ", kernel,
+                        ", ", kernel, "), {1}", kPlanes, more, ")"});
           };
           const std::string x = cat({"{0}", kPlanes});
-          s.add({s.uniform({1, 1, 4, 3, 16}), s.uniform({1, 2, 4, 3, 16})},
-                call(op, to_weight(plain, {3, 3})),
-                torch(x.c_str(), "(32, 16, 3, 3)", ", padding=1"));
-          s.add({s.uniform({2, 3, 6, 5}), s.uniform({2, 1, 3, 3, 16})},
-                call(op, to_weight({{2, 2}, {1, 1}, {1, 1}, {1, 1}, 1}, {3, 3})),
-                torch("{0}", "(16, 3, 3, 3)", ", stride=2, padding=1"));
-          s.add({s.uniform({1, 2, 4, 4, 16}), s.uniform({1, 1, 2, 2, 16})},
-                call(op, to_weight({{2, 2}, {1, 1}, {0, 0}, {0, 0}, 1}, {1, 1})),
-                torch(x.c_str(), "(16, 32, 1, 1)", ", stride=2"));
+          for (const int64_t b : kBlockSizes) {
+            s.add({s.uniform({1, 1, 4, 3, b}), s.uniform({1, 2, 4, 3, b})},
+                  call(op, to_weight(plain, {3, 3})), torch(x, 2 * b, b, 3, ", padding=1"));
+            s.add({s.uniform({2, 3, 6, 5}), s.uniform({2, 1, 3, 3, b})},
+                  call(op, to_weight({{2, 2}, {1, 1}, {1, 1}, {1, 1}, 1}, {3, 3})),
+                  torch("{0}", b, 3, 3, ", stride=2, padding=1"));
+            s.add({s.uniform({1, 2, 4, 4, b}), s.uniform({1, 1, 2, 2, b})},
+                  call(op, to_weight({{2, 2}, {1, 1}, {0, 0}, {0, 0}, 1}, {1, 1})),
+                  torch(x, b, 2 * b, 1, ", stride=2"));
+          }
           s.bad({s.uniform({1, 1, 4, 4, 16}), s.uniform({2, 1, 4, 4, 16})},
                 call(op, to_weight(plain, {3, 3})), "batches of 1 and 2 differ");
           s.bad({s.uniform({1, 1, 4, 4, 16}), s.uniform({1, 1, 4, 4, 16})},

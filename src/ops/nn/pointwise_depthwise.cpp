@@ -57,9 +57,9 @@ OP(pointwise_depthwise) = {
           const auto add = [&](PointwiseDepthwiseAttrs b, Shape x, int64_t channels,
                                std::string_view activation) {
             b.groups = channels;
-            const int64_t kernel = 2 * b.pad_low[0] + 1;
+            const int64_t kernel = 2 * b.pad_low[0] + 1, block = x[4];
             s.add(
-                {s.uniform(x), s.uniform({channels, x[1] * 16, 1, 1}), s.uniform({channels}),
+                {s.uniform(x), s.uniform({channels, x[1] * block, 1, 1}), s.uniform({channels}),
                  s.uniform({channels, 1, kernel, kernel}), s.uniform({channels})},
                 [b](const Tensors& in) {
                   return Tensors{make(*find_op("pointwise_depthwise"), b,
@@ -67,19 +67,23 @@ OP(pointwise_depthwise) = {
                 },
                 cat({activation, "(F.conv2d(", activation,
                      "(F.conv2d({0}.permute(0, 1, 4, 2, 3).flatten(1, 2), {1}, {2})), {3}, {4}, ",
-                     b.stride[0], ", ", b.pad_low[0], ", 1, ", channels,
-                     ")).unflatten(1, (-1, 16)).permute(0, 1, 3, 4, 2)"}));
+                     b.stride[0], ", ", b.pad_low[0], ", 1, ", channels, "))",
+                     torch_blocks(block)}));
           };
-          PointwiseDepthwiseAttrs swish = a;
-          swish.swish = swish.first_swish = true;
-          add(swish, {2, 1, 4, 5, 16}, 48, "F.silu");
-          swish.pad_low = swish.pad_high = {2, 2};
-          add(swish, {1, 2, 5, 9, 16}, 16, "F.silu");
-          PointwiseDepthwiseAttrs relu = a;
-          relu.low = relu.first_low = 0;
-          relu.high = relu.first_high = 6;
-          relu.stride = {2, 2};
-          add(relu, {1, 1, 7, 6, 16}, 32, "F.relu6");
+          for (const int64_t block : kBlockSizes) {
+            a.block = block;
+            PointwiseDepthwiseAttrs swish = a;
+            swish.swish = swish.first_swish = true;
+            add(swish, {2, 1, 4, 5, block}, 3 * block, "F.silu");
+            swish.pad_low = swish.pad_high = {2, 2};
+            add(swish, {1, 2, 5, 9, block}, block, "F.silu");
+            PointwiseDepthwiseAttrs relu = a;
+            relu.low = relu.first_low = 0;
+            relu.high = relu.first_high = 6;
+            relu.stride = {2, 2};
+            add(relu, {1, 1, 7, 6, block}, 2 * block, "F.relu6");
+          }
+          a.block = 16;
           s.bad(
               {s.uniform({1, 1, 4, 4, 16}), s.uniform({32, 8, 1, 1}), s.uniform({32}),
                s.uniform({32, 1, 3, 3}), s.uniform({32})},

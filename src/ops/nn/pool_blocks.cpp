@@ -33,20 +33,24 @@ OP(pool_blocks) = {
             return
                 [b](const Tensors& x) { return Tensors{make(*find_op("pool_blocks"), b, {x[0]})}; };
           };
-          const std::string in = "({0}.permute(0, 1, 4, 2, 3).flatten(1, 2), ",
-                            out = ".unflatten(1, (-1, 16)).permute(0, 1, 3, 4, 2)";
-          s.add({s.uniform({2, 2, 5, 6, 16})}, with(a), "F.max_pool2d" + in + "3, 2, 1)" + out);
-          a.average = true;
-          s.add({s.uniform({2, 2, 5, 6, 16})}, with(a), "F.avg_pool2d" + in + "3, 2, 1)" + out);
-          a.include_pad = false;
-          s.add({s.uniform({1, 1, 5, 6, 16})}, with(a),
-                "F.avg_pool2d" + in + "3, 2, 1, count_include_pad=False)" + out);
-          a.kernel = {7, 7};
-          a.stride = {1, 1};
-          a.pad_low = a.pad_high = {0, 0};
-          s.add({s.uniform({1, 2, 7, 7, 16})}, with(a), "F.avg_pool2d" + in + "7, 1)" + out);
-          s.bad({s.uniform({1, 2, 6, 6})}, with(a), "rank 4");
-          s.bad({s.uniform({1, 2, 6, 6, 16})}, with(a), "larger than the padded input of 6");
+          PoolBlocksAttrs average = a, within = a, whole = a;
+          average.average = within.average = whole.average = true;
+          within.include_pad = false;
+          whole.kernel = {7, 7};
+          whole.stride = {1, 1};
+          whole.pad_low = whole.pad_high = {0, 0};
+          const std::string in = "({0}.permute(0, 1, 4, 2, 3).flatten(1, 2), ";
+          for (const int64_t b : kBlockSizes) {
+            const std::string out = torch_blocks(b);
+            s.add({s.uniform({2, 2, 5, 6, b})}, with(a), "F.max_pool2d" + in + "3, 2, 1)" + out);
+            s.add({s.uniform({2, 2, 5, 6, b})}, with(average),
+                  "F.avg_pool2d" + in + "3, 2, 1)" + out);
+            s.add({s.uniform({1, 1, 5, 6, b})}, with(within),
+                  "F.avg_pool2d" + in + "3, 2, 1, count_include_pad=False)" + out);
+            s.add({s.uniform({1, 2, 7, 7, b})}, with(whole), "F.avg_pool2d" + in + "7, 1)" + out);
+          }
+          s.bad({s.uniform({1, 2, 6, 6})}, with(whole), "rank 4");
+          s.bad({s.uniform({1, 2, 6, 6, 16})}, with(whole), "larger than the padded input of 6");
         },
 };
 

@@ -81,6 +81,14 @@ OP(avg_pool_rows) = {
           s.add({s.uniform({2, 5, 6, 3})}, with(a), pool + rows);
           a.include_pad = false;
           s.add({s.uniform({1, 5, 6, 20})}, with(a), pool + ", count_include_pad=False" + rows);
+          AvgPoolAttrs outside = a;  // windows that lie in padding alone
+          outside.kernel = {2, 2};
+          outside.pad_low = {0, 0};
+          outside.pad_high = {3, 3};
+          s.add({s.uniform({1, 4, 4, 5})}, with(outside),
+                "(lambda sum: sum({0}) / sum(torch.ones_like({0})).clamp(min=1))(lambda x: "
+                "4 * F.avg_pool2d(F.pad(x.permute(0, 3, 1, 2), (0, 3, 0, 3)), 2, 2)"
+                ".permute(0, 2, 3, 1))");
           s.bad({s.uniform({2, 5, 6})}, with(a), "rank 3");
         },
 };
