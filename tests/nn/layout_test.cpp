@@ -2,6 +2,7 @@
 // a Program and computed by reference kernels in f64.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -215,6 +216,27 @@ TEST(Layout, OnlyTheEdgesAreReordered) {
   EXPECT_EQ(count("conv_blocks"), 3);
   EXPECT_EQ(count("from_blocks"), 1);
   set_profiling(false);
+}
+
+// The library's ReLU makes zeros of NaN; then a loss stays finite while the weights do not.
+TEST(Layout, NaNStaysWhereWeightsChange) {
+  std::vector<float> values(2 * 16 * 9 * 9, 0.5f);
+  values[688] = NAN;
+  const Tensor x = Tensor::from(values, {2, 16, 9, 9});
+  for (const int64_t kernel : {1, 3})
+    for (const int64_t stride : {1, 2}) {
+      const Tensor w = normal({32, 16, kernel, kernel}, Key(1));
+      eval({x, w});
+      const ConvOptions window = {.stride = {stride}, .padding = {kernel / 2}};
+      const auto net = [&] { return conv2d(x, w, {}, window); };
+      const auto holes = [](const Tensor& y) {
+        const auto v = y.to_vector<float>();
+        return std::count_if(v.begin(), v.end(), [](float e) { return std::isnan(e); });
+      };
+      const auto without = holes(net());
+      EXPECT_GT(without, 0);
+      for (const Tensor& y : {relu(net()), relu6(net())}) EXPECT_EQ(holes(y), without) << kernel;
+    }
 }
 
 /// Sums in double of the products of f32 numbers, as an oracle for Winograd's form.

@@ -6,6 +6,7 @@
 // Each rule turns an op on from_blocks(x) into from_blocks(op on x). A from_blocks that nothing
 // else reads is thus never computed.
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <tuple>
 
@@ -22,10 +23,11 @@ Tensor inside(const Tensor& t) {
   return is_op(t.node(), "from_blocks") ? t.node()->inputs[0] : Tensor();
 }
 
-/// Of channels in blocks, the share that is not padding.
-double share(int64_t channels, int64_t block) {
-  return static_cast<double>(channels) /
-         static_cast<double>((channels + block - 1) / block * block);
+/// Whether enough of the blocks is not padding. Six channels of eight are not: plain convolutions
+/// over a batch are faster there (LeNet-5 with AVX2, 64 pictures: infer 1.3 times, train 1.4).
+bool fills(int64_t channels, int64_t block) {
+  const int64_t whole = (channels + block - 1) / block * block;
+  return static_cast<double>(channels) >= (block == 16 ? 0.6 : 0.8) * static_cast<double>(whole);
 }
 
 /// With zeros after the last entry of a dimension.
@@ -95,7 +97,7 @@ class Layout {
 
   Tensors convolution(const Node& n, const Tensors& in) {
     if (in[0].rank() != 4) return {};
-    for (const int64_t block : {16, 8})
+    for (const int64_t block : kBlockSizes)
       if (Tensor y = convolution(n, in[0], in[1], block); y.defined()) return {y};
     return {};
   }
@@ -110,11 +112,11 @@ class Layout {
     const auto whole = [&](int64_t c) { return (c + block - 1) / block * block; };
     if (groups == 1) {
       const bool plain = ins <= 4;
-      if (share(outs, block) < 0.6 || (!plain && share(ins, block) < 0.6)) return {};
+      if (!fills(outs, block) || (!plain && !fills(ins, block))) return {};
       return {plain ? ins : whole(ins), whole(outs), plain};
     }
     if (groups == ins && outs == ins) {
-      if (share(ins, block) < 0.6) return {};
+      if (!fills(ins, block)) return {};
       return {1, whole(outs)};
     }
     if (ins % (groups * block) != 0 || outs % (groups * block) != 0) return {};
@@ -133,7 +135,7 @@ class Layout {
     auto a = *static_cast<const ConvInputGradAttrs*>(n.attrs.get());
     const Shape& w = in[1].shape();
     const int64_t ins = w[1] * a.groups;
-    for (const int64_t block : {16, 8}) {
+    for (const int64_t block : kBlockSizes) {
       const Channels c = channels(w, a.groups, block);
       if (c.outs == 0 || c.plain) continue;
       const Tensor operands[] = {as_blocks(in[0], block), padded_weight(in[1], c)};
@@ -148,7 +150,7 @@ class Layout {
     if (in[0].rank() != 4) return {};
     auto a = *static_cast<const ConvWeightGradAttrs*>(n.attrs.get());
     const Shape& w = n.outputs[0].shape;
-    for (const int64_t block : {16, 8}) {
+    for (const int64_t block : kBlockSizes) {
       const Channels c = channels(w, a.groups, block);
       if (c.outs == 0) continue;
       const Tensor operands[] = {c.plain ? in[0] : as_blocks(in[0], block),
@@ -210,7 +212,7 @@ class Layout {
       }
       if (in.size() < 2 || in[i].shape() != n.outputs[0].shape) continue;
       const Tensor& other = in[1 - i];
-      const bool number = other.evaluated() && other.numel() == 1;
+      const bool number = other.evaluated() && other.numel() == 1 && !std::isnan(other.item());
       if (is_op(&n, "maximum") && number && !limited(a)) {
         a.low = other.item();
         return again(conv, a, std::move(inputs));

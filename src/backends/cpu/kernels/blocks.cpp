@@ -1,6 +1,7 @@
 // conv_blocks and pool_blocks: the library's kernels on its own layout; to_blocks and from_blocks.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "backends/cpu/dnnl.h"
 #include "backends/cpu/fused_conv.h"
@@ -136,7 +137,11 @@ bool winograd_pays(const dnnl::BlockedConvolution& c) {
 /// `constant_weight`: it stays the same over many runs.
 std::unique_ptr<Kernel> fastest_form(const KernelQuery& q, const dnnl::BlockedConvolution& c,
                                      std::string_view op, bool constant_weight) {
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  const bool limited = c.low > -inf || c.high < inf;
   const auto library = [&]() -> std::unique_ptr<Kernel> {
+    // Its limits make a number of NaN, which training is to come to know.
+    if (limited && !constant_weight) return nullptr;
     auto program = dnnl::blocked_convolution(c);
     if (!program) return nullptr;
     return std::make_unique<FusedConv>(std::move(program), c.bias, c.accumulate ? 2 + c.bias : 0,

@@ -15,12 +15,12 @@ HWY_BEFORE_NAMESPACE();
 namespace nacre::cpu::HWY_NAMESPACE {
 
 /// x * sigmoid(x) by an approximate reciprocal and one step of Newton's, within 1e-6 of the value
-/// where exp(x) is a normal number, and within 1e-35 elsewhere.
+/// where exp(x) is a normal number, and within 1e-35 elsewhere. NaN stays; of -inf it is -1e-36.
 template <class D, class V>
 HWY_INLINE V Swish(D d, V x) {
   const V most = hn::Set(d, 87.f);
-  const V sum = hn::Add(ExpInRange(d, hn::Neg(hn::Min(most, hn::Max(hn::Neg(most), x)))),
-                        hn::Set(d, 1.f));  // 1 + exp(-x)
+  x = hn::Max(hn::Neg(most), x);
+  const V sum = hn::Add(ExpInRange(d, hn::Neg(hn::Min(most, x))), hn::Set(d, 1.f));  // 1 + exp(-x)
   const V r = hn::ApproximateReciprocal(sum);
   return hn::Mul(x, hn::Mul(r, hn::NegMulAdd(sum, r, hn::Set(d, 2.f))));
 }
