@@ -14,9 +14,10 @@ Tensor as_rows(const Tensor& t, const Shape& planes) {
   while (source->node()->op && !source->evaluated() && source->node()->inputs.size() == 1 &&
          source->node()->op->kind == OpKind::view)
     source = &source->node()->inputs[0];
+  const Tensor whole = reshape(t, shape);
   // A view that repeats few values is read where they are; others are put in order first.
-  return shape == planes && 8 * source->numel() > planes.numel() ? ordered_rows(t)
-                                                                 : to_rows(reshape(t, shape));
+  return shape == planes && 8 * source->numel() > planes.numel() ? ordered_rows(whole)
+                                                                 : to_rows(whole);
 }
 
 }  // namespace

@@ -394,6 +394,18 @@ TEST(Integers, NumbersBetweenProductsKeepTheirChannelsLast) {
   EXPECT_EQ(count(g, "sigmoid"), 1) << g.str();  // of the gate: SiLU is part of its convolution
 }
 
+TEST(Integers, ProductsOfNothingAreZero) {
+  const Tensor a = zeros({4, 0}, DType::u8), b = zeros({0, 8}, DType::i8);
+  eval({a, b});
+  const Program p(
+      [&](const Tensors& in) {
+        return Tensors{matmul(dequantize(in[0], scale_of(0.1), zero_of(0, DType::u8)),
+                              dequantize(b, scale_of(0.2), zero_of(0, DType::i8)))};
+      },
+      {a});
+  EXPECT_EQ(p({a})[0].to_vector<float>(), std::vector<float>(32));
+}
+
 TEST(Integers, TheLastLayerGivesNumbers) {
   NEEDS_INTEGERS;
   const Tensor x = picture({3, 64});

@@ -280,6 +280,34 @@ TEST(Precision, PartsAreJoinedWithTheirChannelsLast) {
   EXPECT_LE(count(all, "contiguous"), 2) << ::testing::PrintToString(all);
 }
 
+// Nothing reads what is joined here as bf16, so it is not rounded.
+TEST(Precision, PartsThatNoProductReadsStayF32) {
+  if (!here()) GTEST_SKIP() << "this processor has no instructions for bf16";
+  const Tensor x = normal({2, 32, 6, 6}, Key(1)) * 500, w = normal({32, 32, 3, 3}, Key(2));
+  eval({x, w});
+  const Precision bf16(DType::bf16);
+  const Program p(
+      [&](const Tensors& in) {
+        return Tensors{concat({in[0], conv2d(in[0], w, {}, {.padding = {1}})}, 1)};
+      },
+      {x});
+  EXPECT_EQ(amax(abs(narrow(p({x})[0], 1, 0, 32) - x)).item(), 0);
+}
+
+// An operand of three dimensions, or of two, that is as large as the picture.
+TEST(Precision, OperandsOfFewerDimensionsAreReadAsRows) {
+  if (!here()) GTEST_SKIP() << "this processor has no instructions for bf16";
+  const Tensor x = normal({1, 32, 6, 7}, Key(1)), w = normal({32, 32, 3, 3}, Key(2)),
+               v = normal({32, 6, 7}, Key(3));
+  eval({x, w, v});
+  const auto all = labels(
+      [&](const Tensor& a) {
+        return conv2d(conv2d(a, w, {}, {.padding = {1}}) + v, w, {}, {.padding = {1}});
+      },
+      x);
+  EXPECT_EQ(count(all, "conv_rows"), 2) << ::testing::PrintToString(all);
+}
+
 TEST(Precision, F32StaysWhatItWas) {
   const PrecisionCase c = cases()[0];
   const Values before = train(c, DType::f32);

@@ -613,10 +613,12 @@ std::unique_ptr<Program> blocked_pool(const BlockedPool& p) {
     low[i] = p.pad_low[i];
   }
   high_padding(p.input, p.output, p.kernel, p.stride, {1, 1}, p.pad_low, high);
-  for (int64_t i = 0; i < 2; ++i)  // of integers no window may lie in padding alone
-    if (p.dtype != DType::f32 && p.dtype != DType::bf16 &&
-        (low[i] >= kernel[i] || high[i] >= kernel[i]))
-      return nullptr;
+  // Of windows that lie in padding alone, integers have no maximum and the mean of what is within
+  // would be 0 / 0.
+  const bool padding_is_refused =
+      (p.dtype != DType::f32 && p.dtype != DType::bf16) || (p.average && !p.include_pad);
+  for (int64_t i = 0; i < 2; ++i)
+    if (padding_is_refused && (low[i] >= kernel[i] || high[i] >= kernel[i])) return nullptr;
   const auto kind = !p.average      ? dnnl_pooling_max
                     : p.include_pad ? dnnl_pooling_avg_include_padding
                                     : dnnl_pooling_avg_exclude_padding;

@@ -227,6 +227,7 @@ class Integers {
     if (!q.defined() || q.rank() < 1 || in[1].rank() != 2 || n.outputs[0].shape.numel() == 0)
       return {};
     const int64_t depth = in[1].size(0), outs = in[1].size(1);
+    if (depth == 0) return {};
     const bool turned =
         made_by(in[1], "permute") && attr<Ints>(*in[1].node(), "dims") == Ints{1, 0};
     if (!weights(turned ? in[1].node()->inputs[0] : in[1], turned ? 0 : 1, outs, weight, scales))

@@ -6,6 +6,7 @@
 // convolutions or products read is rounded once, where it is made: all who read it read the rounded
 // one, so that only that one is kept.
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -166,8 +167,14 @@ class Narrowing {
   }
 
   /// True if all that comes of a result, but for elementwise ops and sums, are products again: it
-  /// may be rounded. Others (norms, softmax, losses) get their f32.
-  bool only_for_products(const Node* n) {
+  /// may be rounded. Others (norms, softmax, losses) get their f32. `joined`: norms, pools and
+  /// means of pictures are let through.
+  bool only_for_products(const Node* n, bool joined = false) {
+    const auto passes = [&](const Node* r) {
+      return is_elementwise(r) || is_view(r) ||
+             (joined && (is_op(r, "concat") || is_op(r, "batch_norm_infer") ||
+                         is_op(r, "avg_pool") || is_op(r, "max_pool")));
+    };
     std::vector<const Node*> stack = {n};
     std::set<const Node*> seen;
     while (!stack.empty()) {
@@ -175,8 +182,9 @@ class Narrowing {
       stack.pop_back();
       if (results_.count(at)) return false;
       for (const Node* r : readers_[at]) {
-        if (heavy_.count(r) || is_op(r, "sum") || !seen.insert(r).second) continue;
-        if (!is_elementwise(r) && !is_view(r)) return false;
+        if (heavy_.count(r) || is_op(r, "sum") || (joined && is_op(r, "mean"))) continue;
+        if (!seen.insert(r).second) continue;
+        if (!passes(r)) return false;
         stack.push_back(r);
       }
     }
@@ -295,9 +303,12 @@ class Narrowing {
       const bool gated = is_op(&n, "mul") && is_sigmoid_of(other, y) &&
                          readers_[n.inputs[1 - i].node()].size() == 1;
       if (readers_[read].size() != (gated ? 2u : 1u)) continue;
-      const bool number = other.defined() && other.evaluated() && other.numel() == 1;
       Tensors inputs(y.node()->inputs.begin(), y.node()->inputs.end());
-      if (is_op(&n, "relu") && free) {
+      // The library's limits make a number of NaN, which training is to come to know.
+      const bool training = !inputs[1].evaluated();
+      const bool number = other.defined() && other.evaluated() && other.numel() == 1 &&
+                          !std::isnan(other.item()) && !training;
+      if (is_op(&n, "relu") && free && !training) {
         a.low = 0;
       } else if (is_op(&n, "maximum") && number && free) {
         a.low = other.item();
@@ -376,14 +387,17 @@ class Narrowing {
     return at->shape() == t.shape() ? *at : t;
   }
 
-  /// Where the channels of one part lie last, the others are put in that order.
+  /// Where the channels of one part lie last, the others are put in that order. They are rounded if
+  /// what reads them would do that.
   Tensors join(const Node& n, const Tensors& in) {
     if (attr<int64_t>(n, "dim") != 1 || n.outputs[0].shape.rank() != 4) return {};
     if (std::none_of(in.begin(), in.end(), [](const Tensor& t) { return rows_of(t).defined(); }))
       return {};
+    const bool round = rounded_.count({&n, 0}) || only_for_products(&n, true);
     Tensors parts;
-    for (const Tensor& t : in) parts.push_back(narrow_rows(t));
-    return {to_planes(widen(concat(parts, 3)))};
+    for (const Tensor& t : in) parts.push_back(round ? narrow_rows(t) : ordered_rows(t));
+    const Tensor y = concat(parts, 3);
+    return {to_planes(round ? widen(y) : y)};
   }
 
   const Graph& graph_;
