@@ -227,13 +227,15 @@ class LoopProduct final : public Product {
 // One large product: each thread makes some of the rows or of the columns, whichever are more. The
 // library's sgemm packs what a thread reads and is 5 to 20 % faster than its matmul on one thread;
 // on several it is not when it shares out the work itself. Of sums of few terms matmul is faster
-// (512x64 by 64x784: 205 GFLOP/s, sgemm 149).
+// (512x64 by 64x784: 205 GFLOP/s, sgemm 149). With AVX2 it does not pack what a part of a product
+// reads (1024x2048 by 2048x512: 62 to 130 GFLOP/s in two parts, 143 to 154 whole).
 class LargeProduct final : public Product {
  public:
   LargeProduct(Operands in, Operands out, Problem p)
       : Product(in, std::move(p)), in_(in.begin(), in.end()), out_(out.begin(), out.end()) {}
   static bool fits(const Problem& p) {
-    return p.batch.numel() == 1 && std::min({p.c.rows, p.c.cols, p.a.cols}) >= 256;
+    return dnnl::channel_block() == 16 && p.batch.numel() == 1 &&
+           std::min({p.c.rows, p.c.cols, p.a.cols}) >= 256;
   }
   std::unique_ptr<Kernel> with_constant(int input, const void* values) const override {
     const auto library = LibraryProduct::make(in_, out_, p_);
