@@ -171,7 +171,7 @@ def page(results, precision):
     versions = ", ".join(f"{k} {v}" for k, v in machine.get("versions", {}).items())
     dates = sorted({row["date"] for row in rows})
     of = "" if precision == "f32" else "of f32 "
-    lines = [f"{machine.get('cpu', 'a machine')}, "
+    lines = [", ".join([machine.get("cpu", "a machine"), *machine.get("vectors", [])]) + ", "
              f"{machine.get('threads', '?')} thread{'s' * (machine.get('threads') != 1)}, "
              f"{precision}; measured peak {of}{peak:.0f} GFLOP/s; "
              f"{versions or 'no other framework'}; "

@@ -22,7 +22,7 @@ bool uniform_constant(const Tensor& t, double& value) {
 }
 
 bool is(const Tensor& t, double want) {
-  double v;
+  double v = 0;
   return uniform_constant(t, v) && v == want;
 }
 
