@@ -1,6 +1,7 @@
 """The generated part of docs/performance.md, from the results of bench/compare."""
 
 import math
+import os
 import statistics
 
 DIRECT = "nacre f32"  # with direct convolutions, what other precisions are compared with
@@ -188,13 +189,18 @@ def page(results, precision):
 
 
 def write(results, path, precision="f32"):
-    """Replaces what stands between the markers of a page."""
+    """Replaces what stands between the markers of a page, which stays as it is if that fails."""
     start, stop = markers(precision)
-    with open(path, encoding="utf-8") as f:
-        text = f.read()
+    try:
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+    except OSError as e:
+        raise SystemExit(f"bench/compare: cannot read '{path}': {e.strerror}")
     before, begin, rest = text.partition(start)
     _, end, after = rest.partition(stop)
     if not begin or not end:
         raise SystemExit(f"bench/compare: '{path}' lacks the lines {start} and {stop}")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(f"{before}{start}\n{page(results, precision)}\n{stop}{after}")
+    whole = f"{before}{start}\n{page(results, precision)}\n{stop}{after}"
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        f.write(whole)
+    os.replace(path + ".new", path)

@@ -48,6 +48,16 @@ struct Compare : ::testing::Test {
   TempFolder folder;
 };
 
+TEST_F(Compare, LeavesThePageWhereThereAreNoResults) {
+  const std::string page = "<!-- bench/compare: begin -->\nkept\n<!-- bench/compare: end -->\n";
+  for (const char* results : {"", "{}", "[]", "{\"rows\": 1}", "{\"rows\": [{}]}"}) {
+    folder.write("results.json", results);
+    folder.write("page.md", page);
+    EXPECT_EQ(table().code, 1) << results;
+    EXPECT_EQ(folder.read("page.md"), page) << results;
+  }
+}
+
 TEST_F(Compare, MakesTheTableOfRecordedResults) {
   folder.write("page.md",
                "before\n<!-- bench/compare: begin -->\nthe table before\n<!-- bench/compare: end "
