@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "backends/cpu/info.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -31,6 +32,7 @@ struct Subject {
   std::unique_ptr<Module> net;
   Shape sample;
   DType input = DType::f32;
+  int64_t batch = 1;
 };
 
 Subject open(const std::string& name, const std::string& options,
@@ -41,16 +43,18 @@ Subject open(const std::string& name, const std::string& options,
     Model m = open_model(name);
     Shape sample = m.info.input;
     DType input = DType::f32;
+    int64_t batch = 1;
     if (const auto* net = dynamic_cast<const onnx::Network*>(m.net.get())) {
       input = onnx::storage_of(net->inputs()[0].type.elem);
       if (!shapes.empty()) {
         const Shape whole = input_shapes(*net, shapes).at(net->inputs()[0].name);
+        if (whole.rank() > 0) batch = whole[0];
         sample = whole.slice(std::min<int64_t>(1, whole.rank()), whole.rank());
       }
     } else if (!shapes.empty()) {
       fail(Error::Kind::usage, {name, " says what shape its input has: ", sample});
     }
-    return {std::move(m.info), std::move(m.net), sample, input};
+    return {std::move(m.info), std::move(m.net), sample, input, batch};
   }
   if (!shapes.empty())
     fail(Error::Kind::usage,
@@ -178,8 +182,11 @@ int run_bench(const BenchArgs& a) {
                    "memory", "GFLOP/s", "of peak"});
   for (const std::string& name : names) {
     Subject s = open(name, a.options, a.shapes);
+    const int64_t batch = a.batch.value_or(s.batch);
+    if (!a.shapes.empty() && batch != s.batch)
+      fail(Error::Kind::usage, {"--shape says a batch of ", s.batch, ", --batch ", batch});
     Shape input = s.sample;
-    input.insert(0, a.batch);
+    input.insert(0, batch);
     if (!a.values.empty()) {
       std::filesystem::create_directories(a.values);
       save_model(a.values + "/model.safetensors", *s.net, s.info);
@@ -194,7 +201,7 @@ int run_bench(const BenchArgs& a) {
     BenchResult r = bench(*s.net, input, options);
     if (!a.values.empty()) write_values(a.values, r);
     list.push_back(to_json(name, r, a.precision));
-    table.add({name, std::to_string(a.batch), format_number(r.milliseconds(0.5)),
+    table.add({name, std::to_string(batch), format_number(r.milliseconds(0.5)),
                format_number(r.milliseconds(0.9)), format_number(r.milliseconds(0.99)),
                format_number(r.samples_per_second()), format_number(r.first),
                format_bytes(r.peak_bytes), format_number(r.gflops()),
@@ -207,10 +214,15 @@ int run_bench(const BenchArgs& a) {
     std::printf("%s\n", print_json(list, 2).c_str());
   } else {
     const BenchResult& any = results.front().second;
+    const bool units =
+        integers ? cpu::int8_units() : a.precision == "f32" || !cpu::bf16_units().empty();
     std::printf(
-        "%s of random input, %d threads; this machine: %s GFLOP/s, %s GB/s from memory\n\n%s",
-        a.train ? "Training" : "Inference", any.threads, format_number(any.peak_gflops).c_str(),
-        format_number(any.peak_gbytes, 3).c_str(), table.str().c_str());
+        "%s of random input in %s%s, %d threads; this machine: %s GFLOP/s, %s GB/s from memory\n\n"
+        "%s",
+        a.train ? "Training" : "Inference", a.precision.c_str(),
+        units ? "" : " (computed in f32: no units for it here)", any.threads,
+        format_number(any.peak_gflops).c_str(), format_number(any.peak_gbytes, 3).c_str(),
+        table.str().c_str());
     if (results.size() == 1) {
       TextTable kernels({"layer", "work", "kernel", "ms", "share", "GFLOP/s", "GB/s"});
       double whole = 0;

@@ -2,6 +2,7 @@
 // the work and throws Error.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -117,7 +118,7 @@ int convert_to_program(const ConvertArgs& a);
 struct BenchArgs {
   std::vector<std::string> models, shapes;
   std::string options;
-  int64_t batch = 1;
+  std::optional<int64_t> batch;
   bool train = false;
   std::string precision = "f32";
   double seconds = 2;

@@ -235,6 +235,14 @@ Tensors some_samples(const ConvertArgs& a, const ModelInfo& info) {
   for (int64_t n = 0; n < a.samples;) {
     const auto b = loader.next();
     if (!b) break;
+    const Shape sample = b->shape.slice(1, b->shape.rank());
+    bool fits = sample.rank() == info.input.rank();
+    for (int64_t d = 0; fits && d < sample.rank(); ++d)
+      fits = info.input[d] < 1 || info.input[d] == sample[d];
+    if (!fits)
+      fail(Error::Kind::data,
+           {"samples of ", a.data, " are ", sample, ", the network takes ", info.input,
+            "; a model of `nacre train` keeps the transform that makes them so"});
     batches.push_back(Tensor::from(b->x, b->shape));
     n += b->shape[0];
   }

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 #include "base/log.h"
 #include "cli/commands.h"
@@ -35,7 +37,9 @@ void check_environment() {
                                    [&](const Pass& pass) { return item == pass.name; });
     if (item.empty() || item == "all" || found) continue;
     std::string names;
-    for (const Pass& pass : known) names += std::string(", ") + pass.name;
+    std::set<std::string_view> named;  // some passes run several times
+    for (const Pass& pass : known)
+      if (named.insert(pass.name).second) names += std::string(", ") + pass.name;
     log_warning({"NACRE_DISABLE_PASSES names '", item, "'; known are all", names});
   }
 }

@@ -565,7 +565,8 @@ int run(int argc, char** argv) {
   b->add_option("models", bench.models, "models of the zoo or model files (default: a usual list)");
   b->add_option("--options", bench.options, "of the model: \"classes=100\"");
   takes_shapes(b, bench.shapes);
-  b->add_option("--batch", bench.batch, "samples in one run")->check(CLI::Range(1, 65536));
+  b->add_option("--batch", bench.batch, "samples in one run (1, or as --shape says)")
+      ->check(CLI::Range(1, 65536));
   b->add_flag("--train", bench.train, "steps of training instead of inference");
   b->add_option("--precision", bench.precision,
                 in_what + "; int8: integers of 8 bits, with ranges from the input")

@@ -1,9 +1,13 @@
 // The order of the passes, and the one wrapper through which all of them go.
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "base/log.h"
 #include "compile/pass_stats.h"
@@ -45,9 +49,15 @@ bool asked_for(const Pass& pass) { return std::string_view(pass.name) == "precis
 
 void dump(const Graph& g, const std::string& stem) {
   const char* folder = std::getenv("NACRE_DUMP");
-  if (!folder) return;
-  std::ofstream(cat({folder, "/", stem, ".json"})) << g.json();
-  std::ofstream(cat({folder, "/", stem, ".dot"})) << g.dot();
+  if (!folder || !*folder) return;
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  bool written = true;
+  for (const auto& [ending, text] : {std::pair{".json", g.json()}, {".dot", g.dot()}})
+    written = (std::ofstream(cat({folder, "/", stem, ending})) << text).good() && written;
+  static std::atomic<bool> told = false;
+  if (!written && !told.exchange(true))
+    log_warning({"graphs cannot be written to '", folder, "', which NACRE_DUMP names"});
 }
 
 /// A pass may change how a graph computes, never what it takes and gives.

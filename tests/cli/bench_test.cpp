@@ -100,6 +100,17 @@ TEST(CommandModels, SaysWhereWeightsBelong) {
   EXPECT_NE(other.code, 0) << other.output;
 }
 
+TEST(CommandBench, TakesTheBatchFromTheShape) {
+  const TempFolder folder;
+  const std::string file = folder / "net.onnx";
+  ASSERT_EQ(nacre("convert lenet5 " + file).code, 0);
+  const std::string bench = "bench --seconds 0 " + file + " --shape input=3x1x32x32";
+  const CommandResult r = nacre(bench + " --json");
+  ASSERT_EQ(r.code, 0) << r.output;
+  EXPECT_TRUE(holds(r.output, "\"batch\": 3")) << r.output;
+  expect_one_line(nacre(bench + " --batch 5"), 2, "--shape says a batch of 3, --batch 5");
+}
+
 TEST(CommandBench, TunesForLaterRuns) {
   const TempFolder folder;
   const std::string file = folder / "kernels.json", with = "NACRE_KERNELS=" + file;

@@ -32,6 +32,8 @@ std::string bf16_units() {
   return !dnnl::native(DType::bf16) ? "" : dnnl::has_matrix_units() ? "AMX" : "AVX512_BF16";
 }
 
+bool int8_units() { return dnnl::native(DType::i8); }
+
 std::string vector_units() {
   std::string s;
   const auto add = [&](bool has, const char* name) {

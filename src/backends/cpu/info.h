@@ -15,6 +15,8 @@ std::string vector_units();
 std::string libraries();
 /// What multiplies numbers of bf16 here: "AMX", "AVX512_BF16"; "" if nothing does.
 std::string bf16_units();
+/// True if products of 8-bit integers have instructions here.
+bool int8_units();
 /// Settings of the environment with which the libraries would run faster here (names, values),
 /// without those that are set. They take effect when the program starts.
 std::vector<std::pair<const char*, std::string>> better_environment();
