@@ -188,6 +188,13 @@ def page(results, precision):
     return "\n".join(lines)
 
 
+def replace_file(path, text):
+    """Writes a file whole or not at all."""
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        f.write(text)
+    os.replace(path + ".new", path)
+
+
 def write(results, path, precision="f32"):
     """Replaces what stands between the markers of a page, which stays as it is if that fails."""
     start, stop = markers(precision)
@@ -200,7 +207,4 @@ def write(results, path, precision="f32"):
     _, end, after = rest.partition(stop)
     if not begin or not end:
         raise SystemExit(f"bench/compare: '{path}' lacks the lines {start} and {stop}")
-    whole = f"{before}{start}\n{page(results, precision)}\n{stop}{after}"
-    with open(path + ".new", "w", encoding="utf-8") as f:
-        f.write(whole)
-    os.replace(path + ".new", path)
+    replace_file(path, f"{before}{start}\n{page(results, precision)}\n{stop}{after}")
