@@ -11,9 +11,7 @@ Tensor as_rows(const Tensor& t, const Shape& planes) {
   Shape shape = t.shape();
   while (shape.rank() < 4) shape.insert(0, 1);
   const Tensor* source = &t;
-  while (source->node()->op && !source->evaluated() && source->node()->inputs.size() == 1 &&
-         source->node()->op->kind == OpKind::view)
-    source = &source->node()->inputs[0];
+  while (is_view(source->node())) source = &source->node()->inputs[0];
   const Tensor whole = reshape(t, shape);
   // A view that repeats few values is read where they are; others are put in order first.
   return shape == planes && 8 * source->numel() > planes.numel() ? ordered_rows(whole)

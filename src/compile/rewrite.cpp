@@ -50,6 +50,10 @@ bool is_op(const Node* n, std::string_view op) {
   return n->op && !n->evaluated && n->op->name == op;
 }
 
+bool is_view(const Node* n) {
+  return n->op && !n->evaluated && n->op->kind == OpKind::view && n->inputs.size() == 1;
+}
+
 bool has_kernel(const Node& n, std::span<const Tensor> inputs, const CompileOptions& options) {
   std::vector<Operand> in, out;
   for (const Tensor& t : inputs)

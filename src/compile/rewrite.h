@@ -33,6 +33,8 @@ Tensor again(const Node& view, const Tensor& x);
 
 /// True for a node of this op that is to be computed.
 bool is_op(const Node* n, std::string_view op);
+/// True for a pending view of one tensor.
+bool is_view(const Node* n);
 
 /// The attribute of that name; Error(internal) if the op has none.
 template <typename T>

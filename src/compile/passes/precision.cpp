@@ -21,9 +21,6 @@ using Place = std::pair<const Node*, uint32_t>;
 
 Place place(const Tensor& t) { return {t.node(), t.index()}; }
 
-bool is_view(const Node* n) {
-  return n->op && !n->evaluated && n->op->kind == OpKind::view && n->inputs.size() == 1;
-}
 bool is_elementwise(const Node* n) {
   return n->op && !n->evaluated && n->op->kind == OpKind::elementwise;
 }
