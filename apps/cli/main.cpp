@@ -576,8 +576,10 @@ int run(int argc, char** argv) {
   b->add_flag("--tune", bench.tune,
               "measure kernels against each other first, and keep what was found for later runs");
   b->add_option("--save", bench.save, "write the results, for --against");
-  b->add_option("--against", bench.against, "exit with 1 if a model is slower than in this file");
+  auto* against = b->add_option("--against", bench.against,
+                                "exit with 1 if a model is slower than in this file");
   b->add_option("--bound", bench.bound, "per cent by which a model may be slower")
+      ->needs(against)
       ->check(CLI::NonNegativeNumber);
   b->add_option("--html", bench.html, "write a page with rooflines and kernels");
   b->add_option("--values", bench.values,

@@ -82,6 +82,7 @@ TEST(CommandBench, FindsAtOnceWhatWouldFailAtTheEnd) {
   expect_one_line(nacre("bench lenet5 --save /nonexistent/a.json"), 1,
                   "there is no folder '/nonexistent'");
   expect_one_line(nacre("bench lenet5 --against /nonexistent.json"), 1, "/nonexistent.json");
+  expect_one_line(nacre("bench lenet5 --bound 5"), 2, "--bound requires --against");
 }
 
 TEST(CommandModels, SaysWhereWeightsBelong) {
