@@ -17,7 +17,7 @@ namespace nacre {
 namespace {
 
 constexpr int64_t kManyRows = 1000;
-constexpr double kGrowing = 0.6;  // of the time of trees; then they are read and judged
+constexpr double kGrowing = 0.5;  // of the time of trees; then they are read and judged
 
 /// Trials show no bars and give no advice of their own.
 class Quiet {

@@ -66,6 +66,7 @@ struct Trainer::Impl {
   double epoch_loss = 0;                             // sums of the epoch so far
   int64_t epoch_samples = 0, bad_epochs = 0;
   double best_loss = std::numeric_limits<double>::infinity();
+  std::optional<Evaluation> judged;  // on data.val, of a model that is fitted at once
   Tensors best;     // the best values of all variables, where no run folder holds them
   Tensors pending;  // gradients of parts of an update
   int64_t parts = 0;
@@ -314,9 +315,10 @@ void Trainer::Impl::end_epoch(double seconds, RunFolder* run) {
               optimizer->lr(),
               seconds};
   if (data.val) {
-    const Evaluation e = validate(data.val);
+    Evaluation e = validate(data.val);
     i.val_loss = e.loss;
     i.val_score = e.score();
+    if (entry->fit) judged = std::move(e);
   }
   schedule->metric(data.val ? i.val_loss : i.train_loss);
   history.push_back(i);
@@ -541,7 +543,7 @@ Evaluation Trainer::run() {
   }
   Evaluation test;
   try {
-    test = t.validate(t.shown());
+    test = t.judged && t.shown() == t.data.val ? std::move(*t.judged) : t.validate(t.shown());
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::cancelled) throw;
     t.was_stopped = true;
