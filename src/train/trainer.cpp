@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -543,7 +544,8 @@ Evaluation Trainer::run() {
   }
   Evaluation test;
   try {
-    test = t.judged && t.shown() == t.data.val ? std::move(*t.judged) : t.validate(t.shown());
+    test = t.judged && t.shown() == t.data.val ? *std::exchange(t.judged, std::nullopt)
+                                               : t.validate(t.shown());
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::cancelled) throw;
     t.was_stopped = true;

@@ -416,6 +416,16 @@ TEST_P(Fitted, TrainAsOtherModelsDo) {
   // A run that was killed before it had a model begins again.
   std::filesystem::remove(c.out + "/model.safetensors");
   EXPECT_EQ(Trainer(c).run().scores, e.scores);
+  // The same part for validation and test is judged once; the result is there however often it is
+  // asked for.
+  DataSplits parts = trainer.data();
+  parts.test = parts.val;
+  c.out.clear();
+  c.resume = false;
+  Trainer same(c, parts);
+  const Evaluation first = same.run();
+  EXPECT_EQ(first.scores, evaluate(same.model(), parts.val, same.transform()).scores);
+  EXPECT_EQ(same.run().scores, first.scores);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Fitted,
